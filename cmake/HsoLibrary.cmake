@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# hso_host_objects: everything g++ compiles. One of two objects closes it: cuda/ or host/backend/no_cuda.cpp.
+file(GLOB_RECURSE HSO_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/host/*.cpp)
+list(FILTER HSO_HOST_SOURCES EXCLUDE REGEX "/host/cli/|/no_cuda\\.cpp$")
+
+add_library(hso_host_objects OBJECT ${HSO_HOST_SOURCES})
+add_library(hso_no_cuda_objects OBJECT ${PROJECT_SOURCE_DIR}/host/backend/no_cuda.cpp)
+set(HSO_HOST_LIBRARIES OpenMP::OpenMP_CXX ${HSO_OPENBLAS} ZLIB::ZLIB fmt::fmt)
+
+function(hso_configure target)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>
+    $<INSTALL_INTERFACE:include> PRIVATE ${PROJECT_SOURCE_DIR}/host)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:hso_options> OpenMP::OpenMP_CXX fmt::fmt ZLIB::ZLIB
+    $<BUILD_INTERFACE:PkgConfig::tomlplusplus> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+endfunction()
+configure_file(${PROJECT_SOURCE_DIR}/cmake/version.hpp.in ${PROJECT_BINARY_DIR}/generated/hsogpu/version.hpp @ONLY)
+hso_configure(hso_host_objects)
+hso_configure(hso_no_cuda_objects)
+
+set(HSO_CLOSING_OBJECTS hso_no_cuda_objects)
+set(HSO_CUDA_LIBRARIES)
+if(HSO_WITH_CUDA)
+  file(GLOB_RECURSE HSO_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/cuda/*.cpp)
+  add_library(hso_cuda_objects OBJECT ${HSO_CUDA_SOURCES})
+  hso_configure(hso_cuda_objects)
+  target_include_directories(hso_cuda_objects PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
+  set(HSO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublas CUDA::cusolver)
+  target_link_libraries(hso_cuda_objects PRIVATE ${HSO_CUDA_LIBRARIES})
+  target_compile_options(hso_cuda_objects PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Werror=all-warnings -Xcompiler=-Wall,-Wextra>)
+  set(HSO_CLOSING_OBJECTS hso_cuda_objects)
+endif()
+
+foreach(kind STATIC SHARED)
+  string(TOLOWER ${kind} suffix)
+  set(target hsogpu_${suffix})
+  add_library(${target} ${kind} $<TARGET_OBJECTS:hso_host_objects> $<TARGET_OBJECTS:${HSO_CLOSING_OBJECTS}>)
+  hso_configure(${target})
+  target_link_libraries(${target} PRIVATE ${HSO_HOST_LIBRARIES} ${HSO_CUDA_LIBRARIES})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME hsogpu VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME ${suffix})
+endforeach()
+add_library(hsogpu::hsogpu ALIAS hsogpu_static)
+
+# The library without CUDA: what the CPU tests link, so that no test pays for loading the CUDA libraries.
+add_library(hso_cpu_only STATIC $<TARGET_OBJECTS:hso_host_objects> $<TARGET_OBJECTS:hso_no_cuda_objects>)
+hso_configure(hso_cpu_only)
+target_link_libraries(hso_cpu_only PUBLIC ${HSO_HOST_LIBRARIES})
+
+file(GLOB HSO_CLI_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/host/cli/*.cpp)
+list(FILTER HSO_CLI_SOURCES EXCLUDE REGEX "/main\\.cpp$")
+add_library(hso_cli STATIC ${HSO_CLI_SOURCES})
+hso_configure(hso_cli)
+target_link_libraries(hso_cli PUBLIC CLI11::CLI11)

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one seam between host/ and cuda/: defined in cuda/cuda_context.cpp, or in no_cuda.cpp.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsogpu/context.hpp"
+
+namespace hso::detail {
+
+struct CudaPresence {
+  std::vector<std::string> devices;    ///< one description for each usable device
+  std::string reason;                  ///< why `devices` is empty
+  std::vector<std::string> libraries;  ///< "CUDA runtime 13.0", "cuBLAS ...", ...
+};
+
+/// Never throws: a machine without a driver has no devices and a reason.
+CudaPresence cuda_presence();
+
+/// DeviceError when device `ordinal` is not there.
+std::unique_ptr<Context> create_cuda_context(int ordinal, const ContextOptions& options);
+
+}  // namespace hso::detail

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Scratch memory of a context: a stack of blocks that is never given back before the context dies, so a step or a
+// solver loop allocates nothing after its first round. Everything runs on one stream, so reuse is stream-ordered.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/context.hpp"
+
+namespace hso::detail {
+
+class Arena {
+ public:
+  explicit Arena(Context& context) : context_(context) {}
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+ private:
+  friend class Scratch;
+  struct Block {
+    char* memory;
+    Index bytes;
+  };
+  struct Mark {
+    std::size_t block;
+    Index used;
+  };
+  void* take(Index bytes);
+  void rewind(Mark mark) noexcept;
+
+  Context& context_;
+  std::vector<Block> blocks_;
+  Mark top_{0, 0};
+};
+
+/// Memory taken through a Scratch goes back to the arena when the Scratch ends. Scratches nest.
+class Scratch {
+ public:
+  explicit Scratch(Context& context) : arena_(context.arena()), mark_(arena_.top_) {}
+  ~Scratch() { arena_.rewind(mark_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  template <class T>
+  T* take(Index n) {
+    return static_cast<T*>(arena_.take(checked_multiply(n, static_cast<Index>(sizeof(T)))));
+  }
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
+};
+
+}  // namespace hso::detail

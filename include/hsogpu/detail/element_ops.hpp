@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The closed list of element functors. A backend visits this variant in one place, so it cannot forget one.
+#pragma once
+
+#include <variant>
+
+#include "hsogpu/detail/elements/activation.hpp"
+#include "hsogpu/detail/elements/basic.hpp"
+#include "hsogpu/detail/elements/conv.hpp"
+#include "hsogpu/detail/elements/linear.hpp"
+#include "hsogpu/detail/elements/loss.hpp"
+#include "hsogpu/detail/elements/optimizer.hpp"
+#include "hsogpu/detail/elements/pool.hpp"
+#include "hsogpu/detail/elements/random.hpp"
+
+namespace hso::detail {
+
+/// The activations; graph/activation.cpp and the model grammar read the same list.
+template <template <class> class Use>
+using ForActivations =
+    std::variant<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
+
+template <class... Variants>
+struct Joined;
+template <class... A>
+struct Joined<std::variant<A...>> {
+  using type = std::variant<A...>;
+};
+template <class... A, class... B, class... Rest>
+struct Joined<std::variant<A...>, std::variant<B...>, Rest...> {
+  using type = typename Joined<std::variant<A..., B...>, Rest...>::type;
+};
+
+template <class T>
+struct ActivationOps {
+  template <class F> using Value = ActivationValue<T, F>;
+  template <class F> using First = ActivationFirst<T, F>;
+  template <class F> using Second = ActivationSecond<T, F>;
+  using type = typename Joined<ForActivations<Value>, ForActivations<First>, ForActivations<Second>>::type;
+};
+
+template <class T>
+using OtherOps = std::variant<
+    Fill<T>, Axpby<T>, Scale<T>, AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>,
+    AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
+    CrossEntropyVjp<T>, CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
+    OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
+    OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>,
+    Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>,
+    MaxPoolVjp<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
+    DropoutMask<T>, AdamStep<T>>;
+
+template <class T>
+using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;
+
+}  // namespace hso::detail

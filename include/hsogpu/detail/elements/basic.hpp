@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Copies, sums, broadcasts, small matrix edits.
+#pragma once
+
+#include "hsogpu/detail/elements/common.hpp"
+
+namespace hso::detail {
+
+/// x[o][i] = value
+template <class T>
+struct Fill {
+  T* x;
+  Index stride;
+  T value;
+  HSO_HD void operator()(Index o, Index i) const { x[o * stride + i] = value; }
+};
+
+/// y[o][i] = a x[o][i] + b y[o][i]; b = 0 never reads y. A zero stride of x broadcasts.
+template <class T>
+struct Axpby {
+  T a;
+  const T* x;
+  Index x_stride;
+  T b;
+  T* y;
+  Index y_stride;
+  HSO_HD void operator()(Index o, Index i) const {
+    T& target = y[o * y_stride + i];
+    const T scaled = b == T(0) ? T(0) : b * target;
+    target = a * x[o * x_stride + i] + scaled;
+  }
+};
+
+/// y[o][i] (+)= d[i] x[o][i]: the same diagonal for every lane.
+template <class T>
+struct Scale {
+  const T* d;
+  const T* x;
+  Index x_stride;
+  T* y;
+  Index y_stride;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index i) const { store(&y[o * y_stride + i], d[i] * x[o * x_stride + i], accumulate); }
+};
+
+/// y[lane][row][i] (+)= b[lane][i], o = lane * rows + row.
+template <class T>
+struct AddToRows {
+  const T* b;
+  Index b_stride;
+  T* y;
+  Index y_stride, rows, cols;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index i) const {
+    const Index lane = o / rows, row = o % rows;
+    store(&y[lane * y_stride + row * cols + i], b[lane * b_stride + i], accumulate);
+  }
+};
+
+/// y[o][:] = x[index[o]][:]
+template <class T>
+struct GatherRows {
+  const T* x;
+  const Index* index;
+  T* y;
+  Index cols;
+  HSO_HD void operator()(Index o, Index i) const { y[o * cols + i] = x[index[o] * cols + i]; }
+};
+
+/// v[o][i] = 1 where i == first + o, else 0.
+template <class T>
+struct UnitVectors {
+  T* v;
+  Index stride, first;
+  HSO_HD void operator()(Index o, Index i) const { v[o * stride + i] = i == first + o ? T(1) : T(0); }
+};
+
+/// A[o][i] and A[i][o] := their mean, for i < o. Launch with n x n.
+template <class T>
+struct Symmetrize {
+  T* a;
+  Index n;
+  HSO_HD void operator()(Index o, Index i) const {
+    if (i >= o) return;
+    const T mean = T(0.5) * a[o * n + i] + T(0.5) * a[i * n + o];
+    a[o * n + i] = mean;
+    a[i * n + o] = mean;
+  }
+};
+
+/// A[i][o] := A[o][i] for i < o: the lower triangle decides. Launch with n x n.
+template <class T>
+struct MirrorLower {
+  T* a;
+  Index n;
+  HSO_HD void operator()(Index o, Index i) const {
+    if (i < o) a[i * n + o] = a[o * n + i];
+  }
+};
+
+/// A[i][i] += value. Launch with 1 x n.
+template <class T>
+struct AddDiagonal {
+  T* a;
+  Index n;
+  T value;
+  HSO_HD void operator()(Index, Index i) const { a[i * n + i] += value; }
+};
+
+/// y[o][i] = d[o] x[o][i]
+template <class T>
+struct ScaleRows {
+  const T* d;
+  const T* x;
+  T* y;
+  Index cols;
+  HSO_HD void operator()(Index o, Index i) const { y[o * cols + i] = d[o] * x[o * cols + i]; }
+};
+
+/// to[o][i] = from[o][i] with another element type.
+template <class T, class From>
+struct Convert {
+  const From* from;
+  T* to;
+  HSO_HD void operator()(Index, Index i) const { to[i] = static_cast<T>(from[i]); }
+};
+
+}  // namespace hso::detail

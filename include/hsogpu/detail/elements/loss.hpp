@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The losses: one number for each sample. z is [N][C]; outer index = lane * N + sample unless said otherwise.
+#pragma once
+
+#include "hsogpu/detail/elements/common.hpp"
+
+namespace hso::detail {
+
+/// loss[n] = log sum_c e^{z_c} - z_t (natural log), p = softmax(z) saved. Launch with N x 1.
+template <class T>
+struct CrossEntropyValue {
+  const T* z;
+  const T* target;
+  T* loss;
+  T* p;
+  Index classes;
+  HSO_HD void operator()(Index n, Index) const {
+    const T* row = z + n * classes;
+    T top = row[0];
+    for (Index c = 1; c < classes; ++c) top = row[c] > top ? row[c] : top;
+    T sum = 0;
+    for (Index c = 0; c < classes; ++c) {
+      const T e = exp_of(row[c] - top);
+      p[n * classes + c] = e;
+      sum += e;
+    }
+    for (Index c = 0; c < classes; ++c) p[n * classes + c] /= sum;
+    // -log p_t: where p_t is near 1, log1p of the other terms keeps the small losses exact.
+    const auto t = static_cast<Index>(target[n]);
+    T others = 0;
+    for (Index c = 0; c < classes; ++c) others += c == t ? T(0) : exp_of(row[c] - row[t]);
+    loss[n] = others < T(1) ? std::log1p(others) : (top - row[t]) + std::log(sum);
+  }
+};
+
+/// Rl = sum_c (p_c - [c = t]) Rz_c. Launch with (K N) x 1.
+template <class T>
+struct CrossEntropyJvp {
+  const T* p;
+  const T* target;
+  const T* rz;
+  Index rz_stride;
+  T* rl;
+  Index rl_stride;
+  Index samples, classes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index) const {
+    const Index k = o / samples, n = o % samples;
+    const T* row = rz + k * rz_stride + n * classes;
+    const auto t = static_cast<Index>(target[n]);
+    T sum = 0;
+    for (Index c = 0; c < classes; ++c) sum += (row[c] - row[t]) * p[n * classes + c];
+    store(&rl[k * rl_stride + n], sum, accumulate);
+  }
+};
+
+/// dz_c (+)= dl (p_c - [c = t]); p_t - 1 is taken as -(sum of the others). Launch with (K N) x 1.
+template <class T>
+struct CrossEntropyVjp {
+  const T* p;
+  const T* target;
+  const T* dl;
+  Index dl_stride;
+  T* dz;
+  Index dz_stride;
+  Index samples, classes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index) const {
+    const Index k = o / samples, n = o % samples;
+    const auto t = static_cast<Index>(target[n]);
+    const T* row = p + n * classes;
+    const T seed = dl[k * dl_stride + n];
+    T others = 0;
+    for (Index c = 0; c < classes; ++c) others += c == t ? T(0) : row[c];
+    T* out = dz + k * dz_stride + n * classes;
+    for (Index c = 0; c < classes; ++c) store(&out[c], seed * (c == t ? -others : row[c]), accumulate);
+  }
+};
+
+/// Rdz_c (+)= dl p_c (Rz_c - sum_j p_j Rz_j). Launch with (K N) x 1.
+template <class T>
+struct CrossEntropyCross {
+  const T* p;
+  const T* dl;
+  const T* rz;
+  Index rz_stride;
+  T* rdz;
+  Index rdz_stride;
+  Index samples, classes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index) const {
+    const Index k = o / samples, n = o % samples;
+    const T* row = rz + k * rz_stride + n * classes;
+    const T* prob = p + n * classes;
+    // Differences against the likeliest class: where p is near one-hot, nothing large cancels.
+    Index best = 0;
+    for (Index c = 1; c < classes; ++c) best = prob[c] > prob[best] ? c : best;
+    T mean = 0;
+    for (Index c = 0; c < classes; ++c) mean += prob[c] * (row[c] - row[best]);
+    T* out = rdz + k * rdz_stride + n * classes;
+    T others = 0;
+    for (Index c = 0; c < classes; ++c) {
+      const T v = prob[c] * ((row[c] - row[best]) - mean);
+      others += c == best ? T(0) : v;
+      if (c != best) store(&out[c], dl[n] * v, accumulate);
+    }
+    store(&out[best], -dl[n] * others, accumulate);
+  }
+};
+
+/// What squared error and logistic loss have in common: they are sums over outputs.
+struct SquaredError {  // (z - t)^2 / 2
+  template <class T> HSO_HD static T value(T z, T t) { return T(0.5) * (z - t) * (z - t); }
+  template <class T> HSO_HD static T d1(T z, T t) { return z - t; }
+  template <class T> HSO_HD static T d2(T, T) { return 1; }
+};
+struct LogisticLoss {  // -t log s - (1-t) log(1-s), s = logistic(z), from the logit z
+  template <class T> HSO_HD static T value(T z, T t) {
+    return (z > 0 ? z : T(0)) - z * t + std::log1p(exp_of(z < 0 ? z : -z));
+  }
+  // Near t = 1 the difference logistic(z) - 1 is -logistic(-z); linear interpolation covers every t in [0, 1].
+  template <class T> HSO_HD static T d1(T z, T t) { return (1 - t) * logistic(z) - t * logistic(-z); }
+  template <class T> HSO_HD static T d2(T z, T) { return logistic(z) * logistic(-z); }
+};
+
+/// loss[n] = sum_c F(z_c, t_c). Launch with N x 1.
+template <class T, class F>
+struct OutputLossValue {
+  const T* z;
+  const T* target;
+  T* loss;
+  Index outputs;
+  HSO_HD void operator()(Index n, Index) const {
+    T sum = 0;
+    for (Index c = 0; c < outputs; ++c) sum += F::value(z[n * outputs + c], target[n * outputs + c]);
+    loss[n] = sum;
+  }
+};
+
+/// Rl = sum_c F'(z_c, t_c) Rz_c. Launch with (K N) x 1.
+template <class T, class F>
+struct OutputLossJvp {
+  const T* z;
+  const T* target;
+  const T* rz;
+  Index rz_stride;
+  T* rl;
+  Index rl_stride;
+  Index samples, outputs;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index) const {
+    const Index k = o / samples, n = o % samples;
+    T sum = 0;
+    for (Index c = 0; c < outputs; ++c)
+      sum += F::d1(z[n * outputs + c], target[n * outputs + c]) * rz[k * rz_stride + n * outputs + c];
+    store(&rl[k * rl_stride + n], sum, accumulate);
+  }
+};
+
+/// dz_c (+)= dl F'(z_c, t_c). Launch with (K N) x outputs.
+template <class T, class F>
+struct OutputLossVjp {
+  const T* z;
+  const T* target;
+  const T* dl;
+  Index dl_stride;
+  T* dz;
+  Index dz_stride;
+  Index samples, outputs;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index c) const {
+    const Index k = o / samples, n = o % samples, e = n * outputs + c;
+    store(&dz[k * dz_stride + e], dl[k * dl_stride + n] * F::d1(z[e], target[e]), accumulate);
+  }
+};
+
+/// Rdz_c (+)= dl F''(z_c, t_c) Rz_c. Launch with (K N) x outputs.
+template <class T, class F>
+struct OutputLossCross {
+  const T* z;
+  const T* target;
+  const T* dl;
+  const T* rz;
+  Index rz_stride;
+  T* rdz;
+  Index rdz_stride;
+  Index samples, outputs;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index c) const {
+    const Index k = o / samples, n = o % samples, e = n * outputs + c;
+    store(&rdz[k * rdz_stride + e], dl[n] * F::d2(z[e], target[e]) * rz[k * rz_stride + e], accumulate);
+  }
+};
+
+/// hit[n] = 1 when the largest output (or, with one output, the sign of the logit) names the label. Launch with N x 1.
+template <class T>
+struct Hit {
+  const T* z;
+  const T* label;
+  T* hit;
+  Index outputs;
+  HSO_HD void operator()(Index n, Index) const {
+    Index best = 0;
+    for (Index c = 1; c < outputs; ++c) best = z[n * outputs + c] > z[n * outputs + best] ? c : best;
+    if (outputs == 1) best = z[n] > 0 ? 1 : 0;
+    hit[n] = best == static_cast<Index>(label[n]) ? T(1) : T(0);
+  }
+};
+
+}  // namespace hso::detail

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pooling. Adjoints gather: every input pixel sums over the windows that hold it, so nothing is written twice.
+// Launch forward rules with (lanes * images * channels * oh) x ow, adjoints with (lanes * images * channels * h) x w.
+#pragma once
+
+#include "hsogpu/detail/elements/common.hpp"
+
+namespace hso::detail {
+
+struct PoolAxis {
+  Index in = 1, out = 1, kernel = 1, stride = 1, pad = 0;
+  bool adaptive = false;  ///< windows [floor(o in / out), ceil((o + 1) in / out))
+  HSO_HD Index begin(Index o) const {
+    const Index b = adaptive ? o * in / out : o * stride - pad;
+    return b < 0 ? 0 : b;
+  }
+  HSO_HD Index end(Index o) const {
+    const Index e = adaptive ? ((o + 1) * in + out - 1) / out : o * stride - pad + kernel;
+    return e > in ? in : e;
+  }
+  /// The outputs whose window may hold input i: [first, last].
+  HSO_HD Index first(Index i) const {
+    if (adaptive) return i * out / in;
+    const Index t = i + pad - kernel + 1;
+    return t <= 0 ? 0 : (t + stride - 1) / stride;
+  }
+  HSO_HD Index last(Index i) const {
+    const Index o = adaptive ? ((i + 1) * out + in - 1) / in - 1 : (i + pad) / stride;
+    return o >= out ? out - 1 : o;
+  }
+  /// What an average divides by: PyTorch's count_include_pad = true (the padded extent), the true count when adaptive.
+  HSO_HD Index count(Index o) const {
+    if (adaptive) return end(o) - begin(o);
+    const Index b = o * stride - pad, e = b + kernel;
+    return (e > in + pad ? in + pad : e) - b;
+  }
+};
+
+struct PoolGeometry {
+  PoolAxis y, x;
+  HSO_HD Index in() const { return y.in * x.in; }
+  HSO_HD Index out() const { return y.out * x.out; }
+};
+
+/// y = max over the window, where[o] = its flat position in the image plane (the first one on ties). A NaN wins.
+template <class T>
+struct MaxPoolValue {
+  PoolGeometry g;
+  const T* x;
+  T* y;
+  std::int32_t* where;
+  HSO_HD void operator()(Index o, Index ox) const {
+    const Index oy = o % g.y.out, plane = o / g.y.out;
+    const T* image = x + plane * g.in();
+    Index best = g.y.begin(oy) * g.x.in + g.x.begin(ox);
+    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
+      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) {
+        const T v = image[iy * g.x.in + ix];
+        if (v > image[best] || v != v) best = iy * g.x.in + ix;
+      }
+    y[o * g.x.out + ox] = image[best];
+    where[o * g.x.out + ox] = static_cast<std::int32_t>(best);
+  }
+};
+
+/// Ry[o] = Rx[where[o]]; `planes` = images * channels of one lane.
+template <class T>
+struct MaxPoolJvp {
+  PoolGeometry g;
+  const std::int32_t* where;
+  const T* rx;
+  Index rx_stride;
+  T* ry;
+  Index ry_stride, planes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index ox) const {
+    const Index oy = o % g.y.out, plane = (o / g.y.out) % planes, lane = o / (g.y.out * planes);
+    const Index at = plane * g.out() + oy * g.x.out + ox;
+    store(&ry[lane * ry_stride + at], rx[lane * rx_stride + plane * g.in() + where[at]], accumulate);
+  }
+};
+
+template <class T>
+struct MaxPoolVjp {
+  PoolGeometry g;
+  const std::int32_t* where;
+  const T* dy;
+  Index dy_stride;
+  T* dx;
+  Index dx_stride, planes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index ix) const {
+    const Index iy = o % g.y.in, plane = (o / g.y.in) % planes, lane = o / (g.y.in * planes);
+    const Index me = iy * g.x.in + ix, base = plane * g.out();
+    T sum = 0;
+    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy)
+      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
+        const Index at = base + oy * g.x.out + ox;
+        sum += where[at] == me ? dy[lane * dy_stride + at] : T(0);
+      }
+    store(&dx[lane * dx_stride + plane * g.in() + me], sum, accumulate);
+  }
+};
+
+/// y = mean over the window: forward and jvp.
+template <class T>
+struct AvgPoolValue {
+  PoolGeometry g;
+  const T* x;
+  Index x_stride;
+  T* y;
+  Index y_stride, planes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index ox) const {
+    const Index oy = o % g.y.out, plane = (o / g.y.out) % planes, lane = o / (g.y.out * planes);
+    const T* image = x + lane * x_stride + plane * g.in();
+    T sum = 0;
+    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
+      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) sum += image[iy * g.x.in + ix];
+    const T mean = sum / static_cast<T>(g.y.count(oy) * g.x.count(ox));
+    store(&y[lane * y_stride + plane * g.out() + oy * g.x.out + ox], mean, accumulate);
+  }
+};
+
+template <class T>
+struct AvgPoolVjp {
+  PoolGeometry g;
+  const T* dy;
+  Index dy_stride;
+  T* dx;
+  Index dx_stride, planes;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index ix) const {
+    const Index iy = o % g.y.in, plane = (o / g.y.in) % planes, lane = o / (g.y.in * planes);
+    const T* image = dy + lane * dy_stride + plane * g.out();
+    T sum = 0;
+    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy) {
+      if (iy < g.y.begin(oy) || iy >= g.y.end(oy)) continue;
+      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
+        if (ix < g.x.begin(ox) || ix >= g.x.end(ox)) continue;
+        sum += image[oy * g.x.out + ox] / static_cast<T>(g.y.count(oy) * g.x.count(ox));
+      }
+    }
+    store(&dx[lane * dx_stride + plane * g.in() + iy * g.x.in + ix], sum, accumulate);
+  }
+};
+
+}  // namespace hso::detail

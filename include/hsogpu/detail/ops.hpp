@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs of a backend. Two classes implement them, CpuOps<T> (host/backend) and CudaOps<T> (cuda/).
+// All pointers are device memory of the context unless the name says host. All matrices are row-major.
+// Calls are queued on the context's stream; those that return a number or fill a host pointer wait for it.
+#pragma once
+
+#include "hsogpu/context.hpp"
+#include "hsogpu/detail/element_ops.hpp"
+
+namespace hso::detail {
+
+/// C[m][n] = alpha op(A)[m][k] op(B)[k][n] + beta C, for `batch` problems at the given strides (0 = shared operand).
+/// op(A) = A' when trans_a; the leading dimensions are those of the stored matrices. beta = 0 never reads C.
+template <class T>
+struct GemmArgs {
+  Index m, n, k;
+  const T* a;
+  Index lda;
+  bool trans_a;
+  const T* b;
+  Index ldb;
+  bool trans_b;
+  T* c;
+  Index ldc;
+  T alpha = 1;
+  T beta = 0;
+  Index batch = 1;
+  Index stride_a = 0, stride_b = 0, stride_c = 0;
+};
+
+/// y[lane][j] = beta y + sum_i x[lane][i][j] (columns) or y[lane][i] = beta y + sum_j x[lane][i][j] (rows);
+/// x is [lanes][rows][cols], contiguous inside a lane. Fixed summation order: same bits every time.
+template <class T>
+struct ReduceArgs {
+  Index lanes, rows, cols;
+  const T* x;
+  Index x_stride;
+  T* y;
+  Index y_stride;
+  T beta;
+};
+
+template <class T>
+class Ops {
+ public:
+  virtual ~Ops() = default;
+  virtual Context& context() = 0;
+
+  /// op(o, i) for o in [0, outer), i in [0, inner); the inner index is the contiguous one.
+  virtual void for_each(Index outer, Index inner, const ElementOp<T>& op) = 0;
+  virtual void gemm(const GemmArgs<T>& args) = 0;
+  virtual void sum_rows(const ReduceArgs<T>& args) = 0;     ///< over rows: y has cols entries
+  virtual void sum_columns(const ReduceArgs<T>& args) = 0;  ///< over columns: y has rows entries
+  /// host[k] = sum_i x_k[i] y_k[i], accumulated in double.
+  virtual void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) = 0;
+  /// max |x_i|; not finite when any x_i is not finite.
+  virtual double max_abs(Index n, const T* x) = 0;
+  virtual void copy(Index n, const T* from, T* to) = 0;
+
+  // Dense linear algebra on symmetric [n][n] matrices; both triangles are stored, the lower one (row-major) is read.
+  /// A = L L', L in the lower triangle (row-major), the rest is unspecified. Returns 0, or the order of the leading minor that is not positive.
+  virtual Index potrf(Index n, T* a) = 0;
+  /// B[nrhs][n] (one right-hand side a row) := A^-1 B from potrf's factor.
+  virtual void potrs(Index n, Index nrhs, const T* factor, T* b) = 0;
+  /// factor := A^-1, both triangles. Returns 0, or the index of a zero pivot.
+  virtual Index potri(Index n, T* factor) = 0;
+  /// Eigenvalues ascending into w[n] (device); with `vectors`, row i of A becomes the unit eigenvector of w[i],
+  /// without, A is destroyed. Returns 0, or LAPACK's info > 0 when the iteration failed.
+  virtual Index syevd(Index n, T* a, T* w, bool vectors) = 0;
+  /// The same for eigenvalues il..iu only (0-based, inclusive); rows 0..iu-il of `z` ([iu-il+1][n], may be null) get the vectors. Destroys A.
+  virtual Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) = 0;
+  /// `batch` matrices [batch][n][n], values into w[batch][n], vectors as in syevd.
+  virtual Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) = 0;
+  /// Device bytes that syevd needs beside A and w.
+  virtual Index syevd_workspace_bytes(Index n, bool vectors) = 0;
+
+  /// Bytes of scratch that one op should use at most (im2col chunks): cache-sized on a CPU, large on a GPU.
+  virtual Index chunk_bytes() const = 0;
+
+  double dot(Index n, const T* x, const T* y) {
+    double result = 0;
+    dots(1, n, x, n, y, n, &result);
+    return result;
+  }
+  double nrm2(Index n, const T* x);
+
+  // Shorthands over for_each.
+  void fill(Index n, T value, T* x) { for_each(1, n, Fill<T>{x, n, value}); }
+  /// y = a x + b y; b = 0 never reads y.
+  void axpby(Index n, T a, const T* x, T b, T* y) { for_each(1, n, Axpby<T>{a, x, n, b, y, n}); }
+};
+
+/// The explicit instantiations' shared body.
+template <class T>
+double Ops<T>::nrm2(Index n, const T* x) {
+  return __builtin_sqrt(dot(n, x, x));
+}
+
+}  // namespace hso::detail
