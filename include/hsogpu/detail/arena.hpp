@@ -17,6 +17,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  /// Names the next address that will be given out: part of the key of a recorded launch sequence.
+  std::uintptr_t position() const { return (top_.block << 48) + static_cast<std::uintptr_t>(top_.used); }
+
  private:
   friend class Scratch;
   struct Block {
