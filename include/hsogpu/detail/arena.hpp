@@ -17,6 +17,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  /// Changes whenever blocks come or move: a recorded launch that used scratch is stale after a change.
+  Index generation() const { return generation_; }
+
  private:
   friend class Scratch;
   struct Block {
@@ -27,12 +30,16 @@ class Arena {
     std::size_t block;
     Index used;
   };
-  void* take(Index bytes);
+  void* take(Index bytes);  ///< 256-byte aligned, never null; an empty arena of several blocks becomes one block first
   void rewind(Mark mark) noexcept;
+  void add_block(Index bytes);
+  void merge_blocks();
+  void release_blocks() noexcept;
 
   Context& context_;
   std::vector<Block> blocks_;
   Mark top_{0, 0};
+  Index generation_ = 0;
 };
 
 /// Memory taken through a Scratch goes back to the arena when the Scratch ends. Scratches nest.
