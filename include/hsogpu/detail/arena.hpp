@@ -30,7 +30,7 @@ class Arena {
     std::size_t block;
     Index used;
   };
-  void* take(Index bytes);  ///< 256-byte aligned, never null; an empty arena of several blocks becomes one block first
+  void* take(Index bytes);  ///< 256-byte aligned, never null; blocks never move
   void rewind(Mark mark) noexcept;
   void add_block(Index bytes);
   void release_blocks() noexcept;
