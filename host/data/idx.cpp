@@ -118,8 +118,9 @@ std::string with_or_without_gz(const fs::path& folder, const std::string& name) 
 }
 
 Dataset read_part(const std::string& folder, const std::string& part) {
-  return read_idx(with_or_without_gz(folder, part + "-images-idx3-ubyte"),
-                  with_or_without_gz(folder, part + "-labels-idx1-ubyte"));
+  const std::string images = with_or_without_gz(folder, part + "-images-idx3-ubyte");
+  const std::string labels = with_or_without_gz(folder, part + "-labels-idx1-ubyte");
+  return read_idx(images, labels);
 }
 
 /// The training part decides the shape and the classes.

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <vector>
@@ -36,7 +37,9 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& expected) const {
-    const std::string_view rest = text_.substr(position_, 20);
+    std::string rest(text_.substr(position_, 20));
+    std::replace_if(
+        rest.begin(), rest.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
     throw InputError(fmt::format("{}: .npy header, character {}: found {}, expected {}", path_, position_,
                                  rest.empty() ? "its end" : fmt::format("'{}'", rest), expected));
   }
@@ -163,6 +166,9 @@ NpyHeader HeaderParser::assemble() const {
 
 }  // namespace
 
-NpyHeader parse_npy_header(const std::string& path, std::string_view text) { return HeaderParser(path, text).parse(); }
+NpyHeader parse_npy_header(const std::string& path, std::string_view text) {
+  const std::size_t padding = text.find_last_not_of(" \n");
+  return HeaderParser(path, text.substr(0, padding == std::string_view::npos ? 0 : padding + 1)).parse();
+}
 
 }  // namespace hso

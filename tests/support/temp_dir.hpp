@@ -23,18 +23,4 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// The message of the exception of type E that `f` throws; a note that cannot match when it throws nothing or another
-/// type.
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("(threw another kind: ") + e.what() + ")";
-  }
-  return "(threw nothing)";
-}
-
 }  // namespace hso::test
