@@ -93,9 +93,11 @@ TEST_P(BlasTest, ProductsOfAllTransposesStridesBatchesAndScalings) {
   });
 }
 
-TEST_P(BlasTest, LargeProduct) {
+TEST_P(BlasTest, LargeProducts) {
   test::for_types([&]<class T>() {
     expect_product<T>(context(), {150, 130, 201, 2, false, true, true, false, 0, 1.0, 0.0});
+    expect_product<T>(context(), {40, 30, 50, 9, true, false, false, false, 0, 1.0, 1.0});  // a batch over threads
+    expect_product<T>(context(), {20, 30, 50, 9, false, true, false, true, 0, 1.0, 1.0});   // folded into one product
   });
 }
 
