@@ -34,21 +34,11 @@ void Arena::release_blocks() noexcept {
 
 void Arena::add_block(Index bytes) {
   blocks_.push_back({static_cast<char*>(context_.allocate(bytes)), bytes});
-  ++generation_;
   poison(context_, blocks_.back().memory, bytes);
-}
-
-void Arena::merge_blocks() {
-  Index total = 0;
-  for (const Block& block : blocks_) total += block.bytes;
-  context_.synchronize();
-  release_blocks();
-  add_block(total);
 }
 
 void* Arena::take(Index bytes) {
   const Index size = rounded(bytes);
-  if (top_.block == 0 && top_.used == 0 && blocks_.size() > 1) merge_blocks();
   while (top_.block < blocks_.size() && size > blocks_[top_.block].bytes - top_.used) top_ = {top_.block + 1, 0};
   if (top_.block == blocks_.size())
     add_block(std::max({size, kSmallestBlock, blocks_.empty() ? 0 : blocks_.back().bytes}));

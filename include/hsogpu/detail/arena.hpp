@@ -17,8 +17,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Changes whenever blocks come or move: a recorded launch that used scratch is stale after a change.
-  Index generation() const { return generation_; }
+  /// Names the next address that will be given out: part of the key of a recorded launch sequence.
+  std::uintptr_t position() const { return (top_.block << 48) + static_cast<std::uintptr_t>(top_.used); }
 
  private:
   friend class Scratch;
@@ -30,16 +30,14 @@ class Arena {
     std::size_t block;
     Index used;
   };
-  void* take(Index bytes);  ///< 256-byte aligned, never null; an empty arena of several blocks becomes one block first
+  void* take(Index bytes);  ///< 256-byte aligned, never null; blocks never move
   void rewind(Mark mark) noexcept;
   void add_block(Index bytes);
-  void merge_blocks();
   void release_blocks() noexcept;
 
   Context& context_;
   std::vector<Block> blocks_;
   Mark top_{0, 0};
-  Index generation_ = 0;
 };
 
 /// Memory taken through a Scratch goes back to the arena when the Scratch ends. Scratches nest.
