@@ -12,5 +12,9 @@ if [[ ${#files[@]} == 0 ]]; then
   echo "skipped: not a git checkout"
   exit 77
 fi
-clang-format --dry-run -Werror "${files[@]}"
+wrong=$(clang-format --dry-run "${files[@]}" 2>&1 | sed -n 's/^\([^:]*\):\([0-9]*\):.*clang-formatted.*/\1:\2/p' | uniq)
+if [[ -n $wrong ]]; then
+  printf 'not formatted (run clang-format -i):\n%s\n' "$wrong"
+  exit 1
+fi
 echo "${#files[@]} files are formatted"

@@ -3,7 +3,10 @@
 set(HSO_PREFIX ${CMAKE_CURRENT_BINARY_DIR}/prefix)
 set(HSO_CONSUMER ${PROJECT_SOURCE_DIR}/tests/consumer)
 # A sanitized library needs its runtime in the consumer's program.
-set(HSO_CONSUMER_FLAGS $<$<BOOL:${HSO_SANITIZE}>:-fsanitize=${HSO_SANITIZE}>)
+set(HSO_CONSUMER_FLAGS)
+if(HSO_SANITIZE)
+  set(HSO_CONSUMER_FLAGS -fsanitize=${HSO_SANITIZE})
+endif()
 
 add_test(NAME install.tree COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR} --prefix ${HSO_PREFIX})
 set_tests_properties(install.tree PROPERTIES FIXTURES_SETUP hso_prefix LABELS install)
