@@ -22,7 +22,7 @@ enum class Solver { whole, range };
 
 struct Attempt {
   std::string failure;  ///< empty when it is good
-  std::vector<double> values;
+  std::vector<double> values{};
   double residual = -1;
 };
 
@@ -66,8 +66,17 @@ double residual_of(Context& context, Index n, const T* a, const T* v, Span<const
   double worst = 0;
   for (Index r = 0; r < count; r += chunk) {
     const Index rows = std::min(chunk, count - r);
-    ops.gemm({.m = rows, .n = n, .k = n, .a = v + r * n, .lda = n, .trans_a = false, .b = a, .ldb = n,
-              .trans_b = false, .c = product, .ldc = n});
+    ops.gemm({.m = rows,
+              .n = n,
+              .k = n,
+              .a = v + r * n,
+              .lda = n,
+              .trans_a = false,
+              .b = a,
+              .ldb = n,
+              .trans_b = false,
+              .c = product,
+              .ldc = n});
     ops.for_each(rows, n, ScaleRows<T>{w + r, v + r * n, scaled, n});
     ops.axpby(rows * n, T(-1), scaled, T(1), product);
     const double here = ops.max_abs(rows * n, product);
