@@ -59,8 +59,8 @@ std::string test_name(const testing::TestParamInfo<Parameters>& info) {
   return std::get<1>(info.param) + "_" + device.substr(0, device.find(':'));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Oracle, testing::Combine(testing::ValuesIn(contexts()), testing::ValuesIn(case_names())),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(Cases, Oracle,
+                         testing::Combine(testing::ValuesIn(contexts()), testing::ValuesIn(case_names())), test_name);
 
 /// The oracle against itself: one Hessian by another route.
 TEST(DualNumbers, ProductsAgreeWithTheMatrix) {

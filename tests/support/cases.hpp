@@ -17,8 +17,8 @@ struct Case {
   Net net;
   int batch = 3;
   std::uint64_t seed = 1;
-  bool smooth = true;      ///< no kinks: differences converge
-  bool training = false;   ///< dropout on, at training step kStep
+  bool smooth = true;     ///< no kinks: differences converge
+  bool training = false;  ///< dropout on, at training step kStep
 };
 inline constexpr std::uint64_t kStep = 7;
 

@@ -79,17 +79,21 @@ void add_image_cases(std::vector<Case>& out) {
   out.push_back({"conv_no_bias", one_convolution({2, 4, 4}, {2, 2, 3, 3}, {}, 8, false), 3, 402});
   out.push_back({"conv_batch_of_one", one_convolution({3, 3, 3}, {2, 3, 2, 2}, {}, 8), 1, 403});
   out.push_back({"conv_stride_padding",
-                 one_convolution({2, 5, 6}, {2, 2, 3, 2}, {.stride = {2, 3}, .padding = {1, 2}}, 18, true, "gelu"), 3, 404});
+                 one_convolution({2, 5, 6}, {2, 2, 3, 2}, {.stride = {2, 3}, .padding = {1, 2}}, 18, true, "gelu"), 3,
+                 404});
   out.push_back({"conv_dilation",
-                 one_convolution({1, 6, 5}, {3, 1, 2, 3}, {.padding = {0, 1}, .dilation = {3, 2}}, 27, true, "silu"), 3, 405});
+                 one_convolution({1, 6, 5}, {3, 1, 2, 3}, {.padding = {0, 1}, .dilation = {3, 2}}, 27, true, "silu"), 3,
+                 405});
   out.push_back({"conv_groups", one_convolution({4, 3, 4}, {4, 2, 2, 2}, {.groups = 2}, 24, true, "softplus"), 3, 406});
   out.push_back({"conv_depthwise",
-                 one_convolution({3, 4, 4}, {6, 1, 3, 3}, {.stride = {2, 2}, .padding = {1, 1}, .groups = 3}, 24), 2, 407});
+                 one_convolution({3, 4, 4}, {6, 1, 3, 3}, {.stride = {2, 2}, .padding = {1, 1}, .groups = 3}, 24), 2,
+                 407});
   out.push_back({"conv_one_pixel", one_convolution({2, 3, 3}, {3, 2, 1, 1}, {}, 27, true, "elu"), 2, 408, false});
-  out.push_back({"conv_everything",
-                 one_convolution({4, 5, 6}, {2, 2, 2, 2},
-                                 {.stride = {1, 2}, .padding = {1, 2}, .dilation = {2, 3}, .groups = 2}, 40, false, "sigmoid"),
-                 2, 409});
+  out.push_back(
+      {"conv_everything",
+       one_convolution({4, 5, 6}, {2, 2, 2, 2}, {.stride = {1, 2}, .padding = {1, 2}, .dilation = {2, 3}, .groups = 2},
+                       40, false, "sigmoid"),
+       2, 409});
   out.push_back({"maxpool", one_pool(Pool::max, {}, 2, 3), 3, 410, false});
   out.push_back({"maxpool_overlapping",
                  one_pool(Pool::max, {.kernel = {3, 3}, .stride = {2, 1}, .padding = {1, 1}}, 3, 6), 2, 411, false});

@@ -94,7 +94,7 @@ Net autoencoder() {
   const int x = net.input({5});
   const int w = net.parameter({2, 5});
   const int code = net.activation(net.linear(x, w, net.parameter({2})), "tanh");
-  net.finish(net.linear(code, net.reshape(w, {5, 2}), net.parameter({5})), Layer::Kind::squared_error, x);
+  net.finish_against(net.linear(code, net.reshape(w, {5, 2}), net.parameter({5})), Layer::Kind::squared_error, x);
   return net;
 }
 

@@ -53,7 +53,8 @@ inline testing::AssertionResult close(const std::vector<double>& got, const std:
   }
   if (got.empty() || worst <= tolerance * scale) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "entry " << at << " of " << got.size() << ": " << got[at] << ", expected "
-                                     << want[at] << "; error / largest = " << worst / scale << ", allowed " << tolerance;
+                                     << want[at] << "; error / largest = " << worst / scale << ", allowed "
+                                     << tolerance;
 }
 
 inline testing::AssertionResult close(double got, double want, double tolerance) {

@@ -67,7 +67,7 @@ int Net::convolution(int x, const Extents& weight, const ConvOptions& options, b
   return conv2d(x, w, bias ? parameter({weight[0]}) : -1, options);
 }
 
-void Net::finish(int z, Layer::Kind loss_kind, int target_layer) {
+void Net::finish_against(int z, Layer::Kind loss_kind, int target_layer) {
   if (output < 0) output = z;
   loss = add_layer({loss_kind, {z, target_layer}, {}});
 }

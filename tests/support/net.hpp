@@ -36,8 +36,8 @@ struct Layer {
   int offset = 0;       ///< parameter: first entry of its slice of theta
   // pairs are (height, width)
   int kernel[2] = {2, 2}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1}, groups = 1;
-  std::string name{};   ///< activation
-  double number = -1;   ///< activation: slope or alpha, negative for the default; dropout: p
+  std::string name{};  ///< activation
+  double number = -1;  ///< activation: slope or alpha, negative for the default; dropout: p
   std::uint64_t seed = 0;
 };
 
@@ -76,8 +76,10 @@ struct Net {
   int convolution(int x, const Extents& weight, const ConvOptions& options = {}, bool bias = true);
 
   /// The loss of that kind between z and a target of its own (or another layer); z is the output unless one was set.
-  void finish(int z, Layer::Kind loss_kind, const Extents& target_shape) { finish(z, loss_kind, target(target_shape)); }
-  void finish(int z, Layer::Kind loss_kind, int target_layer);
+  void finish(int z, Layer::Kind loss_kind, const Extents& target_shape) {
+    finish_against(z, loss_kind, target(target_shape));
+  }
+  void finish_against(int z, Layer::Kind loss_kind, int target_layer);
   void cross_entropy(int z) { finish(z, Layer::Kind::cross_entropy, {}); }
 
  private:

@@ -47,7 +47,8 @@ Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>* b) {
 
 template <class S>
 Tensor<S> convolve(const Layer& l, const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>* b) {
-  const int height = x.shape[1], width = x.shape[2], out = w.shape[0], in = w.shape[1], kh = w.shape[2], kw = w.shape[3];
+  const int height = x.shape[1], width = x.shape[2], out = w.shape[0], in = w.shape[1], kh = w.shape[2],
+            kw = w.shape[3];
   const int oh = (height + 2 * l.padding[0] - l.dilation[0] * (kh - 1) - 1) / l.stride[0] + 1;
   const int ow = (width + 2 * l.padding[1] - l.dilation[1] * (kw - 1) - 1) / l.stride[1] + 1;
   Tensor<S> y{{out, oh, ow}, {}};
@@ -70,8 +71,8 @@ Tensor<S> convolve(const Layer& l, const Tensor<S>& x, const Tensor<S>& w, const
 }
 
 struct Window {
-  int begin, end;    ///< inside the image
-  int padded;        ///< extent with the padding that it covers
+  int begin, end;  ///< inside the image
+  int padded;      ///< extent with the padding that it covers
 };
 
 Window window(const Layer& l, int axis, int o, int in) {
@@ -143,17 +144,24 @@ Tensor<S> evaluate(const Problem& p, const std::vector<S>& theta, int n, const L
   using Kind = Layer::Kind;
   const auto in = [&](std::size_t i) -> const Tensor<S>& { return done[static_cast<std::size_t>(l.in[i])]; };
   switch (l.kind) {
-    case Kind::input: return {l.shape, as<S>(p.x, n * count(l.shape), count(l.shape))};
-    case Kind::target: return {l.shape, as<S>(p.t, n * count(l.shape), count(l.shape))};
+    case Kind::input:
+      return {l.shape, as<S>(p.x, n * count(l.shape), count(l.shape))};
+    case Kind::target:
+      return {l.shape, as<S>(p.t, n * count(l.shape), count(l.shape))};
     case Kind::parameter:
       return {l.shape, std::vector<S>(theta.begin() + l.offset, theta.begin() + l.offset + count(l.shape))};
-    case Kind::linear: return linear(in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
-    case Kind::conv2d: return convolve(l, in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
+    case Kind::linear:
+      return linear(in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
+    case Kind::conv2d:
+      return convolve(l, in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
     case Kind::maxpool2d:
     case Kind::avgpool2d:
-    case Kind::adaptive_avgpool2d: return pool(l, in(0));
-    case Kind::reshape: return {l.shape, in(0).v};
-    default: break;
+    case Kind::adaptive_avgpool2d:
+      return pool(l, in(0));
+    case Kind::reshape:
+      return {l.shape, in(0).v};
+    default:
+      break;
   }
   Tensor<S> y = in(0);
   if (l.kind == Kind::add)
@@ -174,7 +182,8 @@ template <class S>
 std::vector<S> run(const Problem& p, const std::vector<S>& theta, int n, int last) {
   std::vector<Tensor<S>> done;
   done.reserve(static_cast<std::size_t>(last) + 1);
-  for (int i = 0; i <= last; ++i) done.push_back(evaluate(p, theta, n, p.net->layers[static_cast<std::size_t>(i)], i, done));
+  for (int i = 0; i <= last; ++i)
+    done.push_back(evaluate(p, theta, n, p.net->layers[static_cast<std::size_t>(i)], i, done));
   return done.back().v;
 }
 
