@@ -43,6 +43,13 @@ class Objective {
   /// The curvature matrix at theta, valid until the next call of gradient or curvature (value leaves it alone).
   /// The default differentiates the gradient.
   virtual std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind);
+
+  struct Linearized {
+    double value;
+    std::unique_ptr<LinearOperator<T>> curvature;
+  };
+  /// gradient and curvature at one point, for less where they share work.
+  virtual Linearized linearize(const T* theta, T* g, Curvature kind);
 };
 
 struct FiniteDifferenceOptions {
