@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "curvature/check_items.hpp"
 #include "hsogpu/error.hpp"
