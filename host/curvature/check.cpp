@@ -71,8 +71,7 @@ class Checker {
 
   void identities() {
     rounding_ = rounding();
-    identity("value: alone = with gradient",
-             std::abs(value_ - gradient_value_) / std::max(std::abs(value_), 1e-300),
+    identity("value: alone = with gradient", std::abs(value_ - gradient_value_) / std::max(std::abs(value_), 1e-300),
              "value and gradient compute different functions (weight decay in one of them?)");
     if (probe_.differentiates_gradient()) rounding_.plain = 100 * std::pow(Probe<T>::kEpsilon, 2.0 / 3);
     hv_ = probe_.products(Curvature::hessian, v_, 1);
@@ -81,7 +80,8 @@ class Checker {
              "products depend on what ran before: memory that is not cleared, or a race");
     identity("hessian: lanes = single calls", worst_distance(hv_, probe_.products(Curvature::hessian, v_, count)),
              "lanes share memory or a stride is wrong");
-    identity("hessian: symmetry", asymmetry(hv_), "a second-order (cross) rule is wrong or missing, or a term was dropped");
+    identity("hessian: symmetry", asymmetry(hv_),
+             "a second-order (cross) rule is wrong or missing, or a term was dropped");
     const Vector sum = combine(2, v_[0], -3, v_[1]);
     identity("hessian: linearity",
              worst_distance(probe_.products(Curvature::hessian, {sum}, 1), {combine(2, hv_[0], -3, hv_[1])}),
@@ -110,7 +110,8 @@ class Checker {
     std::vector<Vector> rows(1, Vector(static_cast<std::size_t>(n)));
     for (Index i = 0; i < n; ++i)
       rows[0][static_cast<std::size_t>(i)] = std::inner_product(v_[0].begin(), v_[0].end(), h.begin() + i * n, 0.0);
-    identity(name, worst_distance(rows, {products[0]}), "a block of the matrix is skipped, misplaced or mirrored wrongly");
+    identity(name, worst_distance(rows, {products[0]}),
+             "a block of the matrix is skipped, misplaced or mirrored wrongly");
   }
 
   void gauss_newton() {
@@ -121,7 +122,8 @@ class Checker {
       const double error = -dot(v_[k], gv[k]) / std::max(norm(gv[k]), 1e-300);
       negative = error <= negative ? negative : error;
     }
-    identity("ggn: positive semidefinite", negative, "the loss is not convex in the outputs, or its second derivative is wrong");
+    identity("ggn: positive semidefinite", negative,
+             "the loss is not convex in the outputs, or its second derivative is wrong");
     dense(Curvature::ggn, gv);
   }
 

@@ -20,14 +20,14 @@ struct DifferenceTask {
 };
 
 struct Difference {
-  double error = 0;       ///< |D(h) - exact| / scale
-  double bound = 0;       ///< 4 truncation + 10 rounding, over scale
-  double step = 0;        ///< h
-  bool agreed = false;    ///< error <= bound
-  bool resolved = false;  ///< the bound is small enough to mean something
-  bool shortened = false; ///< the first step did not do
-  bool steady = false;    ///< the disagreement is the same at every step
-  Vector value;           ///< D(h)
+  double error = 0;        ///< |D(h) - exact| / scale
+  double bound = 0;        ///< 4 truncation + 10 rounding, over scale
+  double step = 0;         ///< h
+  bool agreed = false;     ///< error <= bound
+  bool resolved = false;   ///< the bound is small enough to mean something
+  bool shortened = false;  ///< the first step did not do
+  bool steady = false;     ///< the disagreement is the same at every step
+  Vector value;            ///< D(h)
 };
 
 /// The first step that agrees and resolves; where none does, the one with the smallest bound. `scale` is the size that

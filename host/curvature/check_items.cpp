@@ -23,7 +23,8 @@ std::string disagreement_note(const DifferenceVerdict& verdict, const Difference
   std::string note = verdict.cause + verdict.where;
   if (worst.steady) note += "; the disagreement does not depend on h";
   if (kinks.empty()) return note + "; or f has a kink near theta that was not declared";
-  return note + fmt::format("; or a kink ({}) lies at theta or closer to it than the shortest h", fmt::join(kinks, ", "));
+  return note +
+         fmt::format("; or a kink ({}) lies at theta or closer to it than the shortest h", fmt::join(kinks, ", "));
 }
 
 }  // namespace
@@ -56,12 +57,17 @@ CheckItem skipped_item(const std::string& name, const std::string& why) {
 CheckItem difference_item(const DifferenceVerdict& verdict, const std::vector<Difference>& directions,
                           const std::vector<std::string>& kinks) {
   const Difference& worst = *std::max_element(directions.begin(), directions.end(), better);
-  CheckItem item{verdict.name, CheckStatus::passed, worst.error, worst.bound,
-                 fmt::format("4 |D(2h) - D(h)| / 3 + 10 noise / h at h = {:.1e}", worst.step), ""};
+  CheckItem item{verdict.name,
+                 CheckStatus::passed,
+                 worst.error,
+                 worst.bound,
+                 fmt::format("4 |D(2h) - D(h)| / 3 + 10 noise / h at h = {:.1e}", worst.step),
+                 ""};
   const bool shortened = std::any_of(directions.begin(), directions.end(), [](const auto& d) { return d.shortened; });
   if (accepted(worst)) {
     if (shortened && !kinks.empty())
-      item.note = fmt::format("a kink ({}) lies within the first h of theta; shorter steps agree", fmt::join(kinks, ", "));
+      item.note =
+          fmt::format("a kink ({}) lies within the first h of theta; shorter steps agree", fmt::join(kinks, ", "));
     return item;
   }
   item.status = CheckStatus::failed;

@@ -10,8 +10,8 @@
 
 namespace hso::check {
 
-/// What rounding allows. `plain` = 16 eps sqrt(max(n, 256)): errors of sums of n terms grow like sqrt(n). `amplified` = 10
-/// times the measured relative noise of f: where the loss is nearly zero, cross-entropy curvature p (1 - p) is a
+/// What rounding allows. `plain` = 16 eps sqrt(max(n, 256)): errors of sums of n terms grow like sqrt(n). `amplified` =
+/// 10 times the measured relative noise of f: where the loss is nearly zero, cross-entropy curvature p (1 - p) is a
 /// difference of nearly equal numbers, as the loss itself is, and loses as many digits.
 struct Rounding {
   double plain = 0;

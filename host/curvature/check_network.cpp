@@ -143,7 +143,8 @@ class NetworkChecker {
                                            rounding(Probe<double>::kEpsilon), "weights of the rows, or rows that mix"));
     const Derivatives pieces = main.evaluate(*main.objective((data_.size + 2) / 3), theta_, v_);
     report_->items.push_back(identity_item("batches: pieces = whole", difference(whole_, pieces, sizes_),
-                                           rounding(Probe<double>::kEpsilon), "padding rows count, or a piece is lost"));
+                                           rounding(Probe<double>::kEpsilon),
+                                           "padding rows count, or a piece is lost"));
   }
 
   void precisions(Setting<double>& main) {
@@ -207,8 +208,8 @@ CheckReport check_network(const ModelSpec& model, LossKind loss, const Dataset& 
   Index n = 0;
   for (const LayerSummary& layer : summarize(model)) n += layer.parameters;
   if (n != static_cast<Index>(theta.size()))
-    throw InputError(fmt::format("check_network: found theta of shape [{}], expected [{}] as {} has", theta.size(), n,
-                                 model.name));
+    throw InputError(
+        fmt::format("check_network: found theta of shape [{}], expected [{}] as {} has", theta.size(), n, model.name));
   return check::NetworkChecker(model, loss, data, check::Vector(theta.begin(), theta.end()), options).run();
 }
 

@@ -6,8 +6,8 @@
 //   identities   must hold to rounding, at kinks too: symmetry <u, Hv> = <v, Hu>, linearity, K lanes = K single calls,
 //                dense matrix = products, G positive semidefinite, batches add up, float32 = float64, CPU = CUDA.
 //   differences  tie the gradient to the value and Hv to the gradient: D(h) = (F(x + h v) - F(x - h v)) / 2h. Its
-//                truncation error is about |D(2h) - D(h)| / 3, and its rounding error is noise / h, where the noise of F
-//                is measured by a second difference too short to see any curvature.
+//                truncation error is about |D(2h) - D(h)| / 3, and its rounding error is noise / h, where the noise of
+//                F is measured by a second difference too short to see any curvature.
 // Differences across a kink (relu, max pooling) are no derivative of anything. The step is then cut, and where that
 // does not help the item is inconclusive, not failed, provided that every identity holds.
 // All of it is meant for double: differences in float are often off by 1 % and more.
@@ -37,7 +37,7 @@ struct CheckItem {
 
 struct CheckReport {
   std::vector<CheckItem> items;
-  bool passed() const;  ///< no item failed
+  bool passed() const;                                   ///< no item failed
   const CheckItem* find(const std::string& name) const;  ///< null when there is no such item
   std::string table() const;                             ///< for people
   std::string json() const;                              ///< {"passed": ..., "items": [...]}
@@ -50,7 +50,7 @@ struct CheckBlock {
 };
 
 struct CheckOptions {
-  std::uint64_t seed = 0;          ///< of the random directions
+  std::uint64_t seed = 0;  ///< of the random directions
   int directions = 4;
   Index dense_limit = 4096;        ///< the largest n whose dense matrix is compared with products
   std::vector<std::string> kinks;  ///< what makes f not smooth ("relu"); empty: f is smooth
