@@ -91,6 +91,14 @@ bool all_finite(Span<const double> values) {
 }
 
 template <class T>
+void measure(Context& context, Index n, const T* v, const T* original, double top, const EighOptions& options,
+             Attempt& out) {
+  if (!options.check_residual || !options.vectors || original == nullptr) return;
+  out.residual = residual_of<T>(context, n, original, v, out.values, top);
+  if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
+}
+
+template <class T>
 Attempt attempt(Context& context, Index n, T* a, const T* original, double top, const Window& w,
                 const EighOptions& options, Solver solver) {
   Attempt out;
@@ -101,9 +109,7 @@ Attempt attempt(Context& context, Index n, T* a, const T* original, double top, 
   context.to_host(values, host.data(), static_cast<Index>(host.size() * sizeof(T)));
   out.values.assign(host.begin(), host.end());
   if (!all_finite(out.values)) return {.failure = "eigenvalues not finite"};
-  if (!options.check_residual || !options.vectors || original == nullptr) return out;
-  out.residual = residual_of<T>(context, n, original, a, out.values, top);
-  if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
+  measure(context, n, a, original, top, options, out);
   return out;
 }
 
@@ -115,12 +121,10 @@ Attempt attempt_wide(Context& context, Index n, T* a, const T* original, double 
     Scratch scratch(context);
     double* wide = scratch.take<double>(checked_multiply(n, n));
     convert(context, n * n, original, wide);
-    EighOptions plain = options;
-    plain.check_residual = false;
-    Attempt out = attempt<double>(context, n, wide, nullptr, top, w, plain, solver);
+    Attempt out = attempt<double>(context, n, wide, nullptr, top, w, options, solver);
     if (out.failure.empty() && options.vectors) {
       convert(context, w.count() * n, wide, a);
-      if (options.check_residual) out.residual = residual_of<T>(context, n, original, a, out.values, top);
+      measure(context, n, a, original, top, options, out);
     }
     return out;
   } catch (const MemoryError&) {

@@ -62,22 +62,46 @@ double residual_of(const System<T>& s, const T* x) {
   return scale == 0 ? 0 : ops.max_abs(s.nrhs * s.n, r) / (spectrum_tolerance<T>(s.n) * scale);
 }
 
-/// x by Cholesky in the precision W. Returns the minor that is not positive, or 0.
+/// The first pivot of a factor that is rounding error of the diagonal it came from, counted from 1, or 0: such a matrix
+/// is positive definite by accident.
+template <class T>
+Index doubtful_pivot(Context& context, Index n, const T* a, const T* factor) {
+  auto& ops = context.ops<T>();
+  Scratch scratch(context);
+  T* one = scratch.take<T>(1);
+  ops.fill(1, T(1), one);
+  std::vector<double> diagonal(static_cast<std::size_t>(n)), pivots(diagonal.size());
+  ops.dots(n, 1, a, n + 1, one, 0, diagonal.data());
+  ops.dots(n, 1, factor, n + 1, factor, n + 1, pivots.data());
+  for (std::size_t i = 0; i < pivots.size(); ++i)
+    if (pivots[i] <= spectrum_tolerance<T>(n) * diagonal[i]) return static_cast<Index>(i) + 1;
+  return 0;
+}
+
+/// `numbers` as they are, or a copy of them in the precision W.
+template <class W, class T>
+const W* in_precision(const System<T>& s, const T* numbers, Index count, Scratch& scratch) {
+  if constexpr (std::is_same_v<W, T>) {
+    return numbers;
+  } else {
+    W* copy = scratch.take<W>(count);
+    convert(s.context, count, numbers, copy);
+    return copy;
+  }
+}
+
+/// x by Cholesky in the precision W. Returns the minor that is not safely positive, or 0.
 template <class W, class T>
 Index by_cholesky(const System<T>& s, T* x) {
   auto& ops = s.context.template ops<W>();
   Scratch scratch(s.context);
+  const W* matrix = in_precision<W>(s, s.a, s.n * s.n, scratch);
   W* factor = scratch.take<W>(s.n * s.n);
   W* rows = scratch.take<W>(s.nrhs * s.n);
-  if constexpr (std::is_same_v<W, T>) {
-    ops.copy(s.n * s.n, s.a, factor);
-    ops.copy(s.nrhs * s.n, s.b, rows);
-  } else {
-    convert(s.context, s.n * s.n, s.a, factor);
-    convert(s.context, s.nrhs * s.n, s.b, rows);
-  }
-  const Index minor = ops.potrf(s.n, factor);
-  if (minor != 0) return minor;
+  ops.copy(s.n * s.n, matrix, factor);
+  ops.copy(s.nrhs * s.n, in_precision<W>(s, s.b, s.nrhs * s.n, scratch), rows);
+  if (const Index minor = ops.potrf(s.n, factor); minor != 0) return minor;
+  if (const Index minor = doubtful_pivot<W>(s.context, s.n, matrix, factor); minor != 0) return minor;
   ops.potrs(s.n, s.nrhs, factor, rows);
   if constexpr (std::is_same_v<W, T>)
     ops.copy(s.nrhs * s.n, rows, x);
@@ -133,7 +157,11 @@ SolveReport run_ladder(const System<T>& s, T* x) {
   if (good(out.minor)) return out;
   if (kIsFloat<T>) {
     out.fallbacks.push_back("float64");
-    if (good(by_cholesky<double>(s, x))) return out;
+    try {
+      if (good(by_cholesky<double>(s, x))) return out;
+    } catch (const MemoryError&) {
+      out.fallbacks.back() = "float64 does not fit into memory";
+    }
   }
   out.fallbacks.push_back(out.minor == 0 ? "eigenvalues after: residual too large"
                                          : fmt::format("eigenvalues after: minor {} is not positive", out.minor));

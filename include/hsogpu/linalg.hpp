@@ -100,7 +100,7 @@ CholeskyResult cholesky(Context& context, View<T> a);
 
 struct SolveReport {
   LinalgStatus status = LinalgStatus::ok;
-  Index minor = 0;                       ///< as in CholeskyResult: of the first attempt
+  Index minor = 0;                       ///< of the first attempt: the minor that is not positive, or only by rounding
   double residual = 0;                   ///< max |A x - b| in units of n eps (|A| max|x| + max|b|), |A| = n max|A_ij|
   std::vector<std::string> fallbacks{};  ///< "float64", "eigenvalues ..."
 };
