@@ -32,6 +32,22 @@ const Graph<T>& require_complete(const Graph<T>& graph) {
   return graph;
 }
 
+/// Every view that is not null holds a leaf's entries, and all have one lane count that the tape's pool can carry.
+template <class T>
+void require_fitting(const Tape<T>& tape, Span<const View<T>> views, Index& lanes, const char* what) {
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (!views[i]) continue;
+    const Shape& shape = tape.graph()[tape.leaves()[i]].shape;
+    if (views[i].size() != shape.size())
+      throw InputError(fmt::format("Tape::product: {} {} is {}, expected {}", what, i, views[i].shape.to_string(),
+                                   shape.to_string()));
+    if (lanes == 0) lanes = views[i].lanes;
+    if (views[i].lanes != lanes || lanes < 1 || lanes > tape.lanes())
+      throw InputError(fmt::format("Tape::product: {} {} has {} lanes; expected one count for all, at most {}", what, i,
+                                   views[i].lanes, tape.lanes()));
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -172,6 +188,9 @@ void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const V
   if (tangents.size() != leaves().size() || results.size() != leaves().size())
     throw UsageError(fmt::format("Tape::product: {} tangents and {} results for {} parameter leaves", tangents.size(),
                                  results.size(), leaves().size()));
+  Index common = 0;
+  require_fitting(*this, tangents, common, "tangent");
+  require_fitting(*this, results, common, "result");
   impl_->run_product(kind, tangents, results);
 }
 
