@@ -144,8 +144,8 @@ TEST_F(Program, BadDataFiles) {
   const auto refuse_csv = [&](const std::string& text, const std::vector<std::string>& parts) {
     expect_refused({"--data", dir_.write("bad.csv", text)}, 3, parts);
   };
-  refuse_csv("1,2,0\n3,4\n", {"bad.csv:2"});
-  refuse_csv("1,2,0\n3,word,1\n", {"bad.csv:2", "word"});
+  refuse_csv("1,2,0\n3,4\n", {"bad.csv: line 2"});
+  refuse_csv("1,2,0\n3,word,1\n", {"bad.csv: line 2", "word"});
   refuse_csv("1,2,0\n3,nan,1\n4,5,1\n", {"bad.csv", "nan"});
   refuse_csv("1,2,0\n3,4,-1\n", {"bad.csv", "-1"});
   expect_refused({"--data", dir_.file("none.csv")}, 3, {"none.csv"});

@@ -77,13 +77,13 @@ TEST(Train, AdamOnDigitsLowersTheLoss) {
   options.optimizer = "adam";
   options.model = "mlp:64-8-10:tanh";
   options.device = "cpu";
-  options.epochs = 2;
+  options.epochs = 3;
   const TrainResult result = train(options);
-  ASSERT_EQ(result.history.size(), 3u);  // the start and two epochs
+  ASSERT_EQ(result.history.size(), 4u);  // the start and three epochs
   EXPECT_EQ(result.stop_reason, "epochs");
-  EXPECT_EQ(result.accepted_steps, 24);
-  EXPECT_LT(result.last.train.loss, 0.9 * result.history[0].train.loss);
-  EXPECT_GT(result.last.test.accuracy, 0.3);
+  EXPECT_EQ(result.accepted_steps, 36);
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_LT(result.history[i].train.loss, result.history[i - 1].train.loss);
+  EXPECT_GT(result.last.test.accuracy, 2 * 0.1) << "twice what guessing reaches";
   EXPECT_EQ(result.theta.size(), 64u * 8 + 8 + 8 * 10 + 10);
 }
 

@@ -22,7 +22,8 @@ struct SavedRun;
 
 namespace hso::cli {
 
-/// The flags of some training fields (train/fields.hpp), their HSO_* variables and --config.
+/// The flags of some training fields (train/fields.hpp), their HSO_* variables and --config. Of a flag that is given
+/// twice the last one counts.
 class OptionLayers {
  public:
   /// `command` must outlive this.
