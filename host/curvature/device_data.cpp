@@ -23,12 +23,14 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
   if (data.classes > 0) {
     const bool binary = network.loss == LossKind::bce && outputs == 1 && data.classes <= 2;
     if (!binary && data.classes > outputs)
-      throw InputError(fmt::format("data '{}': {} classes, but the model has {} outputs", data.name, data.classes, outputs));
+      throw InputError(
+          fmt::format("data '{}': {} classes, but the model has {} outputs", data.name, data.classes, outputs));
     return;
   }
   if (network.loss == LossKind::cross_entropy)
-    throw InputError(fmt::format("data '{}': cross_entropy needs whole-number classes; the targets are values of shape {}",
-                                 data.name, data.target_shape.to_string()));
+    throw InputError(
+        fmt::format("data '{}': cross_entropy needs whole-number classes; the targets are values of shape {}",
+                    data.name, data.target_shape.to_string()));
   if (data.target_shape.size() != outputs)
     throw InputError(fmt::format("data '{}': targets of shape {} do not fit the model's output {}", data.name,
                                  data.target_shape.to_string(), network.output.to_string()));

@@ -149,8 +149,7 @@ class NetworkCurvature final : public LinearOperator<T> {
       add = true;
     });
     if (impl_.options.weight_decay != 0)
-      impl_.ops.for_each(1, dimension(),
-                         AddDiagonal<T>{h, dimension(), static_cast<T>(impl_.options.weight_decay)});
+      impl_.ops.for_each(1, dimension(), AddDiagonal<T>{h, dimension(), static_cast<T>(impl_.options.weight_decay)});
   }
 
  private:

@@ -19,6 +19,7 @@ class Conv2d final : public Op<T> {
  public:
   explicit Conv2d(const Conv2dOptions& options) : o_(options) {}
   std::string_view name() const override { return "conv2d"; }
+  BatchRule batch_rule() const override { return BatchRule::first_must; }
 
   Shape infer(Span<const Shape> in) const override {
     const Shape &x = in[0], &w = in[1];

@@ -10,6 +10,50 @@
 
 namespace hso {
 
+namespace {
+
+using detail::BatchRule;
+
+/// `carried`: whether each input has the batch as its first axis.
+bool fits(BatchRule rule, const std::vector<bool>& carried) {
+  const bool rest = std::find(carried.begin() + 1, carried.end(), true) != carried.end();
+  switch (rule) {
+    case BatchRule::first_may:
+      return !rest;
+    case BatchRule::first_must:
+      return carried[0] && !rest;
+    case BatchRule::all_equal:
+      return std::equal(carried.begin() + 1, carried.end(), carried.begin());
+    case BatchRule::all_must:
+      return std::find(carried.begin(), carried.end(), false) == carried.end();
+  }
+  return false;
+}
+
+std::string expectation(BatchRule rule) {
+  switch (rule) {
+    case BatchRule::first_may:
+      return "only the first input may depend on the data";
+    case BatchRule::first_must:
+      return "the first input, and no other, must depend on the data";
+    case BatchRule::all_equal:
+      return "all inputs must depend on the data, or none";
+    case BatchRule::all_must:
+      return "every input must depend on the data";
+  }
+  return "";
+}
+
+/// True when some parameter reaches the node.
+template <class T>
+bool depends_on_parameters(const Graph<T>& graph, Node node) {
+  const auto& info = graph[node];
+  return info.kind == Graph<T>::Kind::parameter ||
+         std::any_of(info.inputs.begin(), info.inputs.end(), [&](Node in) { return depends_on_parameters(graph, in); });
+}
+
+}  // namespace
+
 template <class T>
 Graph<T>::Graph() = default;
 template <class T>
@@ -58,14 +102,18 @@ Node Graph<T>::parameter_at(const std::string& name, const Shape& shape, Index o
 template <class T>
 Node Graph<T>::apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs) {
   std::vector<Shape> shapes;
-  bool batched = false;
+  std::vector<bool> carried;
   for (Node i : inputs) {
     check(i, "Graph::apply");
     shapes.push_back((*this)[i].shape);
-    batched = batched || (*this)[i].batched;
+    carried.push_back((*this)[i].batched);
   }
   const Shape shape = op->infer(shapes);
   std::string name(op->name());
+  if (!fits(op->batch_rule(), carried))
+    throw InputError(fmt::format("{}: {}, parameters and what is computed from them alone do not", name,
+                                 expectation(op->batch_rule())));
+  const bool batched = std::find(carried.begin(), carried.end(), true) != carried.end();
   return add({Kind::op, std::move(name), shape, batched, 0, std::move(inputs), std::move(op)});
 }
 
@@ -81,6 +129,12 @@ void Graph<T>::set_loss(Node node) {
   if (!((*this)[node].shape == Shape{}))
     throw InputError(fmt::format("Graph::set_loss: {} gives {} for each sample, expected one number, []",
                                  (*this)[node].name, (*this)[node].shape.to_string()));
+  const NodeInfo& info = (*this)[node];
+  if (info.kind != Kind::op || !info.op->is_loss())
+    throw InputError(
+        fmt::format("Graph::set_loss: {} is no loss; expected cross_entropy, squared_error or bce", info.name));
+  if (depends_on_parameters(*this, info.inputs[1]))
+    throw InputError(fmt::format("Graph::set_loss: the target of {} depends on parameters, expected data", info.name));
   loss_ = node;
 }
 

@@ -53,6 +53,7 @@ class MaxPool final : public Op<T> {
  public:
   explicit MaxPool(const Pool2dOptions& options) : windows_{options, 0, 0, "maxpool2d"} {}
   std::string_view name() const override { return windows_.op; }
+  BatchRule batch_rule() const override { return BatchRule::first_must; }
   Shape infer(Span<const Shape> in) const override { return windows_.infer(in[0]); }
   Index saved_bytes(Span<const Shape>, const Shape& y) const override {
     return y.size() * static_cast<Index>(sizeof(std::int32_t));
@@ -89,6 +90,7 @@ class AvgPool final : public Op<T> {
  public:
   explicit AvgPool(const Windows& windows) : windows_(windows) {}
   std::string_view name() const override { return windows_.op; }
+  BatchRule batch_rule() const override { return BatchRule::first_must; }
   Shape infer(Span<const Shape> in) const override { return windows_.infer(in[0]); }
 
   void forward(Ops<T>& ops, const Point<T>& p) const override { mean(ops, p, p.x[0], {p.y, false}); }

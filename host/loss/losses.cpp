@@ -14,6 +14,8 @@ template <class T>
 class CrossEntropy final : public Op<T> {
  public:
   std::string_view name() const override { return "cross_entropy"; }
+  BatchRule batch_rule() const override { return BatchRule::all_must; }
+  bool is_loss() const override { return true; }
   Shape infer(Span<const Shape> in) const override {
     if (in[0].rank() != 1 || in[1].rank() != 0)
       throw InputError(fmt::format("cross_entropy: output {} with target {}; expected [classes] and []",
@@ -60,6 +62,8 @@ class OutputLoss final : public Op<T> {
  public:
   explicit OutputLoss(std::string_view name) : name_(name) {}
   std::string_view name() const override { return name_; }
+  BatchRule batch_rule() const override { return BatchRule::all_must; }
+  bool is_loss() const override { return true; }
   Shape infer(Span<const Shape> in) const override {
     if (!(in[0] == in[1]))
       throw InputError(fmt::format("{}: output {} and target {} differ", name_, in[0].to_string(), in[1].to_string()));
@@ -78,8 +82,8 @@ class OutputLoss final : public Op<T> {
     if (!dx[0]) return;
     const auto z = dx[0].write();
     ops.for_each(z.view.lanes * samples(p), outputs(p),
-                 OutputLossVjp<T, F>{p.x[0].data, p.x[1].data, dy.data, dy.lane_stride, z.view.data,
-                                     z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+                 OutputLossVjp<T, F>{p.x[0].data, p.x[1].data, dy.data, dy.lane_stride, z.view.data, z.view.lane_stride,
+                                     samples(p), outputs(p), z.accumulate});
   }
   void cross(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const View<T>> Rx, View<T>,
              Span<const Sink<T>> Rdx) const override {

@@ -28,7 +28,8 @@ StepReport Descent<T>::step(Objective<T>& objective, T* theta) {
   report.gradient_norm = ops.nrm2(n, gradient_.data());
   if (!std::isfinite(report.loss_before) || !std::isfinite(ops.max_abs(n, gradient_.data()))) {
     report.status = StepStatus::not_finite;
-    report.message = fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_, report.loss_before);
+    report.message =
+        fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_, report.loss_before);
     return report;
   }
   propose(objective, gradient_.data(), step_.data(), report);

@@ -13,10 +13,14 @@ namespace hso {
 
 const char* name_of(StepStatus status) {
   switch (status) {
-    case StepStatus::accepted: return "accepted";
-    case StepStatus::rejected: return "rejected";
-    case StepStatus::not_finite: return "not_finite";
-    case StepStatus::singular: return "singular";
+    case StepStatus::accepted:
+      return "accepted";
+    case StepStatus::rejected:
+      return "rejected";
+    case StepStatus::not_finite:
+      return "not_finite";
+    case StepStatus::singular:
+      return "singular";
   }
   return "unknown";
 }

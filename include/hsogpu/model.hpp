@@ -41,7 +41,7 @@ using Pair = std::array<Index, 2>;
 /// One layer: its type word and the options of all types; a type looks at its own alone.
 struct LayerSpec {
   std::string type;
-  std::string name;    ///< a letter, then letters, digits, '_'; unique in the model
+  std::string name{};  ///< a letter, then letters, digits, '_'; unique in the model
   std::string from{};  ///< add
   Index out = 0;       ///< features or channels
   Pair kernel{0, 0};

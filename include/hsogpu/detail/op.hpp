@@ -23,8 +23,8 @@ template <class T>
 struct Point {
   Span<const View<T>> x;  ///< full shapes, batch first
   View<T> y;
-  void* saved = nullptr;                 ///< saved_bytes() bytes that forward fills
-  const std::uint64_t* step = nullptr;   ///< device memory: the training step, for dropout masks
+  void* saved = nullptr;                ///< saved_bytes() bytes that forward fills
+  const std::uint64_t* step = nullptr;  ///< device memory: the training step, for dropout masks
   bool training = false;
 };
 
@@ -70,6 +70,14 @@ class Sink {
   Shape shape_;
 };
 
+/// Which inputs may carry the batch as their first axis; parameters and what is computed from them alone do not.
+enum class BatchRule {
+  first_may,   ///< the first may, the others must not: x with weights
+  first_must,  ///< the first must, the others must not
+  all_equal,   ///< all or none
+  all_must
+};
+
 template <class T>
 class Op {
  public:
@@ -77,6 +85,9 @@ class Op {
   virtual std::string_view name() const = 0;
   /// Output shape from the inputs' shapes, all without the batch. InputError shows the shapes that do not fit.
   virtual Shape infer(Span<const Shape> inputs) const = 0;
+  virtual BatchRule batch_rule() const { return BatchRule::first_may; }
+  /// True: one number for each sample from (z, target); `cross` is the second derivative in z, so it gives the GGN.
+  virtual bool is_loss() const { return false; }
   /// Bytes that forward leaves for the other rules; full shapes.
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.
