@@ -17,6 +17,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  /// Names the next address that will be given out: part of the key of a recorded launch sequence.
+  std::uintptr_t position() const { return (top_.block << 48) + static_cast<std::uintptr_t>(top_.used); }
+
  private:
   friend class Scratch;
   struct Block {
@@ -27,8 +30,10 @@ class Arena {
     std::size_t block;
     Index used;
   };
-  void* take(Index bytes);
+  void* take(Index bytes);  ///< 256-byte aligned, never null; blocks never move
   void rewind(Mark mark) noexcept;
+  void add_block(Index bytes);
+  void release_blocks() noexcept;
 
   Context& context_;
   std::vector<Block> blocks_;

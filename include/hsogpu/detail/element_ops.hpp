@@ -42,7 +42,7 @@ struct ActivationOps {
 
 template <class T>
 using OtherOps = std::variant<
-    Fill<T>, Axpby<T>, Scale<T>, AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>,
+    Fill<T>, Axpby<T>, Scale<T>, AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
     AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
     CrossEntropyVjp<T>, CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
     OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,

@@ -99,6 +99,16 @@ struct MirrorLower {
   }
 };
 
+/// y[i][o] = x[o][i], leading dimensions x_ld and y_ld.
+template <class T>
+struct TransposeBlock {
+  const T* x;
+  Index x_ld;
+  T* y;
+  Index y_ld;
+  HSO_HD void operator()(Index o, Index i) const { y[i * y_ld + o] = x[o * x_ld + i]; }
+};
+
 /// A[i][i] += value. Launch with 1 x n.
 template <class T>
 struct AddDiagonal {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// for_each on the CPU. The functor is copied to a local, so that no store can alias its members, and the loop that runs
+// along memory is the innermost one. Elements are independent by contract, which is what `omp simd` asserts.
+// Included by one translation unit for each type: some sixty functors are compiled here.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "backend/cpu_ops.hpp"
+
+namespace hso::detail {
+
+struct Range {
+  Index begin, end;
+};
+
+/// Part `part` of `parts` of [0, n), cut at multiples of `grain`.
+inline Range part_of(Index n, Index part, Index parts, Index grain) {
+  const Index grains = (n + grain - 1) / grain;
+  return {std::min(n, grains * part / parts * grain), std::min(n, grains * (part + 1) / parts * grain)};
+}
+
+// flatten: a functor that the compiler chose to call instead of inlining would keep its loop scalar.
+template <class F>
+[[gnu::flatten]] void loop(F f, Range outer, Range inner) {
+  for (Index o = outer.begin; o < outer.end; ++o) {
+#pragma omp simd
+    for (Index i = inner.begin; i < inner.end; ++i) f(o, i);
+  }
+}
+
+template <class F>
+[[gnu::flatten]] void loop_outer(F f, Range outer) {
+#pragma omp simd
+  for (Index o = outer.begin; o < outer.end; ++o) f(o, 0);
+}
+
+/// Waking threads costs microseconds: only above about as much work. A launch with inner == 1 hides a loop per element.
+inline int threads_for(Index outer, Index inner) {
+  constexpr Index kElements = 32768, kRows = 2048;
+  const bool large = inner == 1 ? outer > kRows : outer * inner > kElements;
+  return large && !omp_in_parallel() ? omp_get_max_threads() : 1;
+}
+
+template <class F>
+void run_elements(const F& f, Index outer, Index inner) {
+  const int threads = threads_for(outer, inner);
+  const bool split_outer = inner == 1 || outer >= 2 * threads;
+  const Index parts = threads;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+  for (Index p = 0; p < parts; ++p) {
+    const Range o = split_outer ? part_of(outer, p, parts, 1) : Range{0, outer};
+    const Range i = split_outer ? Range{0, inner} : part_of(inner, p, parts, 64);
+    inner == 1 ? loop_outer(f, o) : loop(f, o, i);
+  }
+}
+
+template <class T>
+void CpuOps<T>::for_each(Index outer, Index inner, const ElementOp<T>& op) {
+  if (outer <= 0 || inner <= 0) return;
+  std::visit([&](const auto& f) { run_elements(f, outer, inner); }, op);
+}
+
+}  // namespace hso::detail

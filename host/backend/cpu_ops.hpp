@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verbs on a CPU: OpenMP loops, OpenBLAS, LAPACK. One file a family: cpu_for_each.hpp, cpu_blas.cpp,
+// cpu_reduce.cpp, cpu_lapack.cpp. OpenBLAS runs its own OpenMP threads; inside a parallel region it stays on one.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/detail/ops.hpp"
+
+namespace hso::detail {
+
+template <class T>
+class CpuOps final : public Ops<T> {
+ public:
+  explicit CpuOps(Context& context) : context_(context) {}
+  Context& context() override { return context_; }
+
+  void for_each(Index outer, Index inner, const ElementOp<T>& op) override;
+  void gemm(const GemmArgs<T>& args) override;
+  void sum_rows(const ReduceArgs<T>& args) override;
+  void sum_columns(const ReduceArgs<T>& args) override;
+  void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
+  double max_abs(Index n, const T* x) override;
+  void copy(Index n, const T* from, T* to) override;
+
+  Index potrf(Index n, T* a) override;
+  void potrs(Index n, Index nrhs, const T* factor, T* b) override;
+  Index potri(Index n, T* factor) override;
+  Index syevd(Index n, T* a, T* w, bool vectors) override;
+  Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
+  Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
+  Index syevd_workspace_bytes(Index n, bool vectors) override;
+
+  Index chunk_bytes() const override { return Index{3} << 19; }  // 1.5 MB: most of a core's second-level cache
+
+ private:
+  double* partials(Index n);  ///< host room for n partial sums, kept between calls
+
+  Context& context_;
+  std::vector<double> partials_;
+};
+
+}  // namespace hso::detail

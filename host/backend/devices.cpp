@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the words of a user ("auto", "cpu", "cuda:1") to a context, and what `hso info` prints.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "backend/blas.hpp"
+#include "backend/cpu_context.hpp"
+#include "backend/cuda_factory.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/version.hpp"
+
+namespace hso {
+
+namespace {
+
+/// N of "cuda:N", 0 for "cuda", -1 for other words.
+int cuda_ordinal(std::string_view device) {
+  constexpr std::string_view kPrefix = "cuda:";
+  if (device == "cuda") return 0;
+  if (!device.starts_with(kPrefix)) return -1;
+  const std::string_view digits = device.substr(kPrefix.size());
+  int ordinal = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
+  return error == std::errc() && end == digits.data() + digits.size() ? ordinal : -1;
+}
+
+}  // namespace
+
+std::unique_ptr<Context> Context::create(std::string_view device, const ContextOptions& options) {
+  if (device == "cpu") return std::make_unique<detail::CpuContext>(options);
+  if (device == "auto") {
+    if (detail::cuda_presence().devices.empty()) return std::make_unique<detail::CpuContext>(options);
+    return detail::create_cuda_context(0, options);
+  }
+  const int ordinal = cuda_ordinal(device);
+  if (ordinal < 0) throw UsageError(fmt::format("device '{}': expected auto, cpu, cuda or cuda:N", device));
+  return detail::create_cuda_context(ordinal, options);
+}
+
+std::vector<std::string> list_devices() {
+  std::vector<std::string> lines{fmt::format("cpu: {}", detail::cpu_description())};
+  const detail::CudaPresence cuda = detail::cuda_presence();
+  for (std::size_t i = 0; i < cuda.devices.size(); ++i) lines.push_back(fmt::format("cuda:{}: {}", i, cuda.devices[i]));
+  if (cuda.devices.empty()) lines.push_back(fmt::format("cuda: none ({})", cuda.reason));
+  return lines;
+}
+
+std::vector<std::string> list_libraries() {
+  std::vector<std::string> lines{fmt::format("libhsogpu {}", HSOGPU_VERSION),
+                                 fmt::format("{}, core type {}", openblas_get_config(), openblas_get_corename())};
+  for (const std::string& library : detail::cuda_presence().libraries) lines.push_back(library);
+  return lines;
+}
+
+}  // namespace hso

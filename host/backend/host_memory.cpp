@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/host_memory.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+namespace hso::detail {
+
+namespace {
+
+/// The number after `key` in /proc/meminfo, in bytes; 0 when it is not there.
+Index meminfo(const std::string& key) {
+  std::ifstream file("/proc/meminfo");
+  for (std::string word; file >> word;) {
+    Index kilobytes = 0;
+    if (word == key && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+/// The number in a one-line file, or `otherwise` ("max", or no such file).
+Index number_in(const char* path, Index otherwise) {
+  std::ifstream file(path);
+  Index value = 0;
+  return file >> value ? value : otherwise;
+}
+
+}  // namespace
+
+DeviceMemory host_memory() {
+  DeviceMemory memory{meminfo("MemAvailable:"), meminfo("MemTotal:")};
+  const Index limit = number_in("/sys/fs/cgroup/memory.max", memory.total_bytes);
+  const Index used = number_in("/sys/fs/cgroup/memory.current", 0);
+  if (limit < memory.total_bytes) {
+    memory.total_bytes = limit;
+    memory.free_bytes = std::min(memory.free_bytes, std::max<Index>(limit - used, 0));
+  }
+  return memory;
+}
+
+std::string processor_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown processor";
+}
+
+}  // namespace hso::detail

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "hsogpu/context.hpp"
+
+namespace hso::detail {
+
+/// What this process may still use: the machine's available memory, or less where a container's limit says so.
+DeviceMemory host_memory();
+
+/// "model name" of the processor, or "unknown processor".
+std::string processor_model();
+
+}  // namespace hso::detail

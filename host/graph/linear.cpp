@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "hsogpu/detail/op.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/graph.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+/// y [rows][out] = x [rows][in] W' + b. Bilinear in (x, W), so it has a second-order term.
+template <class T>
+class Linear final : public Op<T> {
+ public:
+  std::string_view name() const override { return "linear"; }
+
+  Shape infer(Span<const Shape> in) const override {
+    const Shape &x = in[0], &w = in[1];
+    if (x.rank() < 1 || w.rank() != 2 || x[x.rank() - 1] != w[1])
+      throw InputError(fmt::format("linear: input {} does not fit weight {}; expected [..., in] and [out, in]",
+                                   x.to_string(), w.to_string()));
+    if (in.size() == 3 && !(in[2] == Shape{w[0]}))
+      throw InputError(fmt::format("linear: bias {} does not fit weight {}; expected [{}]", in[2].to_string(),
+                                   w.to_string(), w[0]));
+    Shape y = x;
+    y[y.rank() - 1] = w[0];
+    return y;
+  }
+
+  void forward(Ops<T>& ops, const Point<T>& p) const override {
+    const Sizes s = sizes(p);
+    if (p.x.size() == 3) ops.for_each(s.rows, s.out, AddToRows<T>{p.x[2].data, 0, p.y.data, 0, s.rows, s.out, false});
+    GemmArgs<T> a{s.rows, s.out, s.in, p.x[0].data, s.in, false, p.x[1].data, s.in, true, p.y.data, s.out};
+    a.beta = p.x.size() == 3 ? T(1) : T(0);
+    ops.gemm(a);
+  }
+
+  void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
+    const Sizes s = sizes(p);
+    if (Rx[0]) times_rows(ops, Rx[0], p.x[1].data, true, s.rows, s.in, s.out, Ry.write());
+    if (Rx[1]) times_tangent(ops, p.x[0].data, Rx[1], s, Ry.write());
+    if (Rx.size() == 3 && Rx[2]) {
+      const auto y = Ry.write();
+      ops.for_each(y.view.lanes * s.rows, s.out,
+                   AddToRows<T>{Rx[2].data, Rx[2].lane_stride, y.view.data, y.view.lane_stride, s.rows, s.out,
+                                y.accumulate});
+    }
+  }
+
+  void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
+    const Sizes s = sizes(p);
+    if (dx[0]) times_rows(ops, dy, p.x[1].data, false, s.rows, s.out, s.in, dx[0].write());
+    if (dx[1]) outer_products(ops, dy, p.x[0], s, dx[1].write());
+    if (dx.size() == 3 && dx[2]) {
+      const auto b = dx[2].write();
+      ops.sum_rows({dy.lanes, s.rows, s.out, dy.data, dy.lane_stride, b.view.data, b.view.lane_stride, b.beta()});
+    }
+  }
+
+  void cross(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const View<T>> Rx, View<T>,
+             Span<const Sink<T>> Rdx) const override {
+    const Sizes s = sizes(p);
+    if (Rdx[0] && Rx[1]) adjoint_times_tangent(ops, dy.data, Rx[1], s, Rdx[0].write());
+    if (Rdx[1] && Rx[0]) outer_products(ops, dy, Rx[0], s, Rdx[1].write());
+  }
+
+ private:
+  using Target = typename Sink<T>::Target;
+  struct Sizes {
+    Index rows, in, out;
+  };
+  static Sizes sizes(const Point<T>& p) {
+    const Index in = p.x[1].shape[1];
+    return {p.x[0].size() / in, in, p.x[1].shape[0]};
+  }
+
+  /// y_k [rows][to] (+)= x_k [rows][from] W (or W'): one wide product when the lanes lie end to end.
+  static void times_rows(Ops<T>& ops, const View<T>& x, const T* w, bool transpose, Index rows, Index from, Index to,
+                         const Target& y) {
+    const bool wide = x.lane_stride == rows * from && y.view.lane_stride == rows * to;
+    GemmArgs<T> a{rows, to, from, x.data, from, false, w, transpose ? from : to, transpose, y.view.data, to};
+    a.beta = y.beta();
+    if (wide) {
+      a.m = rows * y.view.lanes;
+    } else {
+      a.batch = y.view.lanes;
+      a.stride_a = x.lane_stride;
+      a.stride_c = y.view.lane_stride;
+    }
+    ops.gemm(a);
+  }
+
+  /// y_k (+)= x RW_k'
+  static void times_tangent(Ops<T>& ops, const T* x, const View<T>& rw, const Sizes& s, const Target& y) {
+    if (rw.one_hot >= 0) {
+      ops.for_each(y.view.lanes * s.rows, s.out,
+                   UnitWeightJvp<T>{x, y.view.data, y.view.lane_stride, rw.one_hot, s.rows, s.in, s.out, y.accumulate});
+      return;
+    }
+    GemmArgs<T> a{s.rows, s.out, s.in, x, s.in, false, rw.data, s.in, true, y.view.data, s.out};
+    a.beta = y.beta();
+    a.batch = y.view.lanes;
+    a.stride_b = rw.lane_stride;
+    a.stride_c = y.view.lane_stride;
+    ops.gemm(a);
+  }
+
+  /// Rdx_k (+)= dy RW_k
+  static void adjoint_times_tangent(Ops<T>& ops, const T* dy, const View<T>& rw, const Sizes& s, const Target& x) {
+    if (rw.one_hot >= 0) {
+      ops.for_each(
+          x.view.lanes * s.rows, s.in,
+          UnitWeightCross<T>{dy, x.view.data, x.view.lane_stride, rw.one_hot, s.rows, s.in, s.out, x.accumulate});
+      return;
+    }
+    GemmArgs<T> a{s.rows, s.in, s.out, dy, s.out, false, rw.data, s.in, false, x.view.data, s.in};
+    a.beta = x.beta();
+    a.batch = x.view.lanes;
+    a.stride_b = rw.lane_stride;
+    a.stride_c = x.view.lane_stride;
+    ops.gemm(a);
+  }
+
+  /// dW_k (+)= dy_k' x_k; a single lane of either broadcasts.
+  static void outer_products(Ops<T>& ops, const View<T>& dy, const View<T>& x, const Sizes& s, const Target& w) {
+    GemmArgs<T> a{s.out, s.in, s.rows, dy.data, s.out, true, x.data, s.in, false, w.view.data, s.in};
+    a.beta = w.beta();
+    a.batch = w.view.lanes;
+    a.stride_a = dy.lanes == 1 ? 0 : dy.lane_stride;
+    a.stride_b = x.lanes == 1 ? 0 : x.lane_stride;
+    a.stride_c = w.view.lane_stride;
+    ops.gemm(a);
+  }
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+Node linear(Graph<T>& g, Node x, Node weight, Node bias) {
+  std::vector<Node> inputs{x, weight};
+  if (bias != kNoNode) inputs.push_back(bias);
+  return g.apply(std::make_unique<detail::Linear<T>>(), std::move(inputs));
+}
+
+template Node linear(Graph<float>&, Node, Node, Node);
+template Node linear(Graph<double>&, Node, Node, Node);
+
+}  // namespace hso

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/tape.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/tape_plan.hpp"
+#include "graph/traversal.hpp"
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso {
+
+using detail::Accumulator;
+using detail::Ops;
+using detail::Scratch;
+
+template <class T>
+struct Tape<T>::Impl : detail::Traversal<T> {
+  using detail::Traversal<T>::Traversal;
+  enum class State { none, forward, linearized };
+  State state = State::none;
+};
+
+namespace {
+
+template <class T>
+const Graph<T>& require_complete(const Graph<T>& graph) {
+  if (graph.loss_node() == kNoNode || graph.output_node() == kNoNode || graph.input_node() == kNoNode)
+    throw UsageError("Tape: the graph needs an input, an output (set_output) and a loss (set_loss)");
+  return graph;
+}
+
+}  // namespace
+
+template <class T>
+Tape<T>::Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes) {
+  if (batch < 1 || lanes < 1) throw UsageError(fmt::format("Tape: batch {} and lanes {} must be positive", batch, lanes));
+  impl_ = std::make_unique<Impl>(context, require_complete(graph), batch, lanes);
+}
+template <class T>
+Tape<T>::~Tape() = default;
+template <class T>
+Tape<T>::Tape(Tape&&) noexcept = default;
+
+template <class T>
+Context& Tape<T>::context() const {
+  return impl_->context;
+}
+template <class T>
+const Graph<T>& Tape<T>::graph() const {
+  return impl_->graph;
+}
+template <class T>
+Index Tape<T>::batch() const {
+  return impl_->batch;
+}
+template <class T>
+Index Tape<T>::lanes() const {
+  return impl_->lanes;
+}
+template <class T>
+Index Tape<T>::dimension() const {
+  return impl_->graph.parameter_count();
+}
+template <class T>
+const std::vector<Node>& Tape<T>::leaves() const {
+  return impl_->plan.leaves;
+}
+
+template <class T>
+View<T> Tape<T>::input() {
+  return impl_->slot(impl_->graph.input_node()).y;
+}
+template <class T>
+View<T> Tape<T>::target() {
+  return impl_->slot(impl_->graph.target_node()).y;
+}
+template <class T>
+View<T> Tape<T>::weights() {
+  return impl_->weights.view();
+}
+template <class T>
+View<const T> Tape<T>::output() const {
+  return impl_->slot(impl_->graph.output_node()).y;
+}
+template <class T>
+View<const T> Tape<T>::losses() const {
+  return impl_->slot(impl_->graph.loss_node()).y;
+}
+
+template <class T>
+void Tape<T>::bind(Span<const T> input_rows, Span<const T> target_rows, double weight) {
+  const Index per_input = input().size() / batch(), per_target = target().size() / batch();
+  const Index rows = static_cast<Index>(input_rows.size()) / per_input;
+  if (rows < 1 || rows > batch() || rows * per_input != static_cast<Index>(input_rows.size()) ||
+      rows * per_target != static_cast<Index>(target_rows.size()))
+    throw InputError(fmt::format("Tape::bind: {} input and {} target numbers; expected up to {} rows of {} and {}",
+                                 input_rows.size(), target_rows.size(), batch(), per_input, per_target));
+  const auto bytes = [](Span<const T> s) { return static_cast<Index>(s.size_bytes()); };
+  if (rows < batch()) {  // rows of weight zero must still hold numbers
+    impl_->ops.fill(input().size(), T(0), input().data);
+    impl_->ops.fill(target().size(), T(0), target().data);
+  }
+  context().to_device(input_rows.data(), input().data, bytes(input_rows));
+  context().to_device(target_rows.data(), target().data, bytes(target_rows));
+  impl_->ops.fill(batch(), T(0), weights().data);
+  impl_->ops.fill(rows, static_cast<T>(weight > 0 ? weight : 1.0 / static_cast<double>(rows)), weights().data);
+  impl_->state = Impl::State::none;
+}
+
+template <class T>
+void Tape<T>::set_training(bool training, std::uint64_t step) {
+  impl_->training = training;
+  context().to_device(&step, impl_->step.data(), sizeof step);
+}
+
+template <class T>
+double Tape<T>::forward(const T* theta) {
+  impl_->state = Impl::State::none;
+  impl_->run_forward(theta, nullptr, false);
+  const double loss = impl_->loss();
+  impl_->state = Impl::State::forward;
+  return loss;
+}
+
+template <class T>
+double Tape<T>::gradient(const T* theta, T* g) {
+  return linearize(theta, g);
+}
+
+template <class T>
+double Tape<T>::linearize(const T* theta, T* g, Linearization purpose) {
+  impl_->state = Impl::State::none;
+  const bool backward = g != nullptr || purpose == Linearization::for_hessian;
+  impl_->run_forward(theta, g, backward);
+  const double loss = impl_->loss();
+  impl_->state = backward ? Impl::State::linearized : Impl::State::forward;
+  return loss;
+}
+
+template <class T>
+void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv) {
+  const Index n = dimension();
+  if (v.size() != n || hv.size() != n || v.lanes != hv.lanes)
+    throw InputError(fmt::format("Tape::product: V {} x {} and HV {} x {}; expected K x {} both", v.lanes,
+                                 v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
+  std::vector<View<T>> tangents, results;
+  for (Index k0 = 0; k0 < v.lanes; k0 += lanes()) {
+    const Index k = std::min(lanes(), v.lanes - k0);
+    tangents.clear();
+    results.clear();
+    for (Node leaf : leaves()) {
+      const auto& info = graph()[leaf];
+      // The rules take View<T>; they never write to a tangent.
+      tangents.push_back({const_cast<T*>(v.lane(k0)) + info.offset, info.shape, k, v.lane_stride});
+      results.push_back({hv.lane(k0) + info.offset, info.shape, k, hv.lane_stride});
+    }
+    product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results));
+  }
+}
+
+template <class T>
+void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results) {
+  const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
+  if (impl_->state < needed)
+    throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
+  if (tangents.size() != leaves().size() || results.size() != leaves().size())
+    throw UsageError(fmt::format("Tape::product: {} tangents and {} results for {} parameter leaves", tangents.size(),
+                                 results.size(), leaves().size()));
+  impl_->run_product(kind, tangents, results);
+}
+
+namespace {
+
+/// h[j][:] += curvature * e_j for the whole theta: tied leaves cannot be taken one by one.
+template <class T>
+void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h) {
+  const Index n = tape.dimension();
+  Scratch scratch(tape.context());
+  T* seeds = scratch.take<T>(tape.lanes() * n);
+  for (Index first = 0; first < n; first += tape.lanes()) {
+    const Index k = std::min(tape.lanes(), n - first);
+    ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, first});
+    tape.product(kind, vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k));
+  }
+}
+
+/// The block row of one leaf: its columns against its own rows and those of every later leaf.
+template <class T>
+void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t leaf, T* h) {
+  const Index n = tape.dimension();
+  const auto& own = tape.graph()[tape.leaves()[leaf]];
+  const Index size = own.shape.size();
+  Scratch scratch(tape.context());
+  T* seeds = scratch.take<T>(tape.lanes() * size);
+  std::vector<View<T>> tangents(tape.leaves().size()), results(tape.leaves().size());
+  for (Index first = 0; first < size; first += tape.lanes()) {
+    const Index k = std::min(tape.lanes(), size - first);
+    ops.for_each(k, size, detail::UnitVectors<T>{seeds, size, first});
+    tangents[leaf] = {seeds, own.shape, k, size, first};
+    for (std::size_t r = 0; r < results.size(); ++r) {
+      const auto& row = tape.graph()[tape.leaves()[r]];
+      if (row.offset >= own.offset) results[r] = {h + (own.offset + first) * n + row.offset, row.shape, k, n};
+    }
+    tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results));
+  }
+}
+
+}  // namespace
+
+template <class T>
+void Tape<T>::dense(Curvature kind, T* h) {
+  const Index n = dimension();
+  Ops<T>& ops = impl_->ops;
+  ops.for_each(n, n, detail::Fill<T>{h, n, T(0)});
+  if (graph().has_tied_parameters()) return dense_by_full_products(*this, ops, kind, h);
+  for (std::size_t leaf = 0; leaf < leaves().size(); ++leaf) {
+    dense_block_row(*this, ops, kind, leaf, h);
+    const auto& own = graph()[leaves()[leaf]];
+    const Index end = own.offset + own.shape.size();
+    ops.for_each(own.shape.size(), n - end,
+                 detail::TransposeBlock<T>{h + own.offset * n + end, n, h + end * n + own.offset, n});
+  }
+}
+
+template <class T>
+Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
+  const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
+  const Index elements = graph.parameter_count() + batch + plan.value_elements + lanes * plan.pool_elements;
+  return elements * static_cast<Index>(sizeof(T)) + plan.saved_bytes;
+}
+
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace hso

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/tape_plan.hpp"
+
+#include <algorithm>
+
+#include "hsogpu/detail/op.hpp"
+
+namespace hso::detail {
+namespace {
+
+constexpr Index kAlign = 64;  // elements: every buffer starts on a 256-byte line in float
+Index aligned(Index n) { return (n + kAlign - 1) / kAlign * kAlign; }
+
+template <class T>
+void mark_live(const Graph<T>& graph, TapePlan& plan) {
+  using Kind = typename Graph<T>::Kind;
+  for (Node top : {graph.loss_node(), graph.output_node()})
+    if (top != kNoNode) plan.nodes[static_cast<std::size_t>(top)].live = true;
+  for (Node i = static_cast<Node>(plan.nodes.size()) - 1; i >= 0; --i) {
+    NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
+    if (graph[i].kind == Kind::parameter) node.live = true;
+    if (node.live)
+      for (Node in : graph[i].inputs) plan.nodes[static_cast<std::size_t>(in)].live = true;
+  }
+}
+
+template <class T>
+void resolve(const Graph<T>& graph, Index batch, TapePlan& plan) {
+  using Kind = typename Graph<T>::Kind;
+  for (Node i = 0; i < static_cast<Node>(plan.nodes.size()); ++i) {
+    const auto& info = graph[i];
+    NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
+    node.shape = info.batched ? info.shape.with_batch(batch) : info.shape;
+    node.size = node.shape.size();
+    node.root = i;
+    if (info.kind == Kind::parameter) {
+      node.active = true;
+      node.value = info.offset;
+      plan.leaves.push_back(i);
+    }
+    for (Node in : info.inputs) node.active = node.active || plan.nodes[static_cast<std::size_t>(in)].active;
+    if (info.kind != Kind::op) continue;
+    if (info.op->is_alias())
+      node.root = plan.nodes[static_cast<std::size_t>(info.inputs[0])].root;
+    else if (node.live)
+      plan.order.push_back(i);
+  }
+}
+
+template <class T>
+void place_values(const Graph<T>& graph, TapePlan& plan) {
+  using Kind = typename Graph<T>::Kind;
+  for (Node i = 0; i < static_cast<Node>(plan.nodes.size()); ++i) {
+    NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
+    const auto& info = graph[i];
+    if (!node.live || node.root != i || info.kind == Kind::parameter) continue;
+    node.value = plan.value_elements;
+    plan.value_elements += aligned(node.size);
+    if (node.active) {
+      node.adjoint = plan.value_elements;
+      plan.value_elements += aligned(node.size);
+    }
+    if (info.kind != Kind::op) continue;
+    std::vector<Shape> shapes;
+    for (Node in : info.inputs) shapes.push_back(plan.nodes[static_cast<std::size_t>(in)].shape);
+    const Index bytes = info.op->saved_bytes(shapes, node.shape);
+    if (bytes == 0) continue;
+    node.saved = plan.saved_bytes;
+    plan.saved_bytes += aligned(bytes);
+  }
+}
+
+struct Interval {
+  Node node;
+  bool adjoint;
+  Index first, last, elements;
+  Index offset = 0;
+};
+
+template <class T>
+std::vector<Interval> lifetimes(const Graph<T>& graph, const TapePlan& plan) {
+  using Kind = typename Graph<T>::Kind;
+  const Index count = static_cast<Index>(plan.nodes.size());
+  std::vector<Index> last_consumer(plan.nodes.size(), -1);
+  for (Node i : plan.order)
+    for (Node in : graph[i].inputs)
+      last_consumer[static_cast<std::size_t>(plan.nodes[static_cast<std::size_t>(in)].root)] = i;
+  std::vector<Interval> out;
+  for (Node i = 0; i < count; ++i) {
+    const NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
+    if (!node.live || !node.active || node.root != i || graph[i].kind == Kind::parameter || i == graph.loss_node())
+      continue;
+    const Index end = 2 * count - 1 - i, consumer = last_consumer[static_cast<std::size_t>(i)];
+    out.push_back({i, false, i, end, aligned(node.size)});
+    out.push_back({i, true, consumer < 0 ? end : 2 * count - 1 - consumer, end, aligned(node.size)});
+  }
+  return out;
+}
+
+/// First fit in order of birth: each interval takes the lowest gap between those alive with it.
+Index pack(std::vector<Interval>& intervals) {
+  std::sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.first < b.first; });
+  std::vector<const Interval*> alive;  // by offset
+  Index total = 0;
+  for (Interval& interval : intervals) {
+    std::erase_if(alive, [&](const Interval* a) { return a->last < interval.first; });
+    Index offset = 0;
+    auto at = alive.begin();
+    for (; at != alive.end() && (*at)->offset < offset + interval.elements; ++at) offset = (*at)->offset + (*at)->elements;
+    interval.offset = offset;
+    alive.insert(at, &interval);
+    total = std::max(total, offset + interval.elements);
+  }
+  return total;
+}
+
+}  // namespace
+
+template <class T>
+TapePlan plan_tape(const Graph<T>& graph, Index batch) {
+  TapePlan plan;
+  plan.nodes.resize(graph.nodes().size());
+  mark_live(graph, plan);
+  resolve(graph, batch, plan);
+  place_values(graph, plan);
+  std::vector<Interval> intervals = lifetimes(graph, plan);
+  plan.pool_elements = pack(intervals);
+  for (const Interval& interval : intervals) {
+    NodePlan& node = plan.nodes[static_cast<std::size_t>(interval.node)];
+    (interval.adjoint ? node.tangent_adjoint : node.tangent) = interval.offset;
+  }
+  return plan;
+}
+
+template TapePlan plan_tape(const Graph<float>&, Index);
+template TapePlan plan_tape(const Graph<double>&, Index);
+
+}  // namespace hso::detail

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/traversal.hpp"
+
+#include <algorithm>
+
+#include "hsogpu/detail/arena.hpp"
+
+namespace hso::detail {
+
+template <class T>
+Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
+    : context(c),
+      ops(c.ops<T>()),
+      graph(g),
+      batch(n),
+      lanes(k),
+      plan(plan_tape(g, n)),
+      theta(c, g.parameter_count()),
+      weights(c, n),
+      values(c, plan.value_elements),
+      pool(c, checked_multiply(plan.pool_elements, k)),
+      saved(c, plan.saved_bytes),
+      step(c, 1),
+      recorded_forward_(c.make_recorded()),
+      recorded_product_(c.make_recorded()) {
+  const std::uint64_t zero = 0;
+  c.to_device(&zero, step.data(), sizeof zero);
+  ops.fill(n, T(0), weights.data());
+  make_slots();
+}
+
+template <class T>
+void Traversal<T>::make_slots() {
+  using Kind = typename Graph<T>::Kind;
+  slots.resize(plan.nodes.size());
+  wanted_.resize(plan.nodes.size());
+  for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
+    const NodePlan& own = node_plan(i);
+    const NodePlan& root = node_plan(own.root);
+    Slot& s = slot(i);
+    if (!own.live) continue;
+    const bool parameter = graph[own.root].kind == Kind::parameter;
+    s.y = {(parameter ? theta.data() : values.data()) + root.value, own.shape, 1, own.size};
+    if (own.adjoint >= 0) s.dy.view = {values.data() + own.adjoint, own.shape, 1, own.size};
+    if (own.saved >= 0) s.saved = saved.data() + own.saved;
+    for (Node in : graph[i].inputs) s.x.push_back(slot(in).y);
+  }
+  // d(sum_n w_n loss_n)/d loss_n = w_n: the loss node's adjoint is the weights.
+  slot(graph.loss_node()).dy.view = {weights.data(), Shape{batch}, 1, batch};
+}
+
+template <class T>
+Point<T> Traversal<T>::point(Node node) {
+  Slot& s = slot(node);
+  return {s.x, s.y, s.saved, step.data(), training};
+}
+
+template <class T>
+void Traversal<T>::run_forward(const T* at, T* g, bool backward) {
+  if (at != theta.data()) ops.copy(graph.parameter_count(), at, theta.data());
+  key_ = {reinterpret_cast<std::uintptr_t>(g), backward, training, context.arena().position()};
+  recorded_forward_->run(key_, [&] {
+    forward_pass();
+    if (backward) backward_pass(g);
+  });
+}
+
+template <class T>
+double Traversal<T>::loss() {
+  return ops.dot(batch, slot(graph.loss_node()).y.data, weights.data());
+}
+
+template <class T>
+void Traversal<T>::forward_pass() {
+  for (Node i : plan.order) graph[i].op->forward(ops, point(i));
+}
+
+template <class T>
+void Traversal<T>::gather_sinks(Node node, Accumulator<T> Slot::*which) {
+  sinks_.clear();
+  for (Node in : graph[node].inputs) {
+    const NodePlan& p = node_plan(in);
+    Accumulator<T>& a = slot(p.root).*which;
+    const bool wanted = wanted_[static_cast<std::size_t>(p.root)] != 0 && a.view;
+    sinks_.push_back(wanted ? Sink<T>(a, p.shape) : Sink<T>());
+  }
+}
+
+template <class T>
+void Traversal<T>::backward_pass(T* g) {
+  for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
+    slot(i).dy.written = false;
+    wanted_[static_cast<std::size_t>(i)] = node_plan(i).active;
+  }
+  for (Node leaf : plan.leaves) {
+    const auto& info = graph[leaf];
+    slot(leaf).dy = {g == nullptr ? View<T>{} : View<T>{g + info.offset, info.shape, 1, info.shape.size()}, g != nullptr};
+  }
+  slot(graph.loss_node()).dy.written = true;
+  for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
+    Slot& s = slot(*it);
+    if (!s.dy.written) continue;
+    gather_sinks(*it, &Slot::dy);
+    graph[*it].op->vjp(ops, point(*it), s.dy.view, sinks_);
+  }
+}
+
+template <class T>
+View<T> Traversal<T>::tangent(Node node) {
+  const Accumulator<T>& a = slot(node_plan(node).root).Ry;
+  return a.written ? a.view.reshaped(node_plan(node).shape) : View<T>{};
+}
+
+template <class T>
+bool Traversal<T>::gather_tangents(Node node) {
+  Rx_.clear();
+  bool any = false;
+  for (Node in : graph[node].inputs) {
+    Rx_.push_back(tangent(in));
+    any = any || Rx_.back();
+  }
+  return any;
+}
+
+template <class T>
+void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T>> results) {
+  Index k = 1;
+  for (const auto& views : {tangents, results})
+    for (const View<T>& v : views)
+      if (v) k = v.lanes;
+  for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
+    const NodePlan& p = node_plan(i);
+    wanted_[static_cast<std::size_t>(i)] = 0;
+    if (p.tangent < 0) continue;
+    slot(i).Ry = {{pool.data() + p.tangent * lanes, p.shape, k, p.size}, false};
+    slot(i).Rdy = {{pool.data() + p.tangent_adjoint * lanes, p.shape, k, p.size}, false};
+  }
+  for (std::size_t l = 0; l < plan.leaves.size(); ++l) {
+    const Node leaf = plan.leaves[l];
+    slot(leaf).Ry = {tangents[l], static_cast<bool>(tangents[l])};
+    slot(leaf).Rdy = {results[l], true};
+    wanted_[static_cast<std::size_t>(leaf)] = static_cast<bool>(results[l]);
+  }
+  for (Node i = 0; i < static_cast<Node>(slots.size()); ++i)
+    for (Node in : graph[i].inputs)
+      if (wanted_[static_cast<std::size_t>(in)] != 0) wanted_[static_cast<std::size_t>(i)] = 1;
+}
+
+template <class T>
+void Traversal<T>::tangent_pass() {
+  for (Node i : plan.order) {
+    if (i == graph.loss_node() || !gather_tangents(i)) continue;
+    graph[i].op->jvp(ops, point(i), Rx_, Sink<T>(slot(i).Ry, node_plan(i).shape));
+  }
+}
+
+template <class T>
+void Traversal<T>::reverse_tangent_pass(Curvature kind) {
+  for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
+    const Node i = *it;
+    Slot& s = slot(i);
+    gather_sinks(i, &Slot::Rdy);
+    const bool is_loss = i == graph.loss_node();
+    if (std::none_of(sinks_.begin(), sinks_.end(), [](const Sink<T>& x) { return static_cast<bool>(x); })) continue;
+    if (!is_loss && s.Rdy.written) graph[i].op->vjp(ops, point(i), s.Rdy.view, sinks_);
+    if (kind == Curvature::ggn && !is_loss) continue;
+    if (!is_loss && !s.dy.written) continue;
+    if (gather_tangents(i)) graph[i].op->cross(ops, point(i), s.dy.view, Rx_, is_loss ? View<T>{} : tangent(i), sinks_);
+  }
+}
+
+template <class T>
+void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results) {
+  start_product(tangents, results);
+  bool repeatable = true;
+  key_ = {static_cast<std::uintptr_t>(kind), context.arena().position()};
+  for (const auto& views : {tangents, results})
+    for (const View<T>& v : views) {
+      key_.insert(key_.end(), {reinterpret_cast<std::uintptr_t>(v.data), static_cast<std::uintptr_t>(v.lane_stride),
+                               static_cast<std::uintptr_t>(v.lanes)});
+      repeatable = repeatable && v.one_hot < 0;  // the seed's position is a kernel argument: never the same twice
+    }
+  const auto launch = [&] {
+    tangent_pass();
+    reverse_tangent_pass(kind);
+  };
+  if (repeatable)
+    recorded_product_->run(key_, launch);
+  else
+    launch();
+}
+
+template struct Traversal<float>;
+template struct Traversal<double>;
+
+}  // namespace hso::detail

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loops of a tape: forward, backward, and R-forward with R-backward, over buffers laid out by plan_tape.
+#pragma once
+
+#include "graph/tape_plan.hpp"
+#include "hsogpu/detail/op.hpp"
+#include "hsogpu/tape.hpp"
+
+namespace hso::detail {
+
+template <class T>
+struct Traversal {
+  struct Slot {
+    View<T> y;
+    Accumulator<T> dy, Ry, Rdy;
+    void* saved = nullptr;
+    std::vector<View<T>> x;  ///< inputs' values
+  };
+
+  Traversal(Context& context, const Graph<T>& graph, Index batch, Index lanes);
+
+  /// Values at theta and, with `backward`, adjoints; g += gradient unless g is null.
+  void run_forward(const T* theta, T* g, bool backward);
+  void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results);
+  double loss();
+
+  Slot& slot(Node node) { return slots[static_cast<std::size_t>(node)]; }
+  const NodePlan& node_plan(Node node) const { return plan.nodes[static_cast<std::size_t>(node)]; }
+
+  Context& context;
+  Ops<T>& ops;
+  const Graph<T>& graph;
+  Index batch, lanes;
+  TapePlan plan;
+  Buffer<T> theta, weights, values, pool;
+  Buffer<char> saved;
+  Buffer<std::uint64_t> step;
+  bool training = false;
+  std::vector<Slot> slots;
+
+ private:
+  void make_slots();
+  Point<T> point(Node node);
+  void forward_pass();
+  void backward_pass(T* g);
+  void tangent_pass();
+  void reverse_tangent_pass(Curvature kind);
+  void start_product(Span<const View<T>> tangents, Span<const View<T>> results);
+  /// An input's tangent, or a null view.
+  View<T> tangent(Node node);
+  bool gather_tangents(Node node);
+  void gather_sinks(Node node, Accumulator<T> Slot::*which);
+
+  std::unique_ptr<Recorded> recorded_forward_, recorded_product_;
+  std::vector<std::uintptr_t> key_;
+  std::vector<char> wanted_;          ///< of this traversal: some wanted result lies upstream
+  std::vector<View<T>> Rx_;
+  std::vector<Sink<T>> sinks_;
+};
+
+}  // namespace hso::detail

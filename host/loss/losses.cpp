@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "hsogpu/detail/op.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/graph.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+/// Inputs: logits [N][C], target [N]. Saves the softmax, not softmax - onehot: the target may be replaced by samples.
+template <class T>
+class CrossEntropy final : public Op<T> {
+ public:
+  std::string_view name() const override { return "cross_entropy"; }
+  Shape infer(Span<const Shape> in) const override {
+    if (in[0].rank() != 1 || in[1].rank() != 0)
+      throw InputError(fmt::format("cross_entropy: output {} with target {}; expected [classes] and []",
+                                   in[0].to_string(), in[1].to_string()));
+    return {};
+  }
+  Index saved_bytes(Span<const Shape> x, const Shape&) const override {
+    return x[0].size() * static_cast<Index>(sizeof(T));
+  }
+  void forward(Ops<T>& ops, const Point<T>& p) const override {
+    ops.for_each(samples(p), 1, CrossEntropyValue<T>{p.x[0].data, p.x[1].data, p.y.data, softmax(p), classes(p)});
+  }
+  void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
+    const auto y = Ry.write();
+    ops.for_each(y.view.lanes * samples(p), 1,
+                 CrossEntropyJvp<T>{softmax(p), p.x[1].data, Rx[0].data, Rx[0].lane_stride, y.view.data,
+                                    y.view.lane_stride, samples(p), classes(p), y.accumulate});
+  }
+  void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
+    if (!dx[0]) return;
+    const auto z = dx[0].write();
+    ops.for_each(z.view.lanes * samples(p), 1,
+                 CrossEntropyVjp<T>{softmax(p), p.x[1].data, dy.data, dy.lane_stride, z.view.data, z.view.lane_stride,
+                                    samples(p), classes(p), z.accumulate});
+  }
+  void cross(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const View<T>> Rx, View<T>,
+             Span<const Sink<T>> Rdx) const override {
+    if (!Rdx[0]) return;
+    const auto z = Rdx[0].write();
+    ops.for_each(z.view.lanes * samples(p), 1,
+                 CrossEntropyCross<T>{softmax(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
+                                      z.view.lane_stride, samples(p), classes(p), z.accumulate});
+  }
+
+ private:
+  static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
+  static Index classes(const Point<T>& p) { return p.x[0].shape[1]; }
+  static T* softmax(const Point<T>& p) { return static_cast<T*>(p.saved); }
+};
+
+/// Losses that are a sum over outputs of F(z, t): inputs z and t, both [N][...].
+template <class T, class F>
+class OutputLoss final : public Op<T> {
+ public:
+  explicit OutputLoss(std::string_view name) : name_(name) {}
+  std::string_view name() const override { return name_; }
+  Shape infer(Span<const Shape> in) const override {
+    if (!(in[0] == in[1]))
+      throw InputError(fmt::format("{}: output {} and target {} differ", name_, in[0].to_string(), in[1].to_string()));
+    return {};
+  }
+  void forward(Ops<T>& ops, const Point<T>& p) const override {
+    ops.for_each(samples(p), 1, OutputLossValue<T, F>{p.x[0].data, p.x[1].data, p.y.data, outputs(p)});
+  }
+  void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
+    const auto y = Ry.write();
+    ops.for_each(y.view.lanes * samples(p), 1,
+                 OutputLossJvp<T, F>{p.x[0].data, p.x[1].data, Rx[0].data, Rx[0].lane_stride, y.view.data,
+                                     y.view.lane_stride, samples(p), outputs(p), y.accumulate});
+  }
+  void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
+    if (!dx[0]) return;
+    const auto z = dx[0].write();
+    ops.for_each(z.view.lanes * samples(p), outputs(p),
+                 OutputLossVjp<T, F>{p.x[0].data, p.x[1].data, dy.data, dy.lane_stride, z.view.data,
+                                     z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+  }
+  void cross(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const View<T>> Rx, View<T>,
+             Span<const Sink<T>> Rdx) const override {
+    if (!Rdx[0]) return;
+    const auto z = Rdx[0].write();
+    ops.for_each(z.view.lanes * samples(p), outputs(p),
+                 OutputLossCross<T, F>{p.x[0].data, p.x[1].data, dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
+                                       z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+  }
+
+ private:
+  static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
+  static Index outputs(const Point<T>& p) { return p.x[0].size() / samples(p); }
+  std::string_view name_;
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+Node cross_entropy(Graph<T>& g, Node logits, Node target) {
+  return g.apply(std::make_unique<detail::CrossEntropy<T>>(), {logits, target});
+}
+template <class T>
+Node squared_error(Graph<T>& g, Node output, Node target) {
+  return g.apply(std::make_unique<detail::OutputLoss<T, detail::SquaredError>>("squared_error"), {output, target});
+}
+template <class T>
+Node bce(Graph<T>& g, Node logits, Node target) {
+  return g.apply(std::make_unique<detail::OutputLoss<T, detail::LogisticLoss>>("bce"), {logits, target});
+}
+
+template Node cross_entropy(Graph<float>&, Node, Node);
+template Node cross_entropy(Graph<double>&, Node, Node);
+template Node squared_error(Graph<float>&, Node, Node);
+template Node squared_error(Graph<double>&, Node, Node);
+template Node bce(Graph<float>&, Node, Node);
+template Node bce(Graph<double>&, Node, Node);
+
+}  // namespace hso

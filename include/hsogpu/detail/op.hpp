@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one node of a graph can do: four rules, from which every derivative of every network follows (Pearlmutter 1994).
+//
+//   forward   y = F(x...)                                 and what it saves
+//   jvp       Ry = sum_i J_i Rx_i                         K lanes
+//   vjp       dx_i += J_i' dy                             1 or K lanes
+//   cross     Rdx_i += (R J_i)' dy                        K lanes: the second-order term and nothing else
+//
+// R-backward is composed by the tape: per node in reverse, vjp of Rdy, then cross of dy. Rules are stateless and const;
+// scratch comes from the context's arena. Control flow may depend on which views are null, never on data.
+#pragma once
+
+#include <string_view>
+
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/types.hpp"
+
+namespace hso::detail {
+
+/// A node's inputs and output at the current point.
+template <class T>
+struct Point {
+  Span<const View<T>> x;  ///< full shapes, batch first
+  View<T> y;
+  void* saved = nullptr;                 ///< saved_bytes() bytes that forward fills
+  const std::uint64_t* step = nullptr;   ///< device memory: the training step, for dropout masks
+  bool training = false;
+};
+
+/// Accumulated result of one node: `written` false means that nothing was added yet and the memory is not initialised.
+template <class T>
+struct Accumulator {
+  View<T> view;
+  bool written = false;
+};
+
+/// Where a rule writes one result. Empty: not wanted, skip the work.
+template <class T>
+class Sink {
+ public:
+  /// One whole-tensor write: overwrite when `accumulate` is false, add when it is true.
+  struct Target {
+    View<T> view;
+    bool accumulate;
+    T beta() const { return accumulate ? T(1) : T(0); }
+  };
+
+  Sink() = default;
+  Sink(Accumulator<T>& accumulator, const Shape& shape) : accumulator_(&accumulator), shape_(shape) {}
+  explicit operator bool() const { return accumulator_ != nullptr; }
+  Index lanes() const { return accumulator_->view.lanes; }
+
+  /// Ask right before each whole-tensor write: two inputs of an op may be one node.
+  Target write() const {
+    const bool accumulate = accumulator_->written;
+    accumulator_->written = true;
+    return {accumulator_->view.reshaped(shape_), accumulate};
+  }
+  /// For writers of a part: the tensor, zero-filled when nothing was written before.
+  View<T> add(Ops<T>& ops) const {
+    const Target target = write();
+    if (!target.accumulate)
+      ops.for_each(target.view.lanes, target.view.size(), Fill<T>{target.view.data, target.view.lane_stride, T(0)});
+    return target.view;
+  }
+
+ private:
+  Accumulator<T>* accumulator_ = nullptr;
+  Shape shape_;
+};
+
+template <class T>
+class Op {
+ public:
+  virtual ~Op() = default;
+  virtual std::string_view name() const = 0;
+  /// Output shape from the inputs' shapes, all without the batch. InputError shows the shapes that do not fit.
+  virtual Shape infer(Span<const Shape> inputs) const = 0;
+  /// Bytes that forward leaves for the other rules; full shapes.
+  virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
+  /// True: y is x under another shape; the tape shares the memory and calls no rule.
+  virtual bool is_alias() const { return false; }
+
+  virtual void forward(Ops<T>&, const Point<T>&) const = 0;
+  virtual void jvp(Ops<T>&, const Point<T>&, Span<const View<T>> Rx, Sink<T> Ry) const = 0;
+  virtual void vjp(Ops<T>&, const Point<T>&, View<T> dy, Span<const Sink<T>> dx) const = 0;
+  virtual void cross(Ops<T>&, const Point<T>&, View<T> dy, Span<const View<T>> Rx, View<T> Ry,
+                     Span<const Sink<T>> Rdx) const = 0;
+};
+
+}  // namespace hso::detail

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A tape holds the buffers for one (graph, batch size, number of lanes) on one device and walks the graph.
+//
+// With f(theta) = sum_n w_n loss_n(theta) over the bound batch (w_n = 1/N gives the mean, rows of weight zero pad a
+// ragged batch), g its gradient, H its Hessian and G its Gauss-Newton matrix sum_n w_n J_n' (d^2 loss/dz^2) J_n:
+//
+//   tape.bind(batch); f = tape.forward(theta);          f
+//   tape.linearize(theta, &g)                           f and g, and the point for products
+//   tape.product(Curvature::hessian, V, HV)             HV += H V, K directions at once, exact (Pearlmutter 1994)
+//   tape.product(Curvature::ggn, V, GV)                 GV += G V (Schraudolph 2002)
+//
+// GEMM work with S = one forward pass and s1 its first layer: gradient 3S - s1, fresh HVP 8S - 5 s1, HVP at a
+// linearised point 6S - 4 s1, GGN product 4S - 2 s1. Results are added to; the caller clears g and HV.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "hsogpu/context.hpp"
+#include "hsogpu/graph.hpp"
+
+namespace hso {
+
+enum class Curvature { hessian, ggn };
+
+/// What a linearisation prepares: GGN products need the forward pass alone.
+enum class Linearization { for_ggn, for_hessian };
+
+template <class T>
+class Tape {
+ public:
+  /// `lanes`: the most directions one traversal carries; longer requests are cut into pieces of that size.
+  /// The tape keeps references to context and graph.
+  Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes = 1);
+  ~Tape();
+  Tape(Tape&&) noexcept;
+
+  Context& context() const;
+  const Graph<T>& graph() const;
+  Index batch() const;
+  Index lanes() const;
+  Index dimension() const;  ///< n, the length of theta
+
+  // The bound batch lives in the tape's own device memory; fill these, or call bind with host values.
+  View<T> input();    ///< [N][input shape]
+  View<T> target();   ///< [N][target shape]
+  View<T> weights();  ///< [N]
+  /// Host arrays of at most N rows; the rest gets weight zero. `weight` is every row's weight, 1/rows when not positive.
+  void bind(Span<const T> input, Span<const T> target, double weight = 0);
+
+  /// Dropout on or off, and the training step that selects its masks.
+  void set_training(bool training, std::uint64_t step = 0);
+
+  /// f at theta (device memory, n numbers); output() and losses() hold the batch's values afterwards.
+  double forward(const T* theta);
+  View<const T> output() const;
+  View<const T> losses() const;
+  /// f, and g += its gradient. The same as linearize(theta, g).
+  double gradient(const T* theta, T* g);
+
+  /// Makes theta the point of the products that follow, until the next forward or linearize. `g` may be null: for
+  /// Hessian products the interior adjoints are computed all the same, for GGN products nothing is. Returns f.
+  double linearize(const T* theta, T* g, Linearization purpose = Linearization::for_hessian);
+
+  /// HV += curvature V, V and HV [lanes][n] on the device.
+  void product(Curvature kind, View<const T> v, View<T> hv);
+
+  /// The same between chosen parameter leaves. One view for each parameter node, in order of creation; a null tangent
+  /// is zero and a null result is not computed. All views have the same lane count, at most lanes().
+  void product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results);
+
+  /// The dense matrix, all n rows, into h[n][n] (device). Columns go `lanes()` at a time, grouped by parameter leaf,
+  /// rows from that leaf on; the rest is filled by symmetry.
+  void dense(Curvature kind, T* h);
+
+  /// Parameter nodes in order of creation.
+  const std::vector<Node>& leaves() const;
+  /// Device bytes that a tape of this batch and this many lanes takes, scratch excluded.
+  static Index bytes(const Graph<T>& graph, Index batch, Index lanes);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hso
