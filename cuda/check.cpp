@@ -20,15 +20,24 @@ namespace {
 
 std::pair<const char*, const char*> name_and_meaning(cusolverStatus_t status) {
   switch (status) {
-    case CUSOLVER_STATUS_NOT_INITIALIZED: return {"CUSOLVER_STATUS_NOT_INITIALIZED", "the handle was not created"};
-    case CUSOLVER_STATUS_ALLOC_FAILED: return {"CUSOLVER_STATUS_ALLOC_FAILED", "out of memory"};
-    case CUSOLVER_STATUS_INVALID_VALUE: return {"CUSOLVER_STATUS_INVALID_VALUE", "an argument is out of range"};
-    case CUSOLVER_STATUS_ARCH_MISMATCH: return {"CUSOLVER_STATUS_ARCH_MISMATCH", "the device is not supported"};
-    case CUSOLVER_STATUS_EXECUTION_FAILED: return {"CUSOLVER_STATUS_EXECUTION_FAILED", "a kernel failed"};
-    case CUSOLVER_STATUS_INTERNAL_ERROR: return {"CUSOLVER_STATUS_INTERNAL_ERROR", "an internal operation failed"};
-    case CUSOLVER_STATUS_NOT_SUPPORTED: return {"CUSOLVER_STATUS_NOT_SUPPORTED", "these arguments are not supported"};
-    case CUSOLVER_STATUS_INVALID_WORKSPACE: return {"CUSOLVER_STATUS_INVALID_WORKSPACE", "the workspace is too small"};
-    default: return {nullptr, "see cusolver_common.h"};
+    case CUSOLVER_STATUS_NOT_INITIALIZED:
+      return {"CUSOLVER_STATUS_NOT_INITIALIZED", "the handle was not created"};
+    case CUSOLVER_STATUS_ALLOC_FAILED:
+      return {"CUSOLVER_STATUS_ALLOC_FAILED", "out of memory"};
+    case CUSOLVER_STATUS_INVALID_VALUE:
+      return {"CUSOLVER_STATUS_INVALID_VALUE", "an argument is out of range"};
+    case CUSOLVER_STATUS_ARCH_MISMATCH:
+      return {"CUSOLVER_STATUS_ARCH_MISMATCH", "the device is not supported"};
+    case CUSOLVER_STATUS_EXECUTION_FAILED:
+      return {"CUSOLVER_STATUS_EXECUTION_FAILED", "a kernel failed"};
+    case CUSOLVER_STATUS_INTERNAL_ERROR:
+      return {"CUSOLVER_STATUS_INTERNAL_ERROR", "an internal operation failed"};
+    case CUSOLVER_STATUS_NOT_SUPPORTED:
+      return {"CUSOLVER_STATUS_NOT_SUPPORTED", "these arguments are not supported"};
+    case CUSOLVER_STATUS_INVALID_WORKSPACE:
+      return {"CUSOLVER_STATUS_INVALID_WORKSPACE", "the workspace is too small"};
+    default:
+      return {nullptr, "see cusolver_common.h"};
   }
 }
 

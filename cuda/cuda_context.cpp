@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cuda_ops.hpp"
+#include "hsogpu/error.hpp"
 #include "presence.hpp"
 #include "recorded.hpp"
 

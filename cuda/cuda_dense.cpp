@@ -53,7 +53,8 @@ Index CudaOps<T>::potrf(Index n, T* a) {
   const cusolverDnHandle_t solver = context_.solver();
   const cusolverDnParams_t params = context_.solver_params();
   Workspace bytes;
-  HSO_CHECK(cusolverDnXpotrf_bufferSize(solver, params, kUplo, n, kData<T>, a, n, kData<T>, &bytes.device, &bytes.host));
+  HSO_CHECK(
+      cusolverDnXpotrf_bufferSize(solver, params, kUplo, n, kData<T>, a, n, kData<T>, &bytes.device, &bytes.host));
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(1);
@@ -108,7 +109,15 @@ Index CudaOps<T>::potri(Index n, T* factor) {
   return n <= kLargestSmall ? invert_small(n, factor) : invert_large(n, factor);
 }
 
-template class CudaOps<float>;
-template class CudaOps<double>;
+template void* CudaOps<float>::host_workspace(std::size_t);
+template Index CudaOps<float>::read_info(const char*, Index, const int*);
+template Index CudaOps<float>::potrf(Index, float*);
+template void CudaOps<float>::potrs(Index, Index, const float*, float*);
+template Index CudaOps<float>::potri(Index, float*);
+template void* CudaOps<double>::host_workspace(std::size_t);
+template Index CudaOps<double>::read_info(const char*, Index, const int*);
+template Index CudaOps<double>::potrf(Index, double*);
+template void CudaOps<double>::potrs(Index, Index, const double*, double*);
+template Index CudaOps<double>::potri(Index, double*);
 
 }  // namespace hso::detail

@@ -20,8 +20,10 @@ void check_order(const char* call, Index n) {
   int major = 0;
   HSO_CHECK(cusolverGetProperty(MAJOR_VERSION, &major));
   if (major < 12 && n > kLargestBefore12)
-    throw NumericalError(fmt::format("{}: order {} is above {}, the largest that cuSOLVER {} solves; use CUDA 13 or "
-                                     "the CPU", call, n, kLargestBefore12, major));
+    throw NumericalError(
+        fmt::format("{}: order {} is above {}, the largest that cuSOLVER {} solves; use CUDA 13 or "
+                    "the CPU",
+                    call, n, kLargestBefore12, major));
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ Index CudaOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
 template <class T>
 Index CudaOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
   if (il < 0 || il > iu || iu >= n)
-    throw InputError(fmt::format("syevd_range: eigenvalues {} to {} of {}, expected 0 <= first <= last < n", il, iu, n));
+    throw InputError(
+        fmt::format("syevd_range: eigenvalues {} to {} of {}, expected 0 <= first <= last < n", il, iu, n));
   context_.require_not_capturing("syevd_range");
   check_order("syevd_range", n);
   const cusolverEigMode_t mode = eigen_mode(z != nullptr);
@@ -143,14 +146,20 @@ Index CudaOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) 
     const Index count = std::min(step, batch - first);
     T* matrices = a + first * n * n;
     T* values = w + first * n;
-    const Index info = count == 1 ? syevd(n, matrices, values, vectors)
-                                  : syevd_batch(n, count, matrices, values, vectors);
+    const Index info =
+        count == 1 ? syevd(n, matrices, values, vectors) : syevd_batch(n, count, matrices, values, vectors);
     failed = failed != 0 ? failed : info;
   }
   return failed;
 }
 
-template class CudaOps<float>;
-template class CudaOps<double>;
+template Index CudaOps<float>::syevd(Index, float*, float*, bool);
+template Index CudaOps<float>::syevd_range(Index, float*, Index, Index, float*, float*);
+template Index CudaOps<float>::syevd_batched(Index, Index, float*, float*, bool);
+template Index CudaOps<float>::syevd_workspace_bytes(Index, bool);
+template Index CudaOps<double>::syevd(Index, double*, double*, bool);
+template Index CudaOps<double>::syevd_range(Index, double*, Index, Index, double*, double*);
+template Index CudaOps<double>::syevd_batched(Index, Index, double*, double*, bool);
+template Index CudaOps<double>::syevd_workspace_bytes(Index, bool);
 
 }  // namespace hso::detail

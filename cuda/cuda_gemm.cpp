@@ -26,21 +26,21 @@ ColumnMajor<T> column_major(const GemmArgs<T>& g) {
 void multiply(cublasHandle_t handle, const GemmArgs<float>& g) {
   const auto c = column_major(g);
   if (g.batch == 1)
-    HSO_CHECK(cublasSgemm_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.b, c.ldb, &g.beta, g.c,
-                             g.ldc));
+    HSO_CHECK(
+        cublasSgemm_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.b, c.ldb, &g.beta, g.c, g.ldc));
   else
-    HSO_CHECK(cublasSgemmStridedBatched_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.stride_a,
-                                           c.b, c.ldb, c.stride_b, &g.beta, g.c, g.ldc, g.stride_c, g.batch));
+    HSO_CHECK(cublasSgemmStridedBatched_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.stride_a, c.b,
+                                           c.ldb, c.stride_b, &g.beta, g.c, g.ldc, g.stride_c, g.batch));
 }
 
 void multiply(cublasHandle_t handle, const GemmArgs<double>& g) {
   const auto c = column_major(g);
   if (g.batch == 1)
-    HSO_CHECK(cublasDgemm_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.b, c.ldb, &g.beta, g.c,
-                             g.ldc));
+    HSO_CHECK(
+        cublasDgemm_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.b, c.ldb, &g.beta, g.c, g.ldc));
   else
-    HSO_CHECK(cublasDgemmStridedBatched_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.stride_a,
-                                           c.b, c.ldb, c.stride_b, &g.beta, g.c, g.ldc, g.stride_c, g.batch));
+    HSO_CHECK(cublasDgemmStridedBatched_64(handle, c.op_a, c.op_b, c.m, c.n, c.k, &g.alpha, c.a, c.lda, c.stride_a, c.b,
+                                           c.ldb, c.stride_b, &g.beta, g.c, g.ldc, g.stride_c, g.batch));
 }
 
 }  // namespace

@@ -68,7 +68,19 @@ Index CudaOps<T>::chunk_bytes() const {
   return std::clamp(context_.total_bytes() / 64, Index{64} << 20, Index{1} << 30);
 }
 
-template class CudaOps<float>;
-template class CudaOps<double>;
+template void CudaOps<float>::for_each(Index, Index, const ElementOp<float>&);
+template void CudaOps<float>::sum_rows(const ReduceArgs<float>&);
+template void CudaOps<float>::sum_columns(const ReduceArgs<float>&);
+template void CudaOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
+template double CudaOps<float>::max_abs(Index, const float*);
+template void CudaOps<float>::copy(Index, const float*, float*);
+template Index CudaOps<float>::chunk_bytes() const;
+template void CudaOps<double>::for_each(Index, Index, const ElementOp<double>&);
+template void CudaOps<double>::sum_rows(const ReduceArgs<double>&);
+template void CudaOps<double>::sum_columns(const ReduceArgs<double>&);
+template void CudaOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
+template double CudaOps<double>::max_abs(Index, const double*);
+template void CudaOps<double>::copy(Index, const double*, double*);
+template Index CudaOps<double>::chunk_bytes() const;
 
 }  // namespace hso::detail

@@ -12,8 +12,8 @@
 namespace hso::detail {
 
 template <class Op>
-__global__ void __launch_bounds__(256) for_each_kernel(const __grid_constant__ Op op,
-                                                       const __grid_constant__ ElementMap map) {
+__global__ void __launch_bounds__(256)
+    for_each_kernel(const __grid_constant__ Op op, const __grid_constant__ ElementMap map) {
   const Index step = static_cast<Index>(gridDim.x) * blockDim.x;
   for (Index e = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x; e < map.count; e += step) {
     const ElementIndex at = map.at(e);

@@ -76,8 +76,8 @@ CudaPresence cuda_presence() {
   }
   bool any_runs = false;
   for (int i = 0; i < count; ++i) {
-    const int capability = attribute(cudaDevAttrComputeCapabilityMajor, i) * 100 +
-                           attribute(cudaDevAttrComputeCapabilityMinor, i) * 10;
+    const int capability =
+        attribute(cudaDevAttrComputeCapabilityMajor, i) * 100 + attribute(cudaDevAttrComputeCapabilityMinor, i) * 10;
     const bool runs = can_run_on(kernel_architectures(), capability);
     any_runs = any_runs || runs;
     presence.devices.push_back(describe_device(i) + (runs ? "" : " (no code for it in this build)"));

@@ -8,29 +8,13 @@
 
 namespace hso::detail {
 
-CudaRecorded::~CudaRecorded() { wait_and_clear(); }
-
-void CudaRecorded::wait_and_clear() noexcept {
-  const bool any = std::ranges::any_of(entries_, [](const Entry& e) { return static_cast<bool>(e.executable); });
-  if (any) context_.wait();
-  entries_.clear();
+CudaRecorded::~CudaRecorded() {
+  context_.wait();  // an executable may still be running
 }
 
-// The address that the next take would get: where the arena stands.
-const void* CudaRecorded::scratch_top() {
-  Scratch scratch(context_);
-  return scratch.take<char>(1);
-}
-
-void CudaRecorded::drop_stale() {
-  const Index now = context_.arena().generation();
-  if (now != generation_) wait_and_clear();
-  generation_ = now;
-}
-
-CudaRecorded::Entry& CudaRecorded::entry_for(Span<const std::uintptr_t> key, const void* top) {
+CudaRecorded::Entry& CudaRecorded::entry_for(Span<const std::uintptr_t> key, std::uintptr_t arena_position) {
   const auto found = std::ranges::find_if(
-      entries_, [&](const Entry& e) { return e.scratch_top == top && std::ranges::equal(e.key, key); });
+      entries_, [&](const Entry& e) { return e.arena_position == arena_position && std::ranges::equal(e.key, key); });
   if (found != entries_.end()) {
     std::rotate(entries_.begin(), found, found + 1);
     return entries_.front();
@@ -39,15 +23,14 @@ CudaRecorded::Entry& CudaRecorded::entry_for(Span<const std::uintptr_t> key, con
     if (entries_.back().executable) context_.wait();  // it may still be running
     entries_.pop_back();
   }
-  entries_.insert(entries_.begin(), Entry{{key.begin(), key.end()}, top, State::fresh, {}});
+  entries_.insert(entries_.begin(), Entry{{key.begin(), key.end()}, arena_position, State::fresh, {}});
   return entries_.front();
 }
 
 void CudaRecorded::run(Span<const std::uintptr_t> key, const std::function<void()>& launch) {
   if (!context_.graphs_enabled() || context_.capturing()) return launch();
-  const void* top = scratch_top();
-  drop_stale();
-  Entry& entry = entry_for(key, top);
+  const std::uintptr_t position = context_.arena().position();
+  Entry& entry = entry_for(key, position);
   if (entry.state == State::launched) record(entry, launch);
   if (entry.state == State::ready) {
     HSO_CHECK(cudaGraphLaunch(entry.executable.get(), context_.stream()));
@@ -55,7 +38,7 @@ void CudaRecorded::run(Span<const std::uintptr_t> key, const std::function<void(
   }
   const bool first = entry.state == State::fresh;
   launch();
-  if (first) entry_for(key, top).state = State::launched;
+  if (first) entry_for(key, position).state = State::launched;
 }
 
 // Nothing runs during a capture, so a capture that fails has no effect, and the caller launches plainly instead.

@@ -2,8 +2,8 @@
 //
 // Launch sequences as CUDA graphs. A sequence is launched plainly the first time its key is seen (modules load, cuBLAS
 // and the arena warm up), recorded the second time, replayed from then on. One that cannot be recorded is launched
-// plainly for ever. To the caller's key come the arena's generation and top: the recorded launches hold their scratch
-// addresses. The least recently used executables are dropped above kEntries.
+// plainly for ever. The arena's position is part of the key: recorded launches hold the addresses of their scratch. The
+// least recently used executables are dropped above kEntries.
 #pragma once
 
 #include <vector>
@@ -27,19 +27,15 @@ class CudaRecorded final : public Recorded {
   enum class State { fresh, launched, ready, refused };
   struct Entry {
     std::vector<std::uintptr_t> key;
-    const void* scratch_top;
+    std::uintptr_t arena_position;
     State state;
     GraphExecHandle executable;
   };
-  const void* scratch_top();
-  void drop_stale();
-  Entry& entry_for(Span<const std::uintptr_t> key, const void* top);
+  Entry& entry_for(Span<const std::uintptr_t> key, std::uintptr_t arena_position);
   void record(Entry& entry, const std::function<void()>& launch);
-  void wait_and_clear() noexcept;
 
   CudaContext& context_;
   std::vector<Entry> entries_;  ///< the most recently used first
-  Index generation_ = -1;
 };
 
 }  // namespace hso::detail

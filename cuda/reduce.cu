@@ -70,8 +70,8 @@ __global__ void __launch_bounds__(kThreads) sum_rows_kernel(ReduceArgs<T> args, 
   T sum = 0;
   if (column < args.cols) {
     const T* x = args.x + lane * args.x_stride + column;
-    sum = strided<T>(range.begin + me / width, range.end, kThreads / width,
-                     [&](Index i) { return x[i * args.cols]; }, Plus{});
+    sum = strided<T>(
+        range.begin + me / width, range.end, kThreads / width, [&](Index i) { return x[i * args.cols]; }, Plus{});
   }
   sum = tree(sum, me, kThreads / 2, width, Plus{});
   if (me < width && column < args.cols) write(&args.y[out * args.y_stride + column], sum, args.beta);
@@ -88,7 +88,8 @@ __global__ void __launch_bounds__(kThreads) sum_columns_kernel(ReduceArgs<T> arg
   T sum = 0;
   if (lane < args.lanes) {
     const T* x = args.x + lane * args.x_stride + row * args.cols;
-    sum = strided<T>(range.begin + position, range.end, width, [&](Index j) { return x[j]; }, Plus{});
+    sum = strided<T>(
+        range.begin + position, range.end, width, [&](Index j) { return x[j]; }, Plus{});
   }
   sum = tree(sum, position, width / 2, 1, Plus{});
   if (position == 0 && lane < args.lanes) write(&args.y[lane * args.y_stride + row * parts + part], sum, args.beta);
@@ -127,7 +128,8 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(Terms terms, Index n,
   const Range range = part_of(n, parts, block % parts);
   const int me = static_cast<int>(threadIdx.x);
   typename Terms::Combine combine;
-  double value = strided<double>(range.begin + me, range.end, kThreads, [&](Index i) { return terms(lane, i); }, combine);
+  double value = strided<double>(
+      range.begin + me, range.end, kThreads, [&](Index i) { return terms(lane, i); }, combine);
   value = tree(value, me, kThreads / 2, 1, combine);
   if (me == 0) out[block] = value;
 }
