@@ -89,19 +89,45 @@ GemmArgs<T> problem(const GemmArgs<T>& all, Index i) {
   return one;
 }
 
+/// Problems that share B and lie one below the other are one taller problem.
+template <class T>
+GemmArgs<T> folded(GemmArgs<T> g) {
+  if (g.batch > 1 && !g.trans_a && g.stride_b == 0 && g.stride_a == g.m * g.lda && g.stride_c == g.m * g.ldc) {
+    g.m *= g.batch;
+    g.batch = 1;
+  }
+  return g;
+}
+
+/// OpenBLAS takes one thread for a product this small, so a batch of them goes over the threads instead.
+template <class T>
+int threads_for(const GemmArgs<T>& g) {
+  constexpr Index kOneThread = 262144, kWorthWaking = 65536;
+  const Index each = g.m * g.n * g.k;
+  const bool spread = g.batch > 1 && each <= kOneThread && each * g.batch > kWorthWaking && !omp_in_parallel();
+  return spread ? omp_get_max_threads() : 1;
+}
+
+/// C = beta C: what is left of a product with k = 0.
+template <class T>
+void scale(Ops<T>& ops, const GemmArgs<T>& g) {
+  if (g.beta == T(0))
+    ops.for_each(g.m, g.n, Fill<T>{g.c, g.ldc, T(0)});
+  else
+    ops.for_each(g.m, g.n, Axpby<T>{T(0), g.c, g.ldc, g.beta, g.c, g.ldc});
+}
+
 }  // namespace
 
 template <class T>
 void CpuOps<T>::gemm(const GemmArgs<T>& args) {
   if (args.m <= 0 || args.n <= 0) return;
-  for (Index i = 0; i < args.batch; ++i) {
-    const GemmArgs<T> one = problem(args, i);
-    if (args.k > 0)
-      multiply(one);
-    else if (args.beta == T(0))
-      for_each(args.m, args.n, Fill<T>{one.c, args.ldc, T(0)});
-    else
-      for_each(args.m, args.n, Axpby<T>{T(0), one.c, args.ldc, args.beta, one.c, args.ldc});
+  const GemmArgs<T> all = folded(args);
+  const int threads = threads_for(all);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (Index i = 0; i < all.batch; ++i) {
+    const GemmArgs<T> one = problem(all, i);
+    all.k > 0 ? multiply(one) : scale(*this, one);
   }
 }
 

@@ -23,19 +23,37 @@ inline Range part_of(Index n, Index part, Index parts, Index grain) {
   return {std::min(n, grains * part / parts * grain), std::min(n, grains * (part + 1) / parts * grain)};
 }
 
+/// body(f) with `accumulate` a constant in each copy: a select on a loop-invariant bool keeps GCC from vectorising.
+template <class F, class Body>
+[[gnu::always_inline]] inline void unswitched(F f, const Body& body) {
+  if constexpr (requires { f.accumulate; }) {
+    if (f.accumulate) {
+      f.accumulate = true;
+      body(f);
+      return;
+    }
+    f.accumulate = false;
+  }
+  body(f);
+}
+
 // flatten: a functor that the compiler chose to call instead of inlining would keep its loop scalar.
 template <class F>
-[[gnu::flatten]] void loop(F f, Range outer, Range inner) {
-  for (Index o = outer.begin; o < outer.end; ++o) {
+[[gnu::flatten]] void loop(const F& op, Range outer, Range inner) {
+  unswitched(op, [=](F f) {
+    for (Index o = outer.begin; o < outer.end; ++o) {
 #pragma omp simd
-    for (Index i = inner.begin; i < inner.end; ++i) f(o, i);
-  }
+      for (Index i = inner.begin; i < inner.end; ++i) f(o, i);
+    }
+  });
 }
 
 template <class F>
-[[gnu::flatten]] void loop_outer(F f, Range outer) {
+[[gnu::flatten]] void loop_outer(const F& op, Range outer) {
+  unswitched(op, [=](F f) {
 #pragma omp simd
-  for (Index o = outer.begin; o < outer.end; ++o) f(o, 0);
+    for (Index o = outer.begin; o < outer.end; ++o) f(o, 0);
+  });
 }
 
 /// Waking threads costs microseconds: only above about as much work. A launch with inner == 1 hides a loop per element.

@@ -22,6 +22,10 @@ int threads_for(Index elements) { return elements > kParallel && !omp_in_paralle
 template <class T>
 double sum_block(Index n, const T* x) {
   double sum = 0;
+  if (n < 32) {  // too short to fill vectors
+    for (Index i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
+    return sum;
+  }
 #pragma omp simd reduction(+ : sum)
   for (Index i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
   return sum;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/contexts.hpp"
+
+#include <map>
+#include <random>
+
+namespace hso::test {
+
+Context& context(const std::string& device) {
+  static std::map<std::string, std::unique_ptr<Context>> made;
+  std::unique_ptr<Context>& entry = made[device];
+  if (!entry) entry = Context::create(device, {.tf32 = false, .poison = true});
+  return *entry;
+}
+
+template <class T>
+std::vector<T> normal_numbers(Index n, std::uint64_t seed) {
+  std::mt19937_64 engine(seed);
+  std::normal_distribution<double> normal;
+  std::vector<T> numbers(static_cast<std::size_t>(n));
+  for (T& x : numbers) x = static_cast<T>(normal(engine));
+  return numbers;
+}
+
+template std::vector<float> normal_numbers(Index, std::uint64_t);
+template std::vector<double> normal_numbers(Index, std::uint64_t);
+
+}  // namespace hso::test
