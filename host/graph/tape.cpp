@@ -163,6 +163,8 @@ void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv) {
 
 template <class T>
 void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results) {
+  if (kind == Curvature::finite_difference)
+    throw UsageError("Tape::product: a tape has exact products only; use FiniteDifferenceOperator");
   const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
   if (impl_->state < needed)
     throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
@@ -211,10 +213,10 @@ void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t lea
 }  // namespace
 
 template <class T>
-void Tape<T>::dense(Curvature kind, T* h) {
+void Tape<T>::dense(Curvature kind, T* h, bool add) {
   const Index n = dimension();
   Ops<T>& ops = impl_->ops;
-  ops.for_each(n, n, detail::Fill<T>{h, n, T(0)});
+  if (!add) ops.for_each(n, n, detail::Fill<T>{h, n, T(0)});
   if (graph().has_tied_parameters()) return dense_by_full_products(*this, ops, kind, h);
   for (std::size_t leaf = 0; leaf < leaves().size(); ++leaf) {
     dense_block_row(*this, ops, kind, leaf, h);

@@ -22,7 +22,8 @@
 
 namespace hso {
 
-enum class Curvature { hessian, ggn };
+/// The tape knows the first two; finite_difference belongs to objectives (objective.hpp).
+enum class Curvature { hessian, ggn, finite_difference };
 
 /// What a linearisation prepares: GGN products need the forward pass alone.
 enum class Linearization { for_ggn, for_hessian };
@@ -71,8 +72,8 @@ class Tape {
   void product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results);
 
   /// The dense matrix, all n rows, into h[n][n] (device). Columns go `lanes()` at a time, grouped by parameter leaf,
-  /// rows from that leaf on; the rest is filled by symmetry.
-  void dense(Curvature kind, T* h);
+  /// rows from that leaf on; the rest is filled by symmetry. `add` sums onto a matrix that an earlier batch left.
+  void dense(Curvature kind, T* h, bool add = false);
 
   /// Parameter nodes in order of creation.
   const std::vector<Node>& leaves() const;

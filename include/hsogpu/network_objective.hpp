@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A network on a data set as an Objective: f = 1/R sum_rows loss + weight_decay/2 |theta|^2 over the selected rows, in
+// pieces of at most `batch` rows. Mini-batch training selects rows; full-batch methods select all (the default).
+#pragma once
+
+#include <memory>
+
+#include "hsogpu/data.hpp"
+#include "hsogpu/model.hpp"
+#include "hsogpu/objective.hpp"
+
+namespace hso {
+
+/// A data set in device memory, targets in the form that the loss wants: the class number for cross_entropy, one-hot
+/// rows (one logistic output: 0 or 1) for the others, values where the data has values.
+template <class T>
+struct DeviceData {
+  /// InputError when the data does not fit the network: shapes, number of classes.
+  DeviceData(Context& context, const Network<T>& network, const Dataset& data);
+  Index size = 0;
+  Buffer<T> inputs;   ///< [size][input]
+  Buffer<T> targets;  ///< [size][target]
+  Buffer<T> labels;   ///< [size], classes; empty for regression
+};
+
+struct NetworkObjectiveOptions {
+  Index batch = 0;  ///< rows on the device at a time; 0: all
+  Index lanes = 0;  ///< directions at a time; 0: chosen from the memory that is free
+  double weight_decay = 0;
+};
+
+struct Evaluation {
+  double loss = 0;       ///< mean, weight decay left out
+  double accuracy = -1;  ///< share of hits in [0, 1]; -1 for regression
+};
+
+template <class T>
+class NetworkObjective final : public Objective<T> {
+ public:
+  /// Keeps references to network and data.
+  NetworkObjective(Context& context, const Network<T>& network, const DeviceData<T>& data,
+                   const NetworkObjectiveOptions& options = {});
+  ~NetworkObjective() override;
+
+  /// The rows that value, gradient and curvature see from now on.
+  void select(Span<const Index> rows);
+  void select_all();
+  /// Dropout on or off; `step` selects the masks.
+  void set_training(bool training, std::uint64_t step = 0);
+
+  Context& context() const override;
+  Index dimension() const override;
+  double value(const T* theta) override;
+  double gradient(const T* theta, T* g) override;
+  /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
+  std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
+
+  /// Loss and accuracy over the selected rows, dropout off.
+  Evaluation evaluate(const T* theta);
+  /// Directions that one traversal carries.
+  Index lanes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hso

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What optimizers see: a function with a gradient and a curvature. A network on a data set is one (network_objective.hpp),
+// a user's own function another. All vectors are device memory of the objective's context.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsogpu/context.hpp"
+#include "hsogpu/tape.hpp"
+
+namespace hso {
+
+/// "hessian", "ggn", "finite_difference"
+const std::vector<std::string>& curvature_names();
+Curvature parse_curvature(const std::string& name);  ///< UsageError lists the names
+const std::string& name_of(Curvature kind);
+
+/// A square matrix that is known by its products.
+template <class T>
+class LinearOperator {
+ public:
+  virtual ~LinearOperator() = default;
+  virtual Context& context() const = 0;
+  virtual Index dimension() const = 0;
+  /// hv = A v for K lanes of n numbers; hv is overwritten and may not overlap v.
+  virtual void apply(View<const T> v, View<T> hv) = 0;
+  /// h[n][n]: row i = A e_i. The default takes lanes of the identity.
+  virtual void to_dense(T* h);
+};
+
+template <class T>
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  virtual Context& context() const = 0;
+  virtual Index dimension() const = 0;
+  virtual double value(const T* theta) = 0;
+  /// g is overwritten; returns the value.
+  virtual double gradient(const T* theta, T* g) = 0;
+  /// The curvature matrix at theta, valid until the next call of gradient or curvature (value leaves it alone).
+  /// The default differentiates the gradient.
+  virtual std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind);
+};
+
+struct FiniteDifferenceOptions {
+  bool central = true;
+  /// Relative step; the step along v is `step (1 + |theta|) / |v|`. 0 takes the cube root of the machine epsilon
+  /// (central: 6e-6 in double, 5e-3 in float) or its square root (forward).
+  double step = 0;
+};
+
+/// H v from differences of the gradient: (g(theta + h v) - g(theta - h v)) / 2h, or the forward form.
+/// Truncation error O(h^2) or O(h); across kinks (relu, max pooling) it can be far off: exact products are the reference.
+template <class T>
+class FiniteDifferenceOperator final : public LinearOperator<T> {
+ public:
+  FiniteDifferenceOperator(Objective<T>& objective, const T* theta, const FiniteDifferenceOptions& options = {});
+  Context& context() const override { return objective_.context(); }
+  Index dimension() const override { return objective_.dimension(); }
+  void apply(View<const T> v, View<T> hv) override;
+
+  /// |Hv(2h) - Hv(h)| / |Hv(h)|, divided by 3 (central) or 1 (forward): what extrapolation says the error of Hv(h) is.
+  double error_estimate(View<const T> v);
+
+ private:
+  void difference(const T* v, double relative_step, T* hv);
+  Objective<T>& objective_;
+  FiniteDifferenceOptions options_;
+  Buffer<T> theta_, point_, plus_, base_;
+  double theta_norm_ = 0;
+};
+
+}  // namespace hso

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Optimizers by name. Each takes one step on an Objective; a failed or non-finite step leaves theta exactly as it was.
+//
+//   auto optimizer = make_optimizer<float>("hso", {{"sign", "abs"}, {"delta", "0.01"}});
+//   StepReport r = optimizer->step(objective, theta.data());
+//
+// The same table feeds the program's --help, its option checks and the tests.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "hsogpu/objective.hpp"
+
+namespace hso {
+
+enum class StepStatus {
+  accepted,
+  rejected,    ///< no trial lowered the loss; theta unchanged
+  not_finite,  ///< loss, gradient or step is NaN or infinite; theta unchanged
+  singular     ///< the curvature cannot be inverted under the chosen policy; theta unchanged, `message` says why
+};
+const char* name_of(StepStatus status);
+
+using MetricValue = std::variant<double, std::int64_t, bool, std::string>;
+
+struct StepReport {
+  StepStatus status = StepStatus::accepted;
+  double loss_before = 0;
+  double loss_after = 0;  ///< equal to loss_before where the method does not evaluate it (first-order methods)
+  double gradient_norm = 0;
+  double step_norm = 0;
+  int trials = 1;     ///< points at which the value was tried
+  int gradients = 1;  ///< gradient evaluations
+  Index products = 0; ///< curvature products, a dense Hessian counting n
+  std::string message;
+  /// What the method has to tell, in a fixed order (metrics.jsonl writes them as they are).
+  std::vector<std::pair<std::string, MetricValue>> metrics;
+};
+
+template <class T>
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual const std::string& name() const = 0;
+  virtual StepReport step(Objective<T>& objective, T* theta) = 0;
+  /// True when a step wants the whole batch (the trainer's default batch).
+  virtual bool full_batch() const { return false; }
+};
+
+// ---- options, apart from state; every field is an option of that name ----
+
+struct SgdOptions {
+  double rate = 0.1;
+};
+/// Heavy ball, Polyak 1964, in PyTorch's form: v = mu v + g, theta -= rate v.
+struct MomentumOptions {
+  double rate = 0.05;
+  double momentum = 0.9;
+};
+/// Kingma and Ba 2015, algorithm 1.
+struct AdamOptions {
+  double rate = 0.003;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+};
+
+/// HVP-corrected gradient: g~ = g + alpha H u, theta -= rate g~.
+/// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM) and
+/// alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the user's.
+struct HvpOptions {
+  double rate = 0.1;
+  double alpha = 0.01;
+  std::string u = "gradient";           ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
+  double momentum = 0.9;                ///< of the velocity that is stepped along; 0 is plain descent
+  std::string curvature = "hessian";
+  std::uint64_t seed = 0;               ///< of u = random
+};
+
+/// The epsilon-modified inverse, dense: theta -= rate (phi(H)^-1 + eps I) g in the eigenbasis of H.
+/// The order matters: damping and sign policy make phi(lambda), then eps is added to its inverse (it is not damping).
+/// On a quadratic a full step is stable for eps < 1 / lambda_max, so eps is given in that unit and absolutely.
+struct HsoOptions {
+  double rate = 1;
+  std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
+  /// phi(lambda) of an eigenvalue: raw lambda + delta | abs |lambda| + delta | clip max(lambda, 0) + delta |
+  /// shift lambda - min(lambda_min, 0) + delta | truncate lambda where |lambda| is above the rank tolerance, plus delta
+  /// with its sign, and no inverse (0) below it.
+  std::string sign = "abs";
+  double delta = 0.01;         ///< damping, in units of the curvature
+  double eps = 0;              ///< absolute
+  double eps_scale = 0.1;      ///< adds eps_scale / lambda_max, below 1; adapted
+  bool adaptive = true;        ///< delta and eps follow the ratio of actual to predicted decrease
+  double delta_min = 1e-12, delta_max = 1e6;
+  double increase = 4, decrease = 4;  ///< factors of delta
+  int max_trials = 12;         ///< on one eigendecomposition
+  double rank_tolerance = 0;   ///< relative to the largest |lambda|; 0: n times the machine epsilon
+};
+
+struct OptionInfo {
+  std::string name, default_value, help;
+};
+struct OptimizerInfo {
+  std::string name, summary;
+  std::vector<OptionInfo> options;
+};
+/// In the order of the table.
+const std::vector<OptimizerInfo>& optimizer_table();
+
+using OptimizerSettings = std::map<std::string, std::string>;
+
+/// UsageError names the unknown optimizer or option with a suggestion, or the value that does not parse.
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(const std::string& name, const OptimizerSettings& settings = {});
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_sgd(const SgdOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_momentum(const MomentumOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_adam(const AdamOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hvp(const HvpOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso(const HsoOptions& options);
+
+}  // namespace hso

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Training as a library call: data, model, optimizer and stopping rules in; a trained theta, a history and (when asked)
+// a run directory out.
+//
+//   TrainOptions o; o.optimizer = "hso"; o.steps = 20;
+//   TrainResult r = train(o);                       digits, mlp:64-32-10:tanh, best device
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "hsogpu/data.hpp"
+#include "hsogpu/model.hpp"
+#include "hsogpu/network_objective.hpp"
+#include "hsogpu/optimizer.hpp"
+
+namespace hso {
+
+struct TrainOptions {
+  std::string model = "mlp:64-32-10:tanh";  ///< word or TOML file
+  std::string data = "digits";
+  LossKind loss = LossKind::cross_entropy;
+  Scaling scaling = Scaling::unit_range;
+  Initialization initialization = Initialization::glorot;
+  std::string optimizer = "hso";
+  OptimizerSettings optimizer_settings;
+  std::string device = "auto";
+  std::string precision = "float32";  ///< or "float64"
+  bool tf32 = false;
+  Index batch = 0;          ///< 0: all for full-batch methods, 128 otherwise
+  Index device_batch = 0;   ///< rows on the device at a time; 0: chosen from the memory that is there
+  Index epochs = 0;         ///< 0: 20 for mini-batch methods; full-batch methods count steps
+  Index steps = 0;          ///< optimizer steps; 0: 20 for full-batch methods, else by epochs
+  Index max_trials = 0;     ///< 0: twice `steps`
+  double target_loss = 0;   ///< stop when the training loss is at most this; 0: never
+  double weight_decay = 0;  ///< L2: weight_decay/2 |theta|^2 is part of the objective
+  double test_fraction = 0.2;
+  std::uint64_t seed = 0;
+  Index evaluate_every = 0;      ///< steps between evaluations; 0: every step (full batch) or epoch
+  Index checkpoint_every = 0;    ///< steps between checkpoints; 0: only the last
+  std::string run_directory;     ///< empty: nothing is written
+};
+
+/// One line of metrics.jsonl.
+struct TrainRecord {
+  Index step = 0;
+  double epoch = 0;
+  double seconds = 0;
+  Evaluation train, test;
+  double objective = 0;  ///< training loss with weight decay
+  StepReport report;
+};
+
+struct TrainResult {
+  std::vector<TrainRecord> history;  ///< evaluated steps, step 0 first
+  std::vector<double> theta;         ///< the last accepted point
+  TrainRecord last;
+  Index accepted_steps = 0, trials = 0;
+  double seconds = 0;
+  std::string device, run_directory;
+  std::string stop_reason;  ///< "steps", "epochs", "target_loss", "trials", "interrupted", "stalled", "not_finite", "singular"
+  bool numerical_failure = false;
+};
+
+struct TrainHooks {
+  std::function<void(const TrainRecord&)> on_record;  ///< after every evaluation
+  std::function<bool()> interrupted;                  ///< asked once a step; true stops after a checkpoint
+};
+
+/// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
+/// The run directory gets config.toml, env.json, metrics.jsonl, theta.npy, model.safetensors and checkpoints/step_N/.
+TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
+
+/// config.toml of a run, and back: `hso eval`, `hso gradient` and others rebuild the network from it.
+std::string to_toml(const TrainOptions& options);
+TrainOptions parse_train_options(std::string_view text, const std::string& source);
+
+}  // namespace hso
