@@ -13,7 +13,8 @@ namespace {
 
 TEST(CudaIndex, FastDivisionIsDivision) {
   constexpr std::uint32_t kTop = 0x7FFFFFFFu;
-  std::mt19937 engine(1);
+  std::mt19937 generator(1);
+  const auto engine = [&] { return static_cast<std::uint32_t>(generator()); };
   std::vector<std::uint32_t> divisors{1, 2, 3, 5, 7, 10, 31, 32, 33, 784, 0x7FFFFFFEu, kTop, 0x80000000u};
   for (int i = 0; i < 2000; ++i) divisors.push_back((engine() >> (engine() % 31)) % 0x80000000u + 1);
   for (std::uint32_t d : divisors) {
