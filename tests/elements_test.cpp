@@ -124,7 +124,7 @@ void expect_close(Context& context, double low, double high, const Tolerance& to
 
 TEST_P(ElementsTest, ActivationsAreWithinAFewUlpsOfLibm) {
   const auto few = [](double) { return 4.0; };
-  const auto conditioned = [](double x) { return 6 + x * x; };  // erfc'(x) x / erfc(x) grows like 2 x^2
+  const auto conditioned = [](double x) { return 6 + x * x; };  // x erfc'(x) / erfc(x) grows like 2 x^2
   test::for_types([&]<class T>() {
     expect_close<T, Tanh>(context(), -30, 30, few, [](long double x) { return std::tanh(x); });
     expect_close<T, Sigmoid>(context(), -80, 80, few, [](long double x) { return 1 / (1 + std::exp(-x)); });
@@ -133,6 +133,15 @@ TEST_P(ElementsTest, ActivationsAreWithinAFewUlpsOfLibm) {
                               [](long double x) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::abs(x))); });
     expect_close<T, Gelu>(context(), -5, 30, conditioned,
                           [](long double x) { return x * std::erfc(-x * std::sqrt(0.5L)) / 2; });
+  });
+}
+
+TEST(MathTest, ErfcAndLog1pAreWithinAFewUlps) {
+  test::for_types([]<class T>() {
+    for (T x : arguments<T>(-6, sizeof(T) == 8 ? 26 : 9))
+      ASSERT_LE(ulps(erfc_of(x), std::erfc(static_cast<long double>(x))), 6) << "at x = " << x;
+    for (T x : arguments<T>(0, 1))
+      ASSERT_LE(ulps(log1p_unit(x), std::log1p(static_cast<long double>(x))), 3) << "at x = " << x;
   });
 }
 
@@ -150,6 +159,9 @@ TEST(MathTest, ExpCoversItsRangeAndItsEdges) {
     EXPECT_EQ(tanh_of(infinity), 1);
     EXPECT_EQ(tanh_of(-infinity), -1);
     EXPECT_EQ(logistic(-infinity), 0);
+    EXPECT_EQ(erfc_of(infinity), 0);
+    EXPECT_EQ(erfc_of(-infinity), 2);
+    EXPECT_TRUE(std::isnan(erfc_of(std::numeric_limits<T>::quiet_NaN())));
     EXPECT_TRUE(std::isnan(tanh_of(std::numeric_limits<T>::quiet_NaN())));
   });
 }

@@ -32,6 +32,13 @@ void Arena::release_blocks() noexcept {
   blocks_.clear();
 }
 
+Index Arena::unused_bytes() const {
+  Index bytes = 0;
+  for (std::size_t b = top_.block; b < blocks_.size(); ++b)
+    bytes += blocks_[b].bytes - (b == top_.block ? top_.used : 0);
+  return bytes;
+}
+
 void Arena::add_block(Index bytes) {
   blocks_.push_back({static_cast<char*>(context_.allocate(bytes)), bytes});
   poison(context_, blocks_.back().memory, bytes);

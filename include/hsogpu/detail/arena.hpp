@@ -20,6 +20,9 @@ class Arena {
   /// Names the next address that will be given out: part of the key of a recorded launch sequence.
   std::uintptr_t position() const { return (top_.block << 48) + static_cast<std::uintptr_t>(top_.used); }
 
+  /// Bytes held and not in use.
+  Index unused_bytes() const;
+
  private:
   friend class Scratch;
   struct Block {

@@ -115,11 +115,36 @@ HSO_HD inline T logistic(T x) {
   return (x < 0 ? e : T(1)) / (1 + e);
 }
 
+/// log(1 + e) for e in [0, 1]: 2 atanh(s), s = e / (2 + e) <= 1/3, by its series.
+template <class T>
+HSO_HD inline T log1p_unit(T e) {
+  const T s = e / (2 + e), z = s * s;
+  T q = 0;
+  if constexpr (sizeof(T) == 8) {
+    q = z / 33 + T(1) / 31;
+    q = q * z + T(1) / 29;
+    q = q * z + T(1) / 27;
+    q = q * z + T(1) / 25;
+    q = q * z + T(1) / 23;
+    q = q * z + T(1) / 21;
+    q = q * z + T(1) / 19;
+  }
+  q = q * z + T(1) / 17;
+  q = q * z + T(1) / 15;
+  q = q * z + T(1) / 13;
+  q = q * z + T(1) / 11;
+  q = q * z + T(1) / 9;
+  q = q * z + T(1) / 7;
+  q = q * z + T(1) / 5;
+  q = q * z + T(1) / 3;
+  return 2 * s + 2 * s * z * q;
+}
+
 /// log(1 + e^x) without overflow.
 template <class T>
 HSO_HD inline T softplus_of(T x) {
   const T e = exp_of(x < 0 ? x : -x);
-  return (x > 0 ? x : T(0)) + std::log1p(e);
+  return (x > 0 ? x : T(0)) + log1p_unit(e);
 }
 
 }  // namespace hso::detail

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/erfc.hpp"
 
 namespace hso::detail {
 
@@ -57,7 +58,7 @@ struct Softplus {  // log(1 + e^x)
 
 struct Gelu {  // x Phi(x), exact (erf) form; Hendrycks and Gimpel 2016
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD static T cdf(T x) { return T(0.5) * std::erfc(-x * T(0.70710678118654752440)); }
+  template <class T> HSO_HD static T cdf(T x) { return T(0.5) * erfc_of(-x * T(0.70710678118654752440)); }
   template <class T> HSO_HD static T density(T x) { return T(0.39894228040143267794) * exp_of(T(-0.5) * x * x); }
   template <class T> HSO_HD T value(T x) const { return x * cdf(x); }
   template <class T> HSO_HD T d1(T x, T) const { return cdf(x) + x * density(x); }

@@ -117,7 +117,7 @@ struct SquaredError {  // (z - t)^2 / 2
 };
 struct LogisticLoss {  // -t log s - (1-t) log(1-s), s = logistic(z), from the logit z
   template <class T> HSO_HD static T value(T z, T t) {
-    return (z > 0 ? z : T(0)) - z * t + std::log1p(exp_of(z < 0 ? z : -z));
+    return (z > 0 ? z : T(0)) - z * t + log1p_unit(exp_of(z < 0 ? z : -z));
   }
   // Near t = 1 the difference logistic(z) - 1 is -logistic(-z); linear interpolation covers every t in [0, 1].
   template <class T> HSO_HD static T d1(T z, T t) { return (1 - t) * logistic(z) - t * logistic(-z); }

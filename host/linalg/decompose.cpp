@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ladder of attempts behind eigh: the fast solver, the same in float64, then the other algorithm.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+#include "linalg/prepare.hpp"
+
+namespace hso::detail {
+
+namespace {
+
+struct Window {
+  Index first, last;
+  Index count() const { return last - first + 1; }
+};
+
+enum class Solver { whole, range };
+
+struct Attempt {
+  std::string failure;  ///< empty when it is good
+  std::vector<double> values;
+  double residual = -1;
+};
+
+/// Rows `first`.. become the top rows; by way of scratch, because the two may overlap.
+template <class T>
+void keep_rows(Context& context, Index n, T* a, const Window& w) {
+  if (w.first == 0) return;
+  Scratch scratch(context);
+  T* rows = scratch.take<T>(w.count() * n);
+  context.ops<T>().copy(w.count() * n, a + w.first * n, rows);
+  context.ops<T>().copy(w.count() * n, rows, a);
+}
+
+template <class T>
+Index run_solver(Context& context, Index n, T* a, const Window& w, bool vectors, Solver solver, T* values) {
+  auto& ops = context.ops<T>();
+  Scratch scratch(context);
+  if (solver == Solver::whole) {
+    T* all = scratch.take<T>(n);
+    const Index info = ops.syevd(n, a, all, vectors);
+    ops.copy(w.count(), all + w.first, values);
+    if (vectors && info == 0) keep_rows(context, n, a, w);
+    return info;
+  }
+  T* z = vectors ? scratch.take<T>(w.count() * n) : nullptr;
+  const Index info = ops.syevd_range(n, a, w.first, w.last, values, z);
+  if (vectors && info == 0) ops.copy(w.count() * n, z, a);
+  return info;
+}
+
+/// max |V A - L V| / (n eps |A|), some rows at a time; |A| is bounded below by its largest entry and eigenvalue.
+template <class T>
+double residual_of(Context& context, Index n, const T* a, const T* v, Span<const double> values, double top) {
+  auto& ops = context.ops<T>();
+  const auto count = static_cast<Index>(values.size()), chunk = std::min<Index>(count, 256);
+  Scratch scratch(context);
+  T* w = scratch.take<T>(count);
+  T* product = scratch.take<T>(chunk * n);
+  T* scaled = scratch.take<T>(chunk * n);
+  upload(context, values, w);
+  double worst = 0;
+  for (Index r = 0; r < count; r += chunk) {
+    const Index rows = std::min(chunk, count - r);
+    ops.gemm({.m = rows, .n = n, .k = n, .a = v + r * n, .lda = n, .trans_a = false, .b = a, .ldb = n,
+              .trans_b = false, .c = product, .ldc = n});
+    ops.for_each(rows, n, ScaleRows<T>{w + r, v + r * n, scaled, n});
+    ops.axpby(rows * n, T(-1), scaled, T(1), product);
+    const double here = ops.max_abs(rows * n, product);
+    worst = std::isfinite(here) ? std::max(worst, here) : std::numeric_limits<double>::infinity();
+  }
+  for (double value : values) top = std::max(top, std::abs(value));
+  return worst / (spectrum_tolerance<T>(n) * top);
+}
+
+bool all_finite(Span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+template <class T>
+Attempt attempt(Context& context, Index n, T* a, const T* original, double top, const Window& w,
+                const EighOptions& options, Solver solver) {
+  Attempt out;
+  Scratch scratch(context);
+  T* values = scratch.take<T>(w.count());
+  if (run_solver(context, n, a, w, options.vectors, solver, values) != 0) return {.failure = "no convergence"};
+  std::vector<T> host(static_cast<std::size_t>(w.count()));
+  context.to_host(values, host.data(), static_cast<Index>(host.size() * sizeof(T)));
+  out.values.assign(host.begin(), host.end());
+  if (!all_finite(out.values)) return {.failure = "eigenvalues not finite"};
+  if (!options.check_residual || !options.vectors || original == nullptr) return out;
+  out.residual = residual_of<T>(context, n, original, a, out.values, top);
+  if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
+  return out;
+}
+
+/// The attempt in float64 for a float32 matrix; the residual stays in units of float32.
+template <class T>
+Attempt attempt_wide(Context& context, Index n, T* a, const T* original, double top, const Window& w,
+                     const EighOptions& options, Solver solver) {
+  try {
+    Scratch scratch(context);
+    double* wide = scratch.take<double>(checked_multiply(n, n));
+    convert(context, n * n, original, wide);
+    EighOptions plain = options;
+    plain.check_residual = false;
+    Attempt out = attempt<double>(context, n, wide, nullptr, top, w, plain, solver);
+    if (out.failure.empty() && options.vectors) {
+      convert(context, w.count() * n, wide, a);
+      if (options.check_residual) out.residual = residual_of<T>(context, n, original, a, out.values, top);
+    }
+    return out;
+  } catch (const MemoryError&) {
+    return {.failure = "float64 does not fit into memory"};
+  }
+}
+
+struct Rung {
+  bool wide;
+  Solver solver;
+};
+
+std::string describe(const Rung& rung, const std::string& failure) {
+  const char* solver = rung.solver == Solver::whole ? "whole-spectrum solver" : "index-range solver";
+  return std::string(rung.wide ? "float64, " : "") + solver + " after: " + failure;
+}
+
+}  // namespace
+
+template <class T>
+EighResult decompose(Context& context, Index n, T* a, const T* original, double top, const EighOptions& options) {
+  const Window w{options.first, options.last < 0 ? n - 1 : options.last};
+  const Solver first = w.count() == n ? Solver::whole : Solver::range;
+  const Solver other = w.count() == n ? Solver::range : Solver::whole;
+  const std::vector<Rung> ladder = kIsFloat<T> ? std::vector<Rung>{{false, first}, {true, first}, {true, other}}
+                                               : std::vector<Rung>{{false, first}, {false, other}};
+  EighResult out;
+  std::string failure;
+  for (const Rung& rung : ladder) {
+    if (!failure.empty() && original == nullptr) break;
+    if (!failure.empty()) {
+      out.fallbacks.push_back(describe(rung, failure));
+      context.ops<T>().copy(n * n, original, a);
+    }
+    Attempt done = rung.wide ? attempt_wide(context, n, a, original, top, w, options, rung.solver)
+                             : attempt(context, n, a, original, top, w, options, rung.solver);
+    failure = done.failure;
+    out.values = std::move(done.values);
+    out.residual = done.residual;
+    if (failure.empty()) return out;
+  }
+  if (original != nullptr) context.ops<T>().copy(n * n, original, a);
+  out.fallbacks.push_back("none left after: " + failure);
+  out.status = LinalgStatus::failed;
+  return out;
+}
+
+template EighResult decompose(Context&, Index, float*, const float*, double, const EighOptions&);
+template EighResult decompose(Context&, Index, double*, const double*, double, const EighOptions&);
+
+}  // namespace hso::detail
