@@ -2,20 +2,22 @@
 # hso_host_objects: everything g++ compiles. One of two objects closes it: cuda/ or host/backend/no_cuda.cpp.
 file(GLOB_RECURSE HSO_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/host/*.cpp)
 list(FILTER HSO_HOST_SOURCES EXCLUDE REGEX "/host/cli/|/no_cuda\\.cpp$")
+set(HSO_HOST_LIBRARIES OpenMP::OpenMP_CXX OpenBlasOpenMP::OpenBlasOpenMP ZLIB::ZLIB fmt::fmt)
 
-add_library(hso_host_objects OBJECT ${HSO_HOST_SOURCES})
-add_library(hso_no_cuda_objects OBJECT ${PROJECT_SOURCE_DIR}/host/backend/no_cuda.cpp)
-set(HSO_HOST_LIBRARIES OpenMP::OpenMP_CXX ${HSO_OPENBLAS} ZLIB::ZLIB fmt::fmt)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/version.hpp.in ${PROJECT_BINARY_DIR}/generated/hsogpu/version.hpp @ONLY)
 
+# Include paths and compile flags of every target of the library; third-party headers stay private.
 function(hso_configure target)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>
-    $<INSTALL_INTERFACE:include> PRIVATE ${PROJECT_SOURCE_DIR}/host)
+    PRIVATE ${PROJECT_SOURCE_DIR}/host)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:hso_options> OpenMP::OpenMP_CXX fmt::fmt ZLIB::ZLIB
-    $<BUILD_INTERFACE:PkgConfig::tomlplusplus> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX fmt::fmt ZLIB::ZLIB
+    $<BUILD_INTERFACE:hso_options> $<BUILD_INTERFACE:hso_toml> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
 endfunction()
-configure_file(${PROJECT_SOURCE_DIR}/cmake/version.hpp.in ${PROJECT_BINARY_DIR}/generated/hsogpu/version.hpp @ONLY)
+
+add_library(hso_host_objects OBJECT ${HSO_HOST_SOURCES})
+add_library(hso_no_cuda_objects OBJECT ${PROJECT_SOURCE_DIR}/host/backend/no_cuda.cpp)
 hso_configure(hso_host_objects)
 hso_configure(hso_no_cuda_objects)
 
@@ -28,8 +30,8 @@ if(HSO_WITH_CUDA)
   target_include_directories(hso_cuda_objects PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
   set(HSO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublas CUDA::cusolver)
   target_link_libraries(hso_cuda_objects PRIVATE ${HSO_CUDA_LIBRARIES})
-  target_compile_options(hso_cuda_objects PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Werror=all-warnings -Xcompiler=-Wall,-Wextra>)
+  target_compile_options(hso_cuda_objects PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr
+    -Xcompiler=-Wall,-Wextra $<$<BOOL:${HSO_WERROR}>:-Werror=all-warnings>>)
   set(HSO_CLOSING_OBJECTS hso_cuda_objects)
 endif()
 
@@ -39,8 +41,9 @@ foreach(kind STATIC SHARED)
   add_library(${target} ${kind} $<TARGET_OBJECTS:hso_host_objects> $<TARGET_OBJECTS:${HSO_CLOSING_OBJECTS}>)
   hso_configure(${target})
   target_link_libraries(${target} PRIVATE ${HSO_HOST_LIBRARIES} ${HSO_CUDA_LIBRARIES})
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME hsogpu VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME ${suffix})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME hsogpu EXPORT_NAME ${suffix} VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR})
+  add_library(hsogpu::${suffix} ALIAS ${target})
 endforeach()
 add_library(hsogpu::hsogpu ALIAS hsogpu_static)
 

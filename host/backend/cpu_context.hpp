@@ -6,7 +6,7 @@
 
 namespace hso::detail {
 
-class CpuContext final : public Context {
+class CpuContext : public Context {
  public:
   explicit CpuContext(const ContextOptions& options) : Context(options), float_(*this), double_(*this) {}
   ~CpuContext() override { destroy_arena(); }

@@ -11,7 +11,7 @@
 namespace hso::detail {
 
 template <class T>
-class CpuOps final : public Ops<T> {
+class CpuOps : public Ops<T> {
  public:
   explicit CpuOps(Context& context) : context_(context) {}
   Context& context() override { return context_; }

@@ -75,7 +75,8 @@ View<T> Tape<T>::input() {
 }
 template <class T>
 View<T> Tape<T>::target() {
-  return impl_->slot(impl_->graph.target_node()).y;
+  const Node node = impl_->graph.target_node();
+  return node == kNoNode ? View<T>{} : impl_->slot(node).y;
 }
 template <class T>
 View<T> Tape<T>::weights() {
@@ -92,7 +93,7 @@ View<const T> Tape<T>::losses() const {
 
 template <class T>
 void Tape<T>::bind(Span<const T> input_rows, Span<const T> target_rows, double weight) {
-  const Index per_input = input().size() / batch(), per_target = target().size() / batch();
+  const Index per_input = input().size() / batch(), per_target = target() ? target().size() / batch() : 0;
   const Index rows = static_cast<Index>(input_rows.size()) / per_input;
   if (rows < 1 || rows > batch() || rows * per_input != static_cast<Index>(input_rows.size()) ||
       rows * per_target != static_cast<Index>(target_rows.size()))
@@ -101,10 +102,10 @@ void Tape<T>::bind(Span<const T> input_rows, Span<const T> target_rows, double w
   const auto bytes = [](Span<const T> s) { return static_cast<Index>(s.size_bytes()); };
   if (rows < batch()) {  // rows of weight zero must still hold numbers
     impl_->ops.fill(input().size(), T(0), input().data);
-    impl_->ops.fill(target().size(), T(0), target().data);
+    if (target()) impl_->ops.fill(target().size(), T(0), target().data);
   }
   context().to_device(input_rows.data(), input().data, bytes(input_rows));
-  context().to_device(target_rows.data(), target().data, bytes(target_rows));
+  if (target()) context().to_device(target_rows.data(), target().data, bytes(target_rows));
   impl_->ops.fill(batch(), T(0), weights().data);
   impl_->ops.fill(rows, static_cast<T>(weight > 0 ? weight : 1.0 / static_cast<double>(rows)), weights().data);
   impl_->state = Impl::State::none;

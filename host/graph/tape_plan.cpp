@@ -18,7 +18,7 @@ void mark_live(const Graph<T>& graph, TapePlan& plan) {
     if (top != kNoNode) plan.nodes[static_cast<std::size_t>(top)].live = true;
   for (Node i = static_cast<Node>(plan.nodes.size()) - 1; i >= 0; --i) {
     NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
-    if (graph[i].kind == Kind::parameter) node.live = true;
+    if (graph[i].kind != Kind::op) node.live = true;  // leaves can always be bound
     if (node.live)
       for (Node in : graph[i].inputs) plan.nodes[static_cast<std::size_t>(in)].live = true;
   }

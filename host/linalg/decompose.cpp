@@ -22,7 +22,7 @@ enum class Solver { whole, range };
 
 struct Attempt {
   std::string failure;  ///< empty when it is good
-  std::vector<double> values;
+  std::vector<double> values{};
   double residual = -1;
 };
 
@@ -66,8 +66,17 @@ double residual_of(Context& context, Index n, const T* a, const T* v, Span<const
   double worst = 0;
   for (Index r = 0; r < count; r += chunk) {
     const Index rows = std::min(chunk, count - r);
-    ops.gemm({.m = rows, .n = n, .k = n, .a = v + r * n, .lda = n, .trans_a = false, .b = a, .ldb = n,
-              .trans_b = false, .c = product, .ldc = n});
+    ops.gemm({.m = rows,
+              .n = n,
+              .k = n,
+              .a = v + r * n,
+              .lda = n,
+              .trans_a = false,
+              .b = a,
+              .ldb = n,
+              .trans_b = false,
+              .c = product,
+              .ldc = n});
     ops.for_each(rows, n, ScaleRows<T>{w + r, v + r * n, scaled, n});
     ops.axpby(rows * n, T(-1), scaled, T(1), product);
     const double here = ops.max_abs(rows * n, product);
@@ -82,6 +91,14 @@ bool all_finite(Span<const double> values) {
 }
 
 template <class T>
+void measure(Context& context, Index n, const T* v, const T* original, double top, const EighOptions& options,
+             Attempt& out) {
+  if (!options.check_residual || !options.vectors || original == nullptr) return;
+  out.residual = residual_of<T>(context, n, original, v, out.values, top);
+  if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
+}
+
+template <class T>
 Attempt attempt(Context& context, Index n, T* a, const T* original, double top, const Window& w,
                 const EighOptions& options, Solver solver) {
   Attempt out;
@@ -92,9 +109,7 @@ Attempt attempt(Context& context, Index n, T* a, const T* original, double top, 
   context.to_host(values, host.data(), static_cast<Index>(host.size() * sizeof(T)));
   out.values.assign(host.begin(), host.end());
   if (!all_finite(out.values)) return {.failure = "eigenvalues not finite"};
-  if (!options.check_residual || !options.vectors || original == nullptr) return out;
-  out.residual = residual_of<T>(context, n, original, a, out.values, top);
-  if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
+  measure(context, n, a, original, top, options, out);
   return out;
 }
 
@@ -106,12 +121,10 @@ Attempt attempt_wide(Context& context, Index n, T* a, const T* original, double 
     Scratch scratch(context);
     double* wide = scratch.take<double>(checked_multiply(n, n));
     convert(context, n * n, original, wide);
-    EighOptions plain = options;
-    plain.check_residual = false;
-    Attempt out = attempt<double>(context, n, wide, nullptr, top, w, plain, solver);
+    Attempt out = attempt<double>(context, n, wide, nullptr, top, w, options, solver);
     if (out.failure.empty() && options.vectors) {
       convert(context, w.count() * n, wide, a);
-      if (options.check_residual) out.residual = residual_of<T>(context, n, original, a, out.values, top);
+      measure(context, n, a, original, top, options, out);
     }
     return out;
   } catch (const MemoryError&) {

@@ -83,10 +83,10 @@ bool solve_together(Context& context, Index n, Index batch, T* a, bool vectors, 
 template <class T>
 Index eigh_bytes(Context& context, Index n, const EighOptions& options) {
   const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
-  const Index work = checked_multiply(square, 2) < 0 ? 0 : context.ops<T>().syevd_workspace_bytes(n, options.vectors);
   const Index count = options.last < 0 ? n - options.first : options.last - options.first + 1;
   const bool part = count < n;
-  Index bytes = part && options.vectors ? count * n * static_cast<Index>(sizeof(T)) : work;
+  Index bytes =
+      part ? count * n * static_cast<Index>(sizeof(T)) : context.ops<T>().syevd_workspace_bytes(n, options.vectors);
   if (keeps_copy(options)) bytes += square;
   return bytes;
 }
@@ -98,7 +98,10 @@ EighResult eigh(Context& context, View<T> a, const EighOptions& options) {
   check_window(n, options);
   require_memory(context, "eigh", n, [&](Index m) {
     EighOptions whole = options;
-    if (m != n) whole.first = 0, whole.last = -1;
+    if (m != n) {
+      whole.first = 0;
+      whole.last = -1;
+    }
     return eigh_bytes<T>(context, m, whole);
   });
   return eigh_one(context, n, a.data, options);
@@ -112,7 +115,8 @@ std::vector<EighResult> eigh_batched(Context& context, View<T> a, const EighOpti
   std::vector<EighResult> out(static_cast<std::size_t>(batch));
   if (batch == 0 || n == 0) return out;
   EighOptions whole = options;
-  whole.first = 0, whole.last = -1;
+  whole.first = 0;
+  whole.last = -1;
   auto& ops = context.ops<T>();
   Scratch scratch(context);
   const bool together = !options.check_residual && ordinary(ops, n, batch, a.data);
@@ -122,8 +126,7 @@ std::vector<EighResult> eigh_batched(Context& context, View<T> a, const EighOpti
     if (solve_together(context, n, batch, a.data, options.vectors, out)) return out;
     ops.copy(batch * n * n, original, a.data);
   }
-  for (Index b = 0; b < batch; ++b)
-    out[static_cast<std::size_t>(b)] = eigh_one(context, n, a.data + b * n * n, whole);
+  for (Index b = 0; b < batch; ++b) out[static_cast<std::size_t>(b)] = eigh_one(context, n, a.data + b * n * n, whole);
   return out;
 }
 

@@ -9,11 +9,11 @@ namespace hso {
 
 namespace {
 
-/// `bytes_of(n)`, or the largest number when it does not fit 64 bits.
+/// `bytes_of(n)`, or the largest number when the library cannot name them.
 Index bytes_or_most(const std::function<Index(Index)>& bytes_of, Index n) {
   try {
     return bytes_of(n);
-  } catch (const InputError&) {
+  } catch (const Error&) {
     return INT64_MAX;
   }
 }

@@ -18,8 +18,8 @@ struct Prepared {
   int exponent = 0;  ///< the matrix that was given is 2^exponent times what is there now
 };
 
-/// Scales A by a power of two (exact, so neither huge nor tiny entries harm) and symmetrises it. A that is not finite is
-/// left alone.
+/// Scales A by a power of two (exact, so neither huge nor tiny entries harm) and symmetrises it. A that is not finite
+/// is left alone.
 template <class T>
 Prepared prepare(Ops<T>& ops, Index n, T* a);
 

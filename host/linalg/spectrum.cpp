@@ -10,11 +10,16 @@ namespace hso {
 
 const char* name_of(LinalgStatus status) {
   switch (status) {
-    case LinalgStatus::ok: return "ok";
-    case LinalgStatus::not_finite: return "not_finite";
-    case LinalgStatus::not_positive_definite: return "not_positive_definite";
-    case LinalgStatus::singular: return "singular";
-    case LinalgStatus::failed: return "failed";
+    case LinalgStatus::ok:
+      return "ok";
+    case LinalgStatus::not_finite:
+      return "not_finite";
+    case LinalgStatus::not_positive_definite:
+      return "not_positive_definite";
+    case LinalgStatus::singular:
+      return "singular";
+    case LinalgStatus::failed:
+      return "failed";
   }
   return "unknown";
 }
@@ -27,7 +32,8 @@ SpectrumSummary summarize_spectrum(Span<const double> values, double relative_to
     smallest = std::min(smallest, std::abs(v));
   }
   s.tolerance = relative_tolerance * s.largest;
-  for (double v : values) ++(std::abs(v) <= s.tolerance ? s.inertia.zero : v > 0 ? s.inertia.positive : s.inertia.negative);
+  for (double v : values)
+    ++(std::abs(v) <= s.tolerance ? s.inertia.zero : v > 0 ? s.inertia.positive : s.inertia.negative);
   s.rank = s.inertia.positive + s.inertia.negative;
   if (!values.empty()) s.condition = smallest > 0 ? s.largest / smallest : std::numeric_limits<double>::infinity();
   return s;
@@ -47,8 +53,17 @@ void from_spectrum(Context& context, Index n, const T* v, Span<const double> f, 
   T* scaled = scratch.take<T>(checked_multiply(count, n));
   detail::upload(context, f, diagonal);
   ops.for_each(count, n, detail::ScaleRows<T>{diagonal, v, scaled, n});
-  ops.gemm({.m = n, .n = n, .k = count, .a = v, .lda = n, .trans_a = true, .b = scaled, .ldb = n, .trans_b = false,
-            .c = out, .ldc = n});
+  ops.gemm({.m = n,
+            .n = n,
+            .k = count,
+            .a = v,
+            .lda = n,
+            .trans_a = true,
+            .b = scaled,
+            .ldb = n,
+            .trans_b = false,
+            .c = out,
+            .ldc = n});
   ops.for_each(n, n, detail::Symmetrize<T>{out, n});
 }
 

@@ -69,7 +69,8 @@ Dataset read_csv(const std::string& path, const CsvOptions& options = {});
 /// `x.npy` [N, ...input shape] (any float or integer type) and `y.npy` [N] integers (classes) or [N, outputs] floats.
 Dataset read_npy_pair(const std::string& x_path, const std::string& y_path);
 
-/// What `--data` means: "digits", "fashion-mnist", "x.npy,y.npy", "file.csv", or a folder of IDX files.
+/// What `--data` means: "digits", "fashion-mnist", "x.npy,y.npy", "file.csv" (the label last; a first line of words is
+/// skipped), or a folder of IDX files.
 /// Sets without a test part of their own are split: `test_fraction` of them (360 for digits), by `seed`.
 DataSplit load_data(const std::string& spec, double test_fraction, std::uint64_t seed);
 

@@ -5,7 +5,8 @@
 // Policy: inputs are checked (finite), scaled by a power of two and symmetrised, (A + A') / 2, before anything is
 // solved. Numerical outcomes are values: a `status`, never an exception. What failed is tried again in float64, then by
 // another algorithm, and every detour is named in `fallbacks`. Work that would not fit is refused before it starts
-// (MemoryError with the bytes needed, the bytes there and the n that would fit). Shapes that do not fit are InputErrors.
+// (MemoryError with the bytes needed, the bytes there and the n that would fit). Shapes that do not fit are
+// InputErrors.
 //
 //   EighResult r = eigh(context, h.view().reshaped({n, n}));    // row i of h is now the eigenvector of r.values[i]
 //   SpectrumSummary s = summarize_spectrum(r.values, n * eps);  // inertia, rank, condition
@@ -40,9 +41,9 @@ struct EighOptions {
 
 struct EighResult {
   LinalgStatus status = LinalgStatus::ok;
-  std::vector<double> values;          ///< ascending, `count` of them, on the host
-  double residual = -1;                ///< max |V A - L V| in units of n eps |A|; negative when it was not measured
-  std::vector<std::string> fallbacks;  ///< empty when the first attempt was good
+  std::vector<double> values;            ///< ascending, `count` of them, on the host
+  double residual = -1;                  ///< max |V A - L V| in units of n eps |A|; negative when it was not measured
+  std::vector<std::string> fallbacks{};  ///< empty when the first attempt was good
 
   bool ok() const { return status == LinalgStatus::ok; }
 };
@@ -68,7 +69,7 @@ struct Inertia {
 };
 
 struct SpectrumSummary {
-  Inertia inertia;       ///< zero: |lambda| <= tolerance
+  Inertia inertia{};     ///< zero: |lambda| <= tolerance
   Index rank = 0;        ///< positive + negative
   double largest = 0;    ///< max |lambda|
   double tolerance = 0;  ///< relative_tolerance * largest
@@ -80,8 +81,8 @@ SpectrumSummary summarize_spectrum(Span<const double> values, double relative_to
 template <class T>
 double spectrum_tolerance(Index n);
 
-/// out [n][n] = sum_i f[i] v_i v_i', from `count` = f.size() eigenvectors, the rows of v [count][n]. Symmetric to the bit.
-/// out may not overlap v; takes count x n of scratch.
+/// out [n][n] = sum_i f[i] v_i v_i', from `count` = f.size() eigenvectors, the rows of v [count][n]. Symmetric to the
+/// bit. out may not overlap v; takes count x n of scratch.
 template <class T>
 void from_spectrum(Context& context, Index n, const T* v, Span<const double> f, T* out);
 
@@ -92,15 +93,16 @@ struct CholeskyResult {
   Index minor = 0;  ///< order of the first leading minor that is not positive, 0 when there is none
 };
 
-/// A = L L', L in the lower triangle of A; the rest is unspecified. Without success A is destroyed (as it was on not_finite).
+/// A = L L', L in the lower triangle of A; the rest is unspecified. Without success A is destroyed (as it was on
+/// not_finite).
 template <class T>
 CholeskyResult cholesky(Context& context, View<T> a);
 
 struct SolveReport {
   LinalgStatus status = LinalgStatus::ok;
-  Index minor = 0;      ///< as in CholeskyResult: of the first attempt
-  double residual = 0;  ///< max |A x - b| in units of n eps (|A| max|x| + max|b|), |A| = n max|A_ij|
-  std::vector<std::string> fallbacks;  ///< "float64", "eigenvalues ..."
+  Index minor = 0;                       ///< of the first attempt: the minor that is not positive, or only by rounding
+  double residual = 0;                   ///< max |A x - b| in units of n eps (|A| max|x| + max|b|), |A| = n max|A_ij|
+  std::vector<std::string> fallbacks{};  ///< "float64", "eigenvalues ..."
 };
 
 /// B [nrhs][n], one right-hand side a row, becomes A^-1 B. Cholesky first, in float64 next, then eigenvalues (which
@@ -119,12 +121,12 @@ struct InverseOptions {
 struct InverseReport {
   LinalgStatus status = LinalgStatus::ok;
   InverseRoute route = InverseRoute::automatic;  ///< the one that made the result
-  Inertia inertia;                               ///< at the tolerance; by Cholesky only when the condition proves it
+  Inertia inertia{};                             ///< at the tolerance; by Cholesky only when the condition proves it
   Index rank = 0;
-  double condition = 0;                ///< of the eigenvalues; by Cholesky the bound |A|_F |A^-1|_F
-  double residual = 0;                 ///< max |A A^-1 - I|; of a pseudo-inverse max |A A+ A - A| / max |A|
-  double residual_units = 0;           ///< the same in units of n eps
-  std::vector<std::string> fallbacks;  ///< "eigenvalues ...", "float64 ..."
+  double condition = 0;                  ///< of the eigenvalues; by Cholesky the bound |A|_F |A^-1|_F
+  double residual = 0;                   ///< max |A A^-1 - I|; of a pseudo-inverse max |A A+ A - A| / max |A|
+  double residual_units = 0;             ///< the same in units of n eps
+  std::vector<std::string> fallbacks{};  ///< "eigenvalues ...", "float64 ..."
 };
 
 /// A [n][n] becomes its inverse. Without success A is kept, symmetrised.

@@ -55,6 +55,7 @@ class NetworkObjective final : public Objective<T> {
   double gradient(const T* theta, T* g) override;
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
+  typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
 
   /// Loss and accuracy over the selected rows, dropout off.
   Evaluation evaluate(const T* theta);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What optimizers see: a function with a gradient and a curvature. A network on a data set is one (network_objective.hpp),
-// a user's own function another. All vectors are device memory of the objective's context.
+// What optimizers see: a function with a gradient and a curvature. A network on a data set is one
+// (network_objective.hpp), a user's own function another. All vectors are device memory of the objective's context.
 #pragma once
 
 #include <memory>
@@ -43,6 +43,13 @@ class Objective {
   /// The curvature matrix at theta, valid until the next call of gradient or curvature (value leaves it alone).
   /// The default differentiates the gradient.
   virtual std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind);
+
+  struct Linearized {
+    double value;
+    std::unique_ptr<LinearOperator<T>> curvature;
+  };
+  /// gradient and curvature at one point, for less where they share work.
+  virtual Linearized linearize(const T* theta, T* g, Curvature kind);
 };
 
 struct FiniteDifferenceOptions {
@@ -53,7 +60,8 @@ struct FiniteDifferenceOptions {
 };
 
 /// H v from differences of the gradient: (g(theta + h v) - g(theta - h v)) / 2h, or the forward form.
-/// Truncation error O(h^2) or O(h); across kinks (relu, max pooling) it can be far off: exact products are the reference.
+/// Truncation error O(h^2) or O(h); across kinks (relu, max pooling) it can be far off: exact products are the
+/// reference.
 template <class T>
 class FiniteDifferenceOperator final : public LinearOperator<T> {
  public:

@@ -35,9 +35,9 @@ struct StepReport {
   double loss_after = 0;  ///< equal to loss_before where the method does not evaluate it (first-order methods)
   double gradient_norm = 0;
   double step_norm = 0;
-  int trials = 1;     ///< points at which the value was tried
-  int gradients = 1;  ///< gradient evaluations
-  Index products = 0; ///< curvature products, a dense Hessian counting n
+  int trials = 1;      ///< points at which the value was tried
+  int gradients = 1;   ///< gradient evaluations
+  Index products = 0;  ///< curvature products, a dense Hessian counting n
   std::string message;
   /// What the method has to tell, in a fixed order (metrics.jsonl writes them as they are).
   std::vector<std::pair<std::string, MetricValue>> metrics;
@@ -70,15 +70,16 @@ struct AdamOptions {
 };
 
 /// HVP-corrected gradient: g~ = g + alpha H u, theta -= rate g~.
-/// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM) and
-/// alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the user's.
+/// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM)
+/// and alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the
+/// user's.
 struct HvpOptions {
   double rate = 0.1;
   double alpha = 0.01;
-  std::string u = "gradient";           ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
-  double momentum = 0.9;                ///< of the velocity that is stepped along; 0 is plain descent
+  std::string u = "gradient";  ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
+  double momentum = 0.9;       ///< of the velocity that is stepped along; 0 is plain descent
   std::string curvature = "hessian";
-  std::uint64_t seed = 0;               ///< of u = random
+  std::uint64_t seed = 0;  ///< of u = random
 };
 
 /// The epsilon-modified inverse, dense: theta -= rate (phi(H)^-1 + eps I) g in the eigenbasis of H.
@@ -91,14 +92,14 @@ struct HsoOptions {
   /// shift lambda - min(lambda_min, 0) + delta | truncate lambda where |lambda| is above the rank tolerance, plus delta
   /// with its sign, and no inverse (0) below it.
   std::string sign = "abs";
-  double delta = 0.01;         ///< damping, in units of the curvature
-  double eps = 0;              ///< absolute
-  double eps_scale = 0.1;      ///< adds eps_scale / lambda_max, below 1; adapted
-  bool adaptive = true;        ///< delta and eps follow the ratio of actual to predicted decrease
+  double delta = 0.01;     ///< damping, in units of the curvature
+  double eps = 0;          ///< absolute
+  double eps_scale = 0.1;  ///< adds eps_scale / lambda_max, below 1; adapted
+  bool adaptive = true;    ///< delta and eps follow the ratio of actual to predicted decrease
   double delta_min = 1e-12, delta_max = 1e6;
   double increase = 4, decrease = 4;  ///< factors of delta
-  int max_trials = 12;         ///< on one eigendecomposition
-  double rank_tolerance = 0;   ///< relative to the largest |lambda|; 0: n times the machine epsilon
+  int max_trials = 12;                ///< on one eigendecomposition
+  double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
 };
 
 struct OptionInfo {

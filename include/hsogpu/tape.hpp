@@ -45,7 +45,7 @@ class Tape {
 
   // The bound batch lives in the tape's own device memory; fill these, or call bind with host values.
   View<T> input();    ///< [N][input shape]
-  View<T> target();   ///< [N][target shape]
+  View<T> target();   ///< [N][target shape]; null where the graph has no target
   View<T> weights();  ///< [N]
   /// Host arrays of at most N rows; the rest gets weight zero. `weight` is every row's weight, 1/rows when not positive.
   void bind(Span<const T> input, Span<const T> target, double weight = 0);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/objective.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso {
+
+using detail::Axpby;
+using detail::Scratch;
+
+const std::vector<std::string>& curvature_names() {
+  static const std::vector<std::string> names{"hessian", "ggn", "finite_difference"};
+  return names;
+}
+
+Curvature parse_curvature(const std::string& name) {
+  const auto& names = curvature_names();
+  const auto at = std::find(names.begin(), names.end(), name);
+  if (at == names.end())
+    throw UsageError(fmt::format("curvature '{}': expected one of {}", name, fmt::join(names, ", ")));
+  return static_cast<Curvature>(at - names.begin());
+}
+
+const std::string& name_of(Curvature kind) { return curvature_names()[static_cast<std::size_t>(kind)]; }
+
+template <class T>
+void LinearOperator<T>::to_dense(T* h) {
+  constexpr Index kLanes = 16;
+  const Index n = dimension();
+  auto& ops = context().template ops<T>();
+  Scratch scratch(context());
+  T* seeds = scratch.take<T>(kLanes * n);
+  for (Index first = 0; first < n; first += kLanes) {
+    const Index k = std::min(kLanes, n - first);
+    ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, first});
+    apply(vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k));
+  }
+}
+
+template <class T>
+std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curvature kind) {
+  if (kind == Curvature::ggn)
+    throw UsageError("Objective::curvature: this objective has no Gauss-Newton form; use hessian");
+  return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
+}
+
+template <class T>
+typename Objective<T>::Linearized Objective<T>::linearize(const T* theta, T* g, Curvature kind) {
+  const double value = gradient(theta, g);
+  return {value, curvature(theta, kind)};
+}
+
+namespace {
+
+template <class T>
+double default_step(bool central) {
+  const double epsilon = std::numeric_limits<T>::epsilon();
+  return central ? std::cbrt(epsilon) : std::sqrt(epsilon);
+}
+
+}  // namespace
+
+template <class T>
+FiniteDifferenceOperator<T>::FiniteDifferenceOperator(Objective<T>& objective, const T* theta,
+                                                      const FiniteDifferenceOptions& options)
+    : objective_(objective),
+      options_(options),
+      theta_(objective.context(), objective.dimension()),
+      point_(objective.context(), objective.dimension()),
+      plus_(objective.context(), objective.dimension()),
+      base_(objective.context(), objective.dimension()) {
+  auto& ops = context().template ops<T>();
+  const Index n = dimension();
+  ops.copy(n, theta, theta_.data());
+  theta_norm_ = ops.nrm2(n, theta_.data());
+  if (options_.step <= 0) options_.step = default_step<T>(options_.central);
+  if (!options_.central) objective_.gradient(theta_.data(), base_.data());
+}
+
+template <class T>
+void FiniteDifferenceOperator<T>::difference(const T* v, double relative_step, T* hv) {
+  auto& ops = context().template ops<T>();
+  const Index n = dimension();
+  const double v_norm = ops.nrm2(n, v);
+  if (v_norm == 0) return ops.fill(n, T(0), hv);
+  const double h = relative_step * (1 + theta_norm_) / v_norm;
+  const auto gradient_at = [&](double shift, T* g) {
+    ops.copy(n, theta_.data(), point_.data());
+    ops.axpby(n, static_cast<T>(shift), v, T(1), point_.data());
+    objective_.gradient(point_.data(), g);
+  };
+  gradient_at(h, plus_.data());
+  if (options_.central) gradient_at(-h, base_.data());
+  const double width = options_.central ? 2 * h : h;
+  ops.copy(n, plus_.data(), hv);
+  ops.axpby(n, static_cast<T>(-1 / width), base_.data(), static_cast<T>(1 / width), hv);
+}
+
+template <class T>
+void FiniteDifferenceOperator<T>::apply(View<const T> v, View<T> hv) {
+  for (Index k = 0; k < v.lanes; ++k) difference(v.lane(k), options_.step, hv.lane(k));
+}
+
+template <class T>
+double FiniteDifferenceOperator<T>::error_estimate(View<const T> v) {
+  auto& ops = context().template ops<T>();
+  const Index n = dimension();
+  Buffer<T> once(context(), n), twice(context(), n);
+  difference(v.lane(0), options_.step, once.data());
+  difference(v.lane(0), 2 * options_.step, twice.data());
+  const double size = ops.nrm2(n, once.data());
+  ops.axpby(n, T(1), once.data(), T(-1), twice.data());
+  const double change = ops.nrm2(n, twice.data());
+  // The leading error grows with h^2 (central) or h (forward): Hv(2h) - Hv(h) is 3 or 1 times the error of Hv(h).
+  return size > 0 ? change / size / (options_.central ? 3 : 1) : change;
+}
+
+template class LinearOperator<float>;
+template class LinearOperator<double>;
+template class Objective<float>;
+template class Objective<double>;
+template class FiniteDifferenceOperator<float>;
+template class FiniteDifferenceOperator<double>;
+
+}  // namespace hso

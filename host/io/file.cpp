@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+
+namespace hso {
+
+namespace {
+
+[[noreturn]] void fail_to(const char* action, const std::string& path, int error) {
+  const std::string message = fmt::format("{}: cannot {}: {}", path, action, std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
+  throw InputError(message);
+}
+
+int open_for_reading(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail_to("open the file", path, errno);
+  return fd;
+}
+
+/// Bytes read, 0 at the end of the file.
+std::size_t read_some(int fd, const std::string& path, Span<char> out) {
+  ssize_t n = 0;
+  do {
+    n = ::read(fd, out.data(), out.size());
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) fail_to("read the file", path, errno);
+  return static_cast<std::size_t>(n);
+}
+
+}  // namespace
+
+FileHandle::~FileHandle() { close(); }
+
+int FileHandle::close() {
+  if (fd_ < 0) return 0;
+  const int result = ::close(fd_);
+  fd_ = -1;
+  return result == 0 ? 0 : errno;
+}
+
+FileReader::FileReader(const std::string& path) : path_(path), file_(open_for_reading(path)) {
+  struct stat info {};
+  if (::fstat(file_.get(), &info) != 0) fail_to("read the file", path, errno);
+  if (!S_ISREG(info.st_mode))
+    throw InputError(fmt::format("{}: found {}, expected a regular file", path,
+                                 S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
+  size_ = static_cast<std::uint64_t>(info.st_size);
+}
+
+void FileReader::read(Span<char> out) {
+  while (!out.empty()) {
+    const std::size_t n = read_some(file_.get(), path_, out);
+    if (n == 0)
+      throw InputError(fmt::format("{}: the file ends at byte {}, expected {} more", path_, position_, out.size()));
+    position_ += n;
+    out = out.subspan(n);
+  }
+}
+
+std::string read_text(const std::string& path) {
+  const FileHandle file(open_for_reading(path));
+  std::string text;
+  std::array<char, 1 << 16> chunk;
+  while (const std::size_t n = read_some(file.get(), path, chunk)) text.append(chunk.data(), n);
+  return text;
+}
+
+}  // namespace hso

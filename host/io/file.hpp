@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files in and out, with errors that start with the path: InputError for what cannot be opened, read or created,
+// MemoryError when the disk (or a quota or file size limit) is full.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "hsogpu/types.hpp"
+
+namespace hso {
+
+/// An open file descriptor; closes it.
+class FileHandle {
+ public:
+  explicit FileHandle(int fd = -1) : fd_(fd) {}
+  ~FileHandle();
+  FileHandle(const FileHandle&) = delete;
+  FileHandle& operator=(const FileHandle&) = delete;
+  int get() const { return fd_; }
+  /// Closes now; returns 0 or the errno of the failure.
+  int close();
+
+ private:
+  int fd_;
+};
+
+/// A regular file read from front to back; its size is known, so readers can check it before they allocate.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path);
+  const std::string& path() const { return path_; }
+  std::uint64_t size() const { return size_; }
+  std::uint64_t remaining() const { return size_ - position_; }
+  /// Fills the span; InputError names the byte offset where the file ended.
+  void read(Span<char> out);
+
+ private:
+  std::string path_;
+  FileHandle file_;
+  std::uint64_t size_ = 0;
+  std::uint64_t position_ = 0;
+};
+
+/// Writes to a temporary name in the folder of `path`; `commit` flushes to the disk and renames. Without it the
+/// destructor removes the temporary and an older file at `path` stays as it was. A link is followed; something that is
+/// not a regular file (a terminal, a pipe) is written to directly.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  std::string path_;       ///< as the caller named it, for messages
+  std::string target_;     ///< links resolved
+  std::string temporary_;  ///< empty when there is none to remove
+  FileHandle file_;
+};
+
+}  // namespace hso

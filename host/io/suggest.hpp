@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hso {
+
+/// Insertions, deletions and replacements of one character that turn a into b.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// " (did you mean 'x'?)" for the nearest known word within a third of its length (two at least), or "".
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);
+
+}  // namespace hso

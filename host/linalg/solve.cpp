@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+#include "linalg/prepare.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+template <class T>
+CholeskyResult cholesky(Context& context, View<T> a) {
+  const Index n = square_order(a, "cholesky");
+  auto& ops = context.ops<T>();
+  if (!std::isfinite(ops.max_abs(n * n, a.data))) return {LinalgStatus::not_finite, 0};
+  ops.for_each(n, n, Symmetrize<T>{a.data, n});
+  const Index minor = ops.potrf(n, a.data);
+  return {minor == 0 ? LinalgStatus::ok : LinalgStatus::not_positive_definite, minor};
+}
+
+namespace {
+
+constexpr double kResidualLimit = 30;
+
+/// A prepared system: A x = b for every row b of `b`, of which x must stay apart.
+template <class T>
+struct System {
+  Context& context;
+  Index n, nrhs;
+  const T* a;
+  const T* b;
+  double top;  ///< max |A_ij|
+};
+
+/// In units of n eps (n max|A| max|x| + max|b|); not finite when x is not.
+template <class T>
+double residual_of(const System<T>& s, const T* x) {
+  auto& ops = s.context.template ops<T>();
+  const double size = ops.max_abs(s.nrhs * s.n, x);
+  if (!std::isfinite(size)) return size;
+  Scratch scratch(s.context);
+  T* r = scratch.take<T>(s.nrhs * s.n);
+  ops.copy(s.nrhs * s.n, s.b, r);
+  ops.gemm({.m = s.nrhs,
+            .n = s.n,
+            .k = s.n,
+            .a = x,
+            .lda = s.n,
+            .trans_a = false,
+            .b = s.a,
+            .ldb = s.n,
+            .trans_b = false,
+            .c = r,
+            .ldc = s.n,
+            .alpha = 1,
+            .beta = -1});
+  const double scale = static_cast<double>(s.n) * s.top * size + ops.max_abs(s.nrhs * s.n, s.b);
+  return scale == 0 ? 0 : ops.max_abs(s.nrhs * s.n, r) / (spectrum_tolerance<T>(s.n) * scale);
+}
+
+/// The first pivot of a factor that is rounding error of the diagonal it came from, counted from 1, or 0: such a matrix
+/// is positive definite by accident.
+template <class T>
+Index doubtful_pivot(Context& context, Index n, const T* a, const T* factor) {
+  auto& ops = context.ops<T>();
+  Scratch scratch(context);
+  T* one = scratch.take<T>(1);
+  ops.fill(1, T(1), one);
+  std::vector<double> diagonal(static_cast<std::size_t>(n)), pivots(diagonal.size());
+  ops.dots(n, 1, a, n + 1, one, 0, diagonal.data());
+  ops.dots(n, 1, factor, n + 1, factor, n + 1, pivots.data());
+  for (std::size_t i = 0; i < pivots.size(); ++i)
+    if (pivots[i] <= spectrum_tolerance<T>(n) * diagonal[i]) return static_cast<Index>(i) + 1;
+  return 0;
+}
+
+/// `numbers` as they are, or a copy of them in the precision W.
+template <class W, class T>
+const W* in_precision(const System<T>& s, const T* numbers, Index count, Scratch& scratch) {
+  if constexpr (std::is_same_v<W, T>) {
+    return numbers;
+  } else {
+    W* copy = scratch.take<W>(count);
+    convert(s.context, count, numbers, copy);
+    return copy;
+  }
+}
+
+/// x by Cholesky in the precision W. Returns the minor that is not safely positive, or 0.
+template <class W, class T>
+Index by_cholesky(const System<T>& s, T* x) {
+  auto& ops = s.context.template ops<W>();
+  Scratch scratch(s.context);
+  const W* matrix = in_precision<W>(s, s.a, s.n * s.n, scratch);
+  W* factor = scratch.take<W>(s.n * s.n);
+  W* rows = scratch.take<W>(s.nrhs * s.n);
+  ops.copy(s.n * s.n, matrix, factor);
+  ops.copy(s.nrhs * s.n, in_precision<W>(s, s.b, s.nrhs * s.n, scratch), rows);
+  if (const Index minor = ops.potrf(s.n, factor); minor != 0) return minor;
+  if (const Index minor = doubtful_pivot<W>(s.context, s.n, matrix, factor); minor != 0) return minor;
+  ops.potrs(s.n, s.nrhs, factor, rows);
+  if constexpr (std::is_same_v<W, T>)
+    ops.copy(s.nrhs * s.n, rows, x);
+  else
+    convert(s.context, s.nrhs * s.n, rows, x);
+  return 0;
+}
+
+/// X = B V' diag(1 / lambda) V.
+template <class T>
+LinalgStatus by_eigenvalues(const System<T>& s, T* x) {
+  auto& ops = s.context.template ops<T>();
+  Scratch scratch(s.context);
+  T* v = scratch.take<T>(s.n * s.n);
+  T* y = scratch.take<T>(s.nrhs * s.n);
+  T* reciprocal = scratch.take<T>(s.n);
+  ops.copy(s.n * s.n, s.a, v);
+  const EighResult e = decompose(s.context, s.n, v, s.a, s.top, EighOptions{});
+  if (!e.ok()) return e.status;
+  if (summarize_spectrum(e.values, spectrum_tolerance<T>(s.n)).inertia.zero > 0) return LinalgStatus::singular;
+  std::vector<double> inverse = e.values;
+  for (double& value : inverse) value = 1 / value;
+  upload(s.context, inverse, reciprocal);
+  GemmArgs<T> product{.m = s.nrhs,
+                      .n = s.n,
+                      .k = s.n,
+                      .a = s.b,
+                      .lda = s.n,
+                      .trans_a = false,
+                      .b = v,
+                      .ldb = s.n,
+                      .trans_b = true,
+                      .c = y,
+                      .ldc = s.n};
+  ops.gemm(product);
+  ops.for_each(s.nrhs, s.n, Scale<T>{reciprocal, y, s.n, y, s.n, false});
+  product.a = y;
+  product.trans_b = false;
+  product.c = x;
+  ops.gemm(product);
+  return LinalgStatus::ok;
+}
+
+/// The ladder: Cholesky, Cholesky in float64, eigenvalues.
+template <class T>
+SolveReport run_ladder(const System<T>& s, T* x) {
+  SolveReport out;
+  const auto good = [&](Index minor) {
+    if (minor == 0) out.residual = residual_of(s, x);
+    return minor == 0 && out.residual <= kResidualLimit;
+  };
+  out.minor = by_cholesky<T>(s, x);
+  if (good(out.minor)) return out;
+  if (kIsFloat<T>) {
+    out.fallbacks.push_back("float64");
+    try {
+      if (good(by_cholesky<double>(s, x))) return out;
+    } catch (const MemoryError&) {
+      out.fallbacks.back() = "float64 does not fit into memory";
+    }
+  }
+  out.fallbacks.push_back(out.minor == 0 ? "eigenvalues after: residual too large"
+                                         : fmt::format("eigenvalues after: minor {} is not positive", out.minor));
+  out.status = by_eigenvalues(s, x);
+  out.residual = out.status == LinalgStatus::ok ? residual_of(s, x) : 0;
+  if (!(out.residual <= kResidualLimit)) out.status = LinalgStatus::failed;
+  return out;
+}
+
+template <class T>
+Index solve_bytes(Context& context, Index n, Index nrhs) {
+  const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
+  return 2 * square + 3 * checked_multiply(checked_multiply(nrhs, n), static_cast<Index>(sizeof(T))) +
+         (context.is_cuda() ? Index{1} << 20 : 0);
+}
+
+}  // namespace
+
+template <class T>
+SolveReport solve(Context& context, View<T> a, View<T> b) {
+  const Index n = square_order(a, "solve");
+  if (b.shape.rank() != 2 || b.shape[1] != n || b.lanes != 1)
+    throw InputError(fmt::format("solve: right-hand sides of shape {}, expected [nrhs, {}]", b.shape.to_string(), n));
+  const Index nrhs = b.shape[0];
+  if (n == 0 || nrhs == 0) return {};
+  require_memory(context, "solve", n, [&](Index m) { return solve_bytes<T>(context, m, nrhs); });
+  auto& ops = context.ops<T>();
+  SolveReport out;
+  const Prepared p = prepare(ops, n, a.data);
+  if (!p.finite || !std::isfinite(ops.max_abs(nrhs * n, b.data))) {
+    if (p.finite) scale_by_power(ops, n * n, a.data, p.exponent);
+    out.status = LinalgStatus::not_finite;
+    return out;
+  }
+  Scratch scratch(context);
+  T* x = scratch.take<T>(nrhs * n);
+  out = run_ladder(System<T>{context, n, nrhs, a.data, b.data, p.top}, x);
+  scale_by_power(ops, n * n, a.data, p.exponent);
+  if (out.status != LinalgStatus::ok) return out;
+  scale_by_power(ops, nrhs * n, x, -p.exponent);
+  if (std::isfinite(ops.max_abs(nrhs * n, x)))
+    ops.copy(nrhs * n, x, b.data);
+  else
+    out.status = LinalgStatus::not_finite;
+  return out;
+}
+
+template CholeskyResult cholesky(Context&, View<float>);
+template CholeskyResult cholesky(Context&, View<double>);
+template SolveReport solve(Context&, View<float>, View<float>);
+template SolveReport solve(Context&, View<double>, View<double>);
+
+}  // namespace hso

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names of losses and initialisations, in the order of their enums.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/model.hpp"
+#include "io/suggest.hpp"
+
+namespace hso {
+namespace {
+
+template <class Enum>
+Enum parse_choice(const char* what, const std::string& name, const std::vector<std::string>& names) {
+  const auto at = std::find(names.begin(), names.end(), name);
+  if (at == names.end())
+    throw UsageError(
+        fmt::format("{} '{}'{}: expected one of {}", what, name, did_you_mean(name, names), fmt::join(names, ", ")));
+  return static_cast<Enum>(at - names.begin());
+}
+
+}  // namespace
+
+const std::vector<std::string>& loss_names() {
+  static const std::vector<std::string> names{"cross_entropy", "squared_error", "bce"};
+  return names;
+}
+LossKind parse_loss(const std::string& name) { return parse_choice<LossKind>("loss", name, loss_names()); }
+const std::string& name_of(LossKind loss) { return loss_names().at(static_cast<std::size_t>(loss)); }
+
+const std::vector<std::string>& initialization_names() {
+  static const std::vector<std::string> names{"glorot", "pytorch", "kaiming"};
+  return names;
+}
+Initialization parse_initialization(const std::string& name) {
+  return parse_choice<Initialization>("initialization", name, initialization_names());
+}
+const std::string& name_of(Initialization initialization) {
+  return initialization_names().at(static_cast<std::size_t>(initialization));
+}
+
+}  // namespace hso

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The words of the model grammar.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "hsogpu/error.hpp"
+#include "io/suggest.hpp"
+#include "nn/named_models.hpp"
+#include "nn/network_layers.hpp"
+
+namespace hso {
+namespace {
+
+constexpr std::string_view kMlp = "mlp:";
+
+std::vector<std::string> pieces(std::string_view text, char separator) {
+  std::vector<std::string> out;
+  for (std::size_t end; (end = text.find(separator)) != text.npos; text.remove_prefix(end + 1))
+    out.emplace_back(text.substr(0, end));
+  out.emplace_back(text);
+  return out;
+}
+
+Index parse_size(const std::string& text, const std::string& word) {
+  Index value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > INT32_MAX)
+    throw UsageError(fmt::format("model '{}': size '{}', expected a whole number from 1 to {}", word, text, INT32_MAX));
+  return value;
+}
+
+Activation parse_hidden(const std::string& name, const std::string& word) {
+  const auto& names = activation_names();
+  const auto at = std::find(names.begin(), names.end(), name);
+  if (at == names.end())
+    throw UsageError(fmt::format("model '{}': activation '{}'{}, expected one of {}", word, name,
+                                 did_you_mean(name, names), fmt::join(names, ", ")));
+  return static_cast<Activation>(at - names.begin());
+}
+
+ModelSpec parse_mlp(const std::string& word) {
+  const auto parts = pieces(std::string_view(word).substr(kMlp.size()), ':');
+  std::vector<Index> sizes;
+  for (const std::string& size : pieces(parts[0], '-')) sizes.push_back(parse_size(size, word));
+  if (sizes.size() < 2 || parts.size() > 2)
+    throw UsageError(
+        fmt::format("model '{}': expected mlp:INPUT-...-OUTPUT[:ACTIVATION] with two sizes at least, as in "
+                    "mlp:64-32-10:tanh",
+                    word));
+  return mlp(sizes, parts.size() == 2 ? parse_hidden(parts[1], word) : Activation::tanh);
+}
+
+ModelSpec read_model(const std::string& path) {
+  if (std::filesystem::is_directory(path))
+    throw InputError(fmt::format("{}: is a folder, expected a TOML file with a model", path));
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw InputError(fmt::format("{}: cannot be read, expected a TOML file with a model", path));
+  return parse_model_toml(text, path);
+}
+
+}  // namespace
+
+ModelSpec parse_model(const std::string& word_or_path) {
+  const std::string& word = word_or_path;
+  if (word.starts_with(kMlp)) {
+    ModelSpec model = parse_mlp(word);
+    check_model(model);
+    return model;
+  }
+  for (const NamedModel& m : named_models())
+    if (m.name == word) return m.make();
+  if (word.ends_with(".toml") || word.find('/') != word.npos) return read_model(word);
+  throw UsageError(
+      fmt::format("model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], {} or the path of a TOML file", word,
+                  did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
+}
+
+}  // namespace hso

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nn/named_models.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "hsogpu/error.hpp"
+
+namespace hso {
+namespace {
+
+LayerSpec layer(const std::string& type) { return {.type = type}; }
+LayerSpec linear_layer(Index out) { return {.type = "linear", .out = out}; }
+LayerSpec conv_layer(Index out, Index kernel, Index padding) {
+  return {.type = "conv2d", .out = out, .kernel = {kernel, kernel}, .padding = {padding, padding}};
+}
+LayerSpec avgpool_layer() { return {.type = "avgpool2d", .kernel = {2, 2}}; }
+
+/// LeCun et al. 1998 as PyTorch users write it: full connections, plain average pooling, softmax output.
+ModelSpec lenet5() {
+  const LayerSpec tanh = layer("tanh");
+  return {"lenet5",
+          {1, 28, 28},
+          {conv_layer(6, 5, 2), tanh, avgpool_layer(), conv_layer(16, 5, 0), tanh, avgpool_layer(), layer("flatten"),
+           linear_layer(120), tanh, linear_layer(84), tanh, linear_layer(10)}};
+}
+
+/// For the 8x8 digits; 1,898 parameters, so that its dense Hessian is a matter of seconds.
+ModelSpec digits_cnn() {
+  const LayerSpec tanh = layer("tanh");
+  return {"digits_cnn",
+          {1, 8, 8},
+          {conv_layer(8, 3, 1), tanh, avgpool_layer(), conv_layer(16, 3, 1), tanh, avgpool_layer(), layer("flatten"),
+           linear_layer(10)}};
+}
+
+ModelSpec lenet300() {
+  ModelSpec model = mlp({784, 300, 100, 10});
+  model.name = "lenet300";
+  return model;
+}
+
+}  // namespace
+
+ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden) {
+  if (sizes.size() < 2) throw UsageError("mlp: found fewer than two sizes, expected input, hidden..., output");
+  const std::string& activation = activation_names()[static_cast<std::size_t>(hidden)];
+  ModelSpec model{fmt::format("mlp:{}:{}", fmt::join(sizes, "-"), activation), Shape{sizes[0]}, {}};
+  for (std::size_t i = 1; i < sizes.size(); ++i) {
+    model.layers.push_back(linear_layer(sizes[i]));
+    if (i + 1 < sizes.size()) model.layers.push_back(layer(activation));
+  }
+  return model;
+}
+
+const std::vector<NamedModel>& named_models() {
+  static const std::vector<NamedModel> models{{"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn}};
+  return models;
+}
+
+const std::vector<std::string>& model_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const NamedModel& m : named_models()) all.push_back(m.name);
+    return all;
+  }();
+  return names;
+}
+
+}  // namespace hso

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hsogpu/model.hpp"
+
+namespace hso {
+
+struct NamedModel {
+  std::string name;
+  ModelSpec (*make)();
+};
+const std::vector<NamedModel>& named_models();
+
+}  // namespace hso

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optim/descent.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "hsogpu/error.hpp"
+
+namespace hso::detail {
+
+void require_option(bool ok, const char* optimizer, const char* option, double value, const char* expected) {
+  if (!ok) throw UsageError(fmt::format("optimizer {}: {} = {}, expected {}", optimizer, option, value, expected));
+}
+
+template <class T>
+StepReport Descent<T>::step(Objective<T>& objective, T* theta) {
+  auto& ops = objective.context().template ops<T>();
+  const Index n = objective.dimension();
+  if (gradient_.size() != n) {
+    gradient_ = Buffer<T>(objective.context(), n);
+    step_ = Buffer<T>(objective.context(), n);
+    start(objective);
+  }
+  StepReport report;
+  report.loss_before = evaluate(objective, theta, gradient_.data());
+  report.loss_after = report.loss_before;
+  report.gradient_norm = ops.nrm2(n, gradient_.data());
+  if (!std::isfinite(report.loss_before) || !std::isfinite(ops.max_abs(n, gradient_.data()))) {
+    report.status = StepStatus::not_finite;
+    report.message =
+        fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_, report.loss_before);
+    return report;
+  }
+  propose(objective, gradient_.data(), step_.data(), report);
+  if (!std::isfinite(ops.max_abs(n, step_.data()))) {
+    report.status = StepStatus::not_finite;
+    report.message = fmt::format("{}: the step is not finite; parameters unchanged", name_);
+    return report;
+  }
+  report.step_norm = ops.nrm2(n, step_.data());
+  ops.axpby(n, T(1), step_.data(), T(1), theta);
+  commit(ops);
+  return report;
+}
+
+template class Descent<float>;
+template class Descent<double>;
+
+}  // namespace hso::detail

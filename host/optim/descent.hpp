@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every method that steps without trials shares: evaluate, form the step, check that everything is finite, and
+// only then touch theta.
+#pragma once
+
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/optimizer.hpp"
+
+namespace hso::detail {
+
+/// UsageError names the optimizer and option unless `ok`.
+void require_option(bool ok, const char* optimizer, const char* option, double value, const char* expected);
+
+template <class T>
+class Descent : public Optimizer<T> {
+ public:
+  explicit Descent(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const override { return name_; }
+  StepReport step(Objective<T>& objective, T* theta) override;
+
+ protected:
+  /// The state of the method before the first step.
+  virtual void start(Objective<T>&) {}
+  /// Value and gradient; a method that needs curvature at the same point takes it here.
+  virtual double evaluate(Objective<T>& objective, const T* theta, T* gradient) {
+    return objective.gradient(theta, gradient);
+  }
+  /// step := what is added to theta, from the gradient. State that must not change
+  /// when the step is refused belongs to `commit`.
+  virtual void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) = 0;
+  virtual void commit(Ops<T>&) {}
+
+ private:
+  std::string name_;
+  Buffer<T> gradient_, step_;
+};
+
+}  // namespace hso::detail

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "hsogpu/error.hpp"
+#include "optim/descent.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+enum class Probe { ones, gradient, velocity, random };
+
+Probe parse_probe(const std::string& word) {
+  if (word == "ones") return Probe::ones;
+  if (word == "gradient") return Probe::gradient;
+  if (word == "velocity") return Probe::velocity;
+  if (word == "random") return Probe::random;
+  throw UsageError(fmt::format("optimizer hvp: u = '{}', expected ones, gradient, velocity or random", word));
+}
+
+/// v = momentum v + (g + alpha H u), theta -= rate v.
+template <class T>
+class HvpCorrected final : public Descent<T> {
+ public:
+  explicit HvpCorrected(const HvpOptions& o)
+      : Descent<T>("hvp"), o_(o), probe_(parse_probe(o.u)), kind_(parse_curvature(o.curvature)) {
+    require_option(o.rate > 0, "hvp", "rate", o.rate, "above 0");
+    require_option(o.momentum >= 0 && o.momentum < 1, "hvp", "momentum", o.momentum, "in [0, 1)");
+    if (probe_ == Probe::velocity)
+      require_option(o.momentum > 0, "hvp", "momentum", o.momentum, "above 0 when u = velocity");
+  }
+
+ private:
+  void start(Objective<T>& objective) override {
+    for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
+      *b = Buffer<T>(objective.context(), objective.dimension());
+    objective.context().template ops<T>().fill(velocity_.size(), T(0), velocity_.data());
+    steps_ = 0;
+  }
+
+  const T* probe(Ops<T>& ops, const T* gradient) {
+    const Index n = u_.size();
+    if (probe_ == Probe::gradient) return gradient;
+    if (probe_ == Probe::velocity) return velocity_.data();
+    if (probe_ == Probe::ones)
+      ops.fill(n, T(1), u_.data());
+    else
+      ops.for_each(1, n, RandomFill<T>{u_.data(), o_.seed, steps_, Distribution::rademacher, 0.0, 1.0});
+    return u_.data();
+  }
+
+  double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {
+    auto [value, curvature] = objective.linearize(theta, gradient, kind_);
+    operator_ = std::move(curvature);
+    return value;
+  }
+
+  void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) override {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    const T* u = probe(ops, gradient);
+    operator_->apply(vector_view(u, n), product_.view());
+    ops.copy(n, gradient, corrected_.data());
+    ops.axpby(n, static_cast<T>(o_.alpha), product_.data(), T(1), corrected_.data());
+    ops.axpby(n, static_cast<T>(-o_.rate), corrected_.data(), T(0), step);
+    ops.axpby(n, static_cast<T>(-o_.rate * o_.momentum), velocity_.data(), T(1), step);
+    report.products = 1;
+    report.metrics.emplace_back("alpha", o_.alpha);
+    report.metrics.emplace_back("curvature_along_u", curvature_along(ops, u));
+    report.metrics.emplace_back("correction_norm", o_.alpha * ops.nrm2(n, product_.data()));
+    last_ = step;
+  }
+  void commit(Ops<T>& ops) override {
+    ops.axpby(velocity_.size(), static_cast<T>(-1 / o_.rate), last_, T(0), velocity_.data());
+    ++steps_;
+  }
+
+  /// u'Hu / u'u
+  double curvature_along(Ops<T>& ops, const T* u) const {
+    const double uu = ops.dot(u_.size(), u, u);
+    return uu > 0 ? ops.dot(u_.size(), u, product_.data()) / uu : 0;
+  }
+
+  HvpOptions o_;
+  Probe probe_;
+  Curvature kind_;
+  Buffer<T> velocity_, u_, corrected_, product_;
+  std::unique_ptr<LinearOperator<T>> operator_;
+  std::uint64_t steps_ = 0;
+  const T* last_ = nullptr;
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hvp(const HvpOptions& options) {
+  return std::make_unique<detail::HvpCorrected<T>>(options);
+}
+
+template std::unique_ptr<Optimizer<float>> make_hvp(const HvpOptions&);
+template std::unique_ptr<Optimizer<double>> make_hvp(const HvpOptions&);
+
+}  // namespace hso

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Named arrays of little-endian float64 beside a JSON index {"network": {"arrays": {"x": {"offset_doubles",
+// "shape"}}}}: the format of the fixtures and of the reference networks.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace hso::test {
+
+struct NamedArrays {
+  std::map<std::string, std::vector<double>> arrays;
+  const std::vector<double>& operator[](const std::string& name) const { return arrays.at(name); }
+};
+
+/// All arrays of one network. std::runtime_error where a file is missing or too short.
+NamedArrays read_arrays(const std::filesystem::path& index, const std::filesystem::path& data,
+                        const std::string& network);
+
+}  // namespace hso::test

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "hsogpu/graph.hpp"
+#include "support/net.hpp"
+
+namespace hso::test {
+
+/// The library's graph of a description; node i is layer i. `output` >= 0 replaces the description's output.
+template <class T>
+Graph<T> graph_of(const Net& net, int output = -1);
+
+}  // namespace hso::test

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/reference_net.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "support/dual.hpp"
+
+namespace hso::test {
+namespace {
+
+template <class S>
+struct Tensor {
+  Extents shape;
+  std::vector<S> v;
+};
+
+int count(const Extents& shape) { return std::accumulate(shape.begin(), shape.end(), 1, std::multiplies<>()); }
+
+template <class S>
+S activate(const std::string& name, double number, const S& x) {
+  if (name == "relu") return plain(x) > 0 ? x : S(0);
+  if (name == "leaky_relu") return plain(x) > 0 ? x : S(number < 0 ? 0.01 : number) * x;
+  if (name == "elu") return plain(x) > 0 ? x : S(number < 0 ? 1.0 : number) * (exp(x) - S(1));
+  if (name == "tanh") return tanh(x);
+  if (name == "sigmoid") return S(1) / (S(1) + exp(-x));
+  if (name == "softplus") return log(S(1) + exp(x));
+  if (name == "gelu") return x * S(0.5) * (S(1) + erf(x * S(0.70710678118654752440)));
+  if (name == "silu") return x / (S(1) + exp(-x));
+  throw std::logic_error("the reference interpreter has no formula for the activation " + name + ": add one");
+}
+
+template <class S>
+Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>* b) {
+  const int out = w.shape[0], in = w.shape[1], rows = count(x.shape) / in;
+  Tensor<S> y{x.shape, std::vector<S>(static_cast<std::size_t>(rows * out))};
+  y.shape.back() = out;
+  for (int r = 0; r < rows; ++r)
+    for (int o = 0; o < out; ++o) {
+      S sum = b != nullptr ? b->v[o] : S(0);
+      for (int i = 0; i < in; ++i) sum += x.v[r * in + i] * w.v[o * in + i];
+      y.v[r * out + o] = sum;
+    }
+  return y;
+}
+
+template <class S>
+Tensor<S> convolve(const Layer& l, const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>* b) {
+  const int height = x.shape[1], width = x.shape[2], out = w.shape[0], in = w.shape[1], kh = w.shape[2],
+            kw = w.shape[3];
+  const int oh = (height + 2 * l.padding[0] - l.dilation[0] * (kh - 1) - 1) / l.stride[0] + 1;
+  const int ow = (width + 2 * l.padding[1] - l.dilation[1] * (kw - 1) - 1) / l.stride[1] + 1;
+  Tensor<S> y{{out, oh, ow}, {}};
+  for (int o = 0; o < out; ++o)
+    for (int p = 0; p < oh; ++p)
+      for (int q = 0; q < ow; ++q) {
+        S sum = b != nullptr ? b->v[o] : S(0);
+        const int first = o / (out / l.groups) * in;  // this group's first input channel
+        for (int c = 0; c < in; ++c)
+          for (int i = 0; i < kh; ++i)
+            for (int j = 0; j < kw; ++j) {
+              const int row = p * l.stride[0] - l.padding[0] + i * l.dilation[0];
+              const int col = q * l.stride[1] - l.padding[1] + j * l.dilation[1];
+              if (row < 0 || row >= height || col < 0 || col >= width) continue;
+              sum += x.v[((first + c) * height + row) * width + col] * w.v[((o * in + c) * kh + i) * kw + j];
+            }
+        y.v.push_back(sum);
+      }
+  return y;
+}
+
+struct Window {
+  int begin, end;  ///< inside the image
+  int padded;      ///< extent with the padding that it covers
+};
+
+Window window(const Layer& l, int axis, int o, int in) {
+  if (l.kind == Layer::Kind::adaptive_avgpool2d) {
+    const int out = l.shape[axis], begin = o * in / out, end = ((o + 1) * in + out - 1) / out;
+    return {begin, end, end - begin};
+  }
+  const int begin = o * l.stride[axis] - l.padding[axis], end = begin + l.kernel[axis];
+  return {std::max(begin, 0), std::min(end, in), std::min(end, in + l.padding[axis]) - begin};
+}
+
+template <class S>
+S pool_window(const Layer& l, const S* image, int width, const Window& r, const Window& c) {
+  S best = image[r.begin * width + c.begin], sum(0);
+  for (int i = r.begin; i < r.end; ++i)
+    for (int j = c.begin; j < c.end; ++j) {
+      const S& x = image[i * width + j];
+      if (plain(x) > plain(best)) best = x;
+      sum += x;
+    }
+  return l.kind == Layer::Kind::maxpool2d ? best : sum / S(static_cast<double>(r.padded * c.padded));
+}
+
+template <class S>
+Tensor<S> pool(const Layer& l, const Tensor<S>& x) {
+  const int channels = x.shape[0], height = x.shape[1], width = x.shape[2];
+  const bool adaptive = l.kind == Layer::Kind::adaptive_avgpool2d;
+  const int oh = adaptive ? l.shape[0] : (height + 2 * l.padding[0] - l.kernel[0]) / l.stride[0] + 1;
+  const int ow = adaptive ? l.shape[1] : (width + 2 * l.padding[1] - l.kernel[1]) / l.stride[1] + 1;
+  Tensor<S> y{{channels, oh, ow}, {}};
+  for (int c = 0; c < channels; ++c)
+    for (int p = 0; p < oh; ++p)
+      for (int q = 0; q < ow; ++q)
+        y.v.push_back(pool_window(l, &x.v[c * height * width], width, window(l, 0, p, height), window(l, 1, q, width)));
+  return y;
+}
+
+/// -log softmax(z)_t, sum (z - t)^2 / 2, or -t log s(z) - (1 - t) log(1 - s(z)), written as in a textbook.
+template <class S>
+S loss_of(Layer::Kind kind, const std::vector<S>& z, const Numbers& t) {
+  S sum(0);
+  if (kind == Layer::Kind::cross_entropy) {
+    for (const S& c : z) sum += exp(c);
+    return log(sum) - z[static_cast<std::size_t>(t[0])];
+  }
+  for (std::size_t c = 0; c < z.size(); ++c) {
+    const S difference = z[c] - S(t[c]), s = S(1) / (S(1) + exp(-z[c]));
+    sum += kind == Layer::Kind::squared_error ? S(0.5) * difference * difference
+                                              : -(S(t[c]) * log(s)) - S(1 - t[c]) * log(S(1) - s);
+  }
+  return sum;
+}
+
+template <class S>
+std::vector<S> as(const Numbers& x, std::size_t first, std::size_t size) {
+  return {x.begin() + static_cast<std::ptrdiff_t>(first), x.begin() + static_cast<std::ptrdiff_t>(first + size)};
+}
+
+template <class S>
+Numbers plain_values(const std::vector<S>& x) {
+  Numbers out;
+  for (const S& entry : x) out.push_back(plain(entry));
+  return out;
+}
+
+template <class S>
+Tensor<S> evaluate(const Problem& p, const std::vector<S>& theta, int n, const Layer& l, int position,
+                   const std::vector<Tensor<S>>& done) {
+  using Kind = Layer::Kind;
+  const auto in = [&](std::size_t i) -> const Tensor<S>& { return done[static_cast<std::size_t>(l.in[i])]; };
+  switch (l.kind) {
+    case Kind::input:
+      return {l.shape, as<S>(p.x, n * count(l.shape), count(l.shape))};
+    case Kind::target:
+      return {l.shape, as<S>(p.t, n * count(l.shape), count(l.shape))};
+    case Kind::parameter:
+      return {l.shape, std::vector<S>(theta.begin() + l.offset, theta.begin() + l.offset + count(l.shape))};
+    case Kind::linear:
+      return linear(in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
+    case Kind::conv2d:
+      return convolve(l, in(0), in(1), l.in.size() > 2 ? &in(2) : nullptr);
+    case Kind::maxpool2d:
+    case Kind::avgpool2d:
+    case Kind::adaptive_avgpool2d:
+      return pool(l, in(0));
+    case Kind::reshape:
+      return {l.shape, in(0).v};
+    default:
+      break;
+  }
+  Tensor<S> y = in(0);
+  if (l.kind == Kind::add)
+    for (std::size_t i = 0; i < y.v.size(); ++i) y.v[i] += in(1).v[i];
+  else if (l.kind == Kind::activation)
+    for (S& x : y.v) x = activate(l.name, l.number, x);
+  else if (l.kind == Kind::dropout) {
+    const auto mask = p.masks.find(position);
+    for (std::size_t i = 0; mask != p.masks.end() && i < y.v.size(); ++i)
+      y.v[i] = y.v[i] * S(mask->second[n * y.v.size() + i]);
+  } else
+    y = {{}, {loss_of(l.kind, in(0).v, plain_values(in(1).v))}};
+  return y;
+}
+
+/// Layer `last` for sample n, from all layers before it.
+template <class S>
+std::vector<S> run(const Problem& p, const std::vector<S>& theta, int n, int last) {
+  std::vector<Tensor<S>> done;
+  done.reserve(static_cast<std::size_t>(last) + 1);
+  for (int i = 0; i <= last; ++i)
+    done.push_back(evaluate(p, theta, n, p.net->layers[static_cast<std::size_t>(i)], i, done));
+  return done.back().v;
+}
+
+template <class S>
+S total_loss(const Problem& p, const std::vector<S>& theta) {
+  S sum(0);
+  for (int n = 0; n < p.batch; ++n) sum += S(p.weights[n]) * run(p, theta, n, p.net->loss)[0];
+  return sum;
+}
+
+using Single = Dual<double>;
+using Nested = Dual<Single>;
+
+std::vector<Nested> nested(const Problem& p) { return {p.theta.begin(), p.theta.end()}; }
+
+/// The second derivative of one sample's loss in its first input z: [C][C].
+Numbers output_hessian(Layer::Kind loss, const Numbers& z, const Numbers& t) {
+  const std::size_t c = z.size();
+  Numbers h(c * c);
+  for (std::size_t i = 0; i < c; ++i)
+    for (std::size_t j = 0; j < c; ++j) {
+      std::vector<Nested> at(z.begin(), z.end());
+      at[i].v.d = 1;
+      at[j].d.v = 1;
+      h[i * c + j] = loss_of(loss, at, t).d.d;
+    }
+  return h;
+}
+
+/// Row j holds dz/dtheta_j.
+std::vector<Numbers> output_jacobian(const Problem& p, int n, int z) {
+  std::vector<Numbers> rows;
+  std::vector<Single> theta(p.theta.begin(), p.theta.end());
+  for (Single& entry : theta) {
+    entry.d = 1;
+    rows.emplace_back();
+    for (const Single& x : run(p, theta, n, z)) rows.back().push_back(x.d);
+    entry.d = 0;
+  }
+  return rows;
+}
+
+}  // namespace
+
+Numbers reference_values(const Problem& p, int layer) {
+  Numbers all;
+  for (int n = 0; n < p.batch; ++n)
+    for (double x : run(p, p.theta, n, layer)) all.push_back(x);
+  return all;
+}
+
+double reference_loss(const Problem& p) { return total_loss(p, p.theta); }
+
+Numbers reference_gradient(const Problem& p) {
+  std::vector<Single> theta(p.theta.begin(), p.theta.end());
+  Numbers g;
+  for (Single& entry : theta) {
+    entry.d = 1;
+    g.push_back(total_loss(p, theta).d);
+    entry.d = 0;
+  }
+  return g;
+}
+
+Numbers reference_product(const Problem& p, const Numbers& v) {
+  std::vector<Nested> theta = nested(p);
+  for (std::size_t i = 0; i < v.size(); ++i) theta[i].v.d = v[i];
+  Numbers hv;
+  for (Nested& entry : theta) {
+    entry.d.v = 1;
+    hv.push_back(total_loss(p, theta).d.d);
+    entry.d.v = 0;
+  }
+  return hv;
+}
+
+Numbers reference_hessian(const Problem& p) {
+  const std::size_t n = p.theta.size();
+  Numbers h(n * n);
+  std::vector<Nested> theta = nested(p);
+  for (std::size_t i = 0; i < n; ++i) {
+    theta[i].v.d = 1;
+    for (std::size_t j = i; j < n; ++j) {
+      theta[j].d.v = 1;
+      h[i * n + j] = h[j * n + i] = total_loss(p, theta).d.d;
+      theta[j].d.v = 0;
+    }
+    theta[i].v.d = 0;
+  }
+  return h;
+}
+
+Numbers reference_ggn(const Problem& p) {
+  const std::size_t n = p.theta.size();
+  const Layer& loss = p.net->layers[static_cast<std::size_t>(p.net->loss)];
+  const int z = loss.in[0];
+  Numbers g(n * n);
+  for (int s = 0; s < p.batch; ++s) {
+    const Numbers h = output_hessian(loss.kind, run(p, p.theta, s, z), run(p, p.theta, s, loss.in[1]));
+    const std::vector<Numbers> J = output_jacobian(p, s, z);
+    const std::size_t c = J[0].size();
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t a = 0; a < c; ++a) {
+        double left = 0;
+        for (std::size_t b = 0; b < c; ++b) left += J[i][b] * h[b * c + a];
+        for (std::size_t j = 0; j < n; ++j) g[i * n + j] += p.weights[s] * left * J[j][a];
+      }
+  }
+  return g;
+}
+
+}  // namespace hso::test
