@@ -60,7 +60,7 @@ Index CudaOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
 template <class T>
 Index CudaOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
   if (il < 0 || il > iu || iu >= n)
-    throw InputError(
+    throw UsageError(
         fmt::format("syevd_range: eigenvalues {} to {} of {}, expected 0 <= first <= last < n", il, iu, n));
   context_.require_not_capturing("syevd_range");
   check_order("syevd_range", n);
