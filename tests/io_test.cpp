@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hsogpu/io.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -45,7 +46,7 @@ std::string npy_dictionary(const std::string& descr, const std::string& shape, b
 
 std::vector<double> read_one(const std::string& descr, const std::string& data, std::size_t count) {
   const TempDir dir;
-  const std::string shape = "(" + std::to_string(count) + ",)";
+  const std::string shape = fmt::format("({},)", count);
   return read_npy(dir.write("a.npy", npy_bytes(npy_dictionary(descr, shape), data))).values;
 }
 
@@ -233,7 +234,8 @@ TEST(SafeTensorsFile, ReadsAFileByHand) {
   const std::string header =
       R"({"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[1],"data_offsets":[8,10]},)"
       R"("a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"i":{"dtype":"I16","shape":[],"data_offsets":[10,12]},)"
-      R"("t":{"dtype":"BOOL","shape":[2],"data_offsets":[12,14]},"none":{"dtype":"F64","shape":[0],"data_offsets":[8,8]}}   )";
+      R"("t":{"dtype":"BOOL","shape":[2],"data_offsets":[12,14]},)"
+      R"("none":{"dtype":"F64","shape":[0],"data_offsets":[8,8]}}   )";
   const std::string data = bytes_of({0, 0, 0xc0, 0x3f, 0, 0, 0, 0xc0, 0xc0, 0xbf, 0xfe, 0xff, 1, 0});
   const SafeTensors file = read_safetensors(dir.write("a.safetensors", safetensors_bytes(header, data)));
   EXPECT_EQ(file.metadata, (std::map<std::string, std::string>{{"format", "pt"}}));

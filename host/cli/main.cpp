@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() {}
+#include "cli/commands.hpp"
+
+int main(int argc, char** argv) { return hso::cli::run(argc, argv); }

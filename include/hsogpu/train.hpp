@@ -32,24 +32,24 @@ struct TrainOptions {
   Index batch = 0;          ///< 0: all for full-batch methods, 128 otherwise
   Index device_batch = 0;   ///< rows on the device at a time; 0: chosen from the memory that is there
   Index epochs = 0;         ///< 0: 20 for mini-batch methods; full-batch methods count steps
-  Index steps = 0;          ///< optimizer steps; 0: 20 for full-batch methods, else by epochs
+  Index steps = 0;          ///< accepted optimizer steps; 0: 20 for full-batch methods, else by epochs
   Index max_trials = 0;     ///< 0: twice `steps`
   double target_loss = 0;   ///< stop when the training loss is at most this; 0: never
   double weight_decay = 0;  ///< L2: weight_decay/2 |theta|^2 is part of the objective
   double test_fraction = 0.2;
   std::uint64_t seed = 0;
-  Index evaluate_every = 0;      ///< steps between evaluations; 0: every step (full batch) or epoch
-  Index checkpoint_every = 0;    ///< steps between checkpoints; 0: only the last
-  std::string run_directory;     ///< empty: nothing is written
+  Index evaluate_every = 0;    ///< steps between evaluations; 0: every step (full batch) or epoch
+  Index checkpoint_every = 0;  ///< steps between checkpoints; 0: only the last
+  std::string run_directory;   ///< empty: nothing is written; "###" in it becomes the first free number
 };
 
 /// One line of metrics.jsonl.
 struct TrainRecord {
-  Index step = 0;
+  Index step = 0;  ///< optimizer steps taken, rejected ones included
   double epoch = 0;
-  double seconds = 0;
-  Evaluation train, test;
-  double objective = 0;  ///< training loss with weight decay
+  double seconds = 0;      ///< spent in optimizer steps: evaluations and files are left out
+  Evaluation train, test;  ///< test.loss is NaN where there is no test part
+  double objective = 0;    ///< training loss with weight decay
   StepReport report;
 };
 
@@ -60,13 +60,15 @@ struct TrainResult {
   Index accepted_steps = 0, trials = 0;
   double seconds = 0;
   std::string device, run_directory;
-  std::string stop_reason;  ///< "steps", "epochs", "target_loss", "trials", "interrupted", "stalled", "not_finite", "singular"
+  /// "steps", "epochs", "target_loss", "trials", "interrupted", "stalled", "not_finite" or "singular"
+  std::string stop_reason;
   bool numerical_failure = false;
 };
 
 struct TrainHooks {
-  std::function<void(const TrainRecord&)> on_record;  ///< after every evaluation
-  std::function<bool()> interrupted;                  ///< asked once a step; true stops after a checkpoint
+  std::function<void(const TrainRecord&)> on_record;           ///< after every evaluation
+  std::function<void(Index step, const StepReport&)> on_step;  ///< after every optimizer step
+  std::function<bool()> interrupted;                           ///< asked once a step; true stops after a checkpoint
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.

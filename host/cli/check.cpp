@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso check: are the derivatives of this model on this data right? Exit code 5 when something fails.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <numeric>
+
+#include "cli/commands.hpp"
+#include "cli/derivatives.hpp"
+#include "hsogpu/check.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso::cli {
+namespace {
+
+class CheckCommand {
+ public:
+  explicit CheckCommand(CLI::App& command) : problem_(command) {
+    command.add_option("--rows", rows_, fmt::format("rows of the data to use, from the first; 0: all [{}]", rows_))
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--directions", directions_, fmt::format("random directions [{}]", directions_))
+        ->check(CLI::PositiveNumber);
+    command.add_flag("--json", json_, "the report as JSON on stdout");
+  }
+
+  void run(int& exit_code) const {
+    const Problem p = problem_.load();
+    require_finite(p.theta, p.theta_source);
+    const Dataset data = first_rows(p.data);
+    NetworkCheckOptions options;
+    options.check.seed = p.options.seed;
+    options.check.directions = directions_;
+    options.device = p.options.device;
+    options.weight_decay = p.options.weight_decay;
+    fmt::print(stderr, "{}: {} rows of {}, {}, float64, theta from {}\n", p.model.name, data.size, p.options.data,
+               name_of(p.options.loss), p.theta_source);
+    const CheckReport report = check_network(p.model, p.options.loss, data, p.theta, options);
+    fmt::print(stderr, "{}", report.table());
+    if (json_) fmt::print("{}", report.json());
+    if (!report.passed()) exit_code = static_cast<int>(ErrorKind::numerical);
+  }
+
+ private:
+  Dataset first_rows(const Dataset& data) const {
+    if (rows_ == 0 || rows_ >= data.size) return data;
+    std::vector<Index> rows(static_cast<std::size_t>(rows_));
+    std::iota(rows.begin(), rows.end(), Index{0});
+    return data.subset(rows);
+  }
+
+  ProblemOptions problem_;
+  Index rows_ = 256;
+  int directions_ = 4;
+  bool json_ = false;
+};
+
+}  // namespace
+
+void add_check(CLI::App& app, int& exit_code) {
+  CLI::App& command = *app.add_subcommand("check", "check gradient and curvature of a model on data");
+  const auto options = std::make_shared<CheckCommand>(command);
+  command.callback([options, &exit_code] { options->run(exit_code); });
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/common.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+#include "train/fields.hpp"
+#include "train/options_toml.hpp"
+#include "train/saved_run.hpp"
+
+namespace hso::cli {
+namespace {
+
+const TrainField& field_of(const std::string& key) {
+  const TrainField* field = find_train_field(key);
+  if (field == nullptr) throw UsageError(fmt::format("OptionLayers: '{}' is no training option", key));
+  return *field;
+}
+
+/// Empty variables count as unset, as in a shell script.
+std::optional<std::string> variable(const TrainField& field) {
+  const char* value = std::getenv(field.variable().c_str());
+  return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
+}
+
+}  // namespace
+
+OptionLayers::OptionLayers(CLI::App& command, const std::vector<std::string>& keys) : keys_(keys) {
+  const TrainOptions defaults;
+  for (const std::string& key : keys_) {
+    const TrainField& field = field_of(key);
+    std::string& value = flags_[key];
+    if (std::holds_alternative<bool TrainOptions::*>(field.member)) {
+      declared_[key] = command.add_flag(field.flag() + "{true}", value, field.help);
+    } else {
+      const std::string help = fmt::format("{} [{}]", field.help, field_text(defaults, field));
+      declared_[key] = command.add_option(field.flag(), value, help);
+    }
+  }
+  command.add_option("--config", config_, "TOML file with these options, as in a run's config.toml");
+}
+
+TrainOptions OptionLayers::resolve(TrainOptions base) const {
+  if (!config_.empty()) apply_toml(base, read_text(config_), config_);
+  for (const std::string& key : keys_)
+    if (const auto value = variable(field_of(key))) set_field(base, field_of(key), *value, field_of(key).variable());
+  for (const std::string& key : keys_)
+    if (declared_.at(key)->count() > 0) set_field(base, field_of(key), flags_.at(key), field_of(key).flag());
+  return base;
+}
+
+bool OptionLayers::given(const std::string& key) const {
+  return declared_.at(key)->count() > 0 || variable(field_of(key)).has_value();
+}
+
+bool OptionLayers::set_anywhere(const std::string& key) const {
+  if (given(key)) return true;
+  if (config_.empty()) return false;
+  TrainOptions ignored;
+  const auto keys = apply_toml(ignored, read_text(config_), config_);
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+namespace {
+
+const std::vector<std::string>& problem_keys() {
+  static const std::vector<std::string> keys{"model",        "data",      "loss",   "scaling", "initialization",
+                                             "weight_decay", "precision", "device", "tf32",    "seed"};
+  return keys;
+}
+
+/// Scaled as the run did when there is one and nothing else is asked for.
+Dataset read_data(const TrainOptions& options, const SavedRun* run) {
+  const bool runs_own = run != nullptr && options.data == run->options.data;
+  Dataset data =
+      runs_own ? load_data(options.data, run->options.test_fraction, run->options.seed).train : load_all(options.data);
+  data.validate();
+  const bool refit = run == nullptr || options.scaling != run->options.scaling;
+  const Standardizer standardizer = refit ? Standardizer::fit(data, options.scaling) : run->standardizer;
+  standardizer.apply(data);
+  return data;
+}
+
+}  // namespace
+
+ProblemOptions::ProblemOptions(CLI::App& command) : layers_(command, problem_keys()) {
+  command.add_option("--params", params_, "theta: .npy of n numbers, or .safetensors with the model's tensors");
+  command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N");
+}
+
+Problem ProblemOptions::load() const {
+  std::optional<SavedRun> run;
+  if (!checkpoint_.empty()) run = load_run(checkpoint_);
+  Problem p;
+  if (run) p.options = run->options;
+  p.options.device = TrainOptions{}.device;  // a run made on a GPU can be read where there is none
+  p.options = layers_.resolve(p.options);
+  check_train_options(p.options);
+  if (!run && p.options.data.ends_with(".npy") && !layers_.set_anywhere("scaling")) p.options.scaling = Scaling::none;
+  const bool own_model = !run || p.options.model != run->options.model;
+  p.model = own_model ? parse_model(p.options.model) : run->model;
+  set_parameters(p, own_model ? nullptr : &*run);
+  p.data = read_data(p.options, run ? &*run : nullptr);
+  check_input(p.model, p.data.input_shape);
+  return p;
+}
+
+void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
+  const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
+  if (!params_.empty()) {
+    p.theta = load_parameters(params_, parameters);
+    p.theta_source = params_;
+  } else if (run != nullptr) {
+    p.theta = run->theta;
+    p.theta_source = checkpoint_;
+  } else {
+    p.theta = initial_parameters(parameters, p.options.initialization, p.options.seed);
+    p.theta_source = fmt::format("{}, seed {}", name_of(p.options.initialization), p.options.seed);
+  }
+}
+
+std::pair<std::string, std::string> split_setting(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    throw UsageError(fmt::format("--set: found '{}', expected NAME=VALUE", text));
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options that commands share. Precedence: flag, HSO_* variable, --config FILE.toml, default.
+//
+//   auto options = std::make_shared<ProblemOptions>(*command);        declares --model, --params, --data ...
+//   command->callback([options] {
+//     Problem p = options->load();                                    everything checked and read
+//     with_precision(p.options.precision, [&](auto zero) { using T = decltype(zero); ... });
+//   });
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "hsogpu/train.hpp"
+
+namespace hso {
+struct SavedRun;
+}
+
+namespace hso::cli {
+
+/// The flags of some training fields (train/fields.hpp), their HSO_* variables and --config.
+class OptionLayers {
+ public:
+  /// `command` must outlive this.
+  OptionLayers(CLI::App& command, const std::vector<std::string>& keys);
+
+  /// `base` with the file, then the variables, then the flags on top. UsageError names the flag or variable,
+  /// InputError the file and line.
+  TrainOptions resolve(TrainOptions base = {}) const;
+  /// True when the flag or variable of this key was given (a file does not count).
+  bool given(const std::string& key) const;
+  /// True when the flag, the variable or the file sets this key.
+  bool set_anywhere(const std::string& key) const;
+
+ private:
+  std::vector<std::string> keys_;
+  std::map<std::string, std::string> flags_;  ///< nodes of a map stay where they are: CLI11 writes into them
+  std::map<std::string, CLI::Option*> declared_;
+  std::string config_;
+};
+
+/// A network at a point on data.
+struct Problem {
+  TrainOptions options;  ///< model, data, loss, scaling, device, precision, tf32, seed, weight_decay ...
+  ModelSpec model;
+  Dataset data;  ///< scaled
+  std::vector<double>
+      theta;  ///< from --params, else from --checkpoint, else a fresh start by --initialization and --seed
+  std::string theta_source;  ///< for people: the path, or "glorot, seed 0"
+};
+
+/// --model --params --checkpoint --data --loss --scaling --precision --device --tf32 --seed --initialization
+/// --weight-decay --config. --checkpoint RUN gives what the others leave open: the run's model, parameters, loss,
+/// weight decay, scaling, and its training part where there is no --data.
+/// Without a run, .npy pairs are taken as they are and other data is scaled as in training.
+class ProblemOptions {
+ public:
+  explicit ProblemOptions(CLI::App& command);
+  Problem load() const;
+
+ private:
+  /// `run` is null when its parameters are not those of the model.
+  void set_parameters(Problem& problem, const SavedRun* run) const;
+  OptionLayers layers_;
+  std::string params_, checkpoint_;
+};
+
+/// Calls f(float{}) or f(double{}).
+template <class F>
+void with_precision(const std::string& precision, const F& f) {
+  if (precision == "float64")
+    f(double{});
+  else
+    f(float{});
+}
+
+/// Splits "name=value"; UsageError otherwise.
+std::pair<std::string, std::string> split_setting(const std::string& text);
+
+}  // namespace hso::cli

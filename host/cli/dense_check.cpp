@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/dense_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "hsogpu/detail/elements/random.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
+
+namespace hso::cli {
+
+template <class T>
+Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n) {
+  return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + Tape<T>::bytes(graph, batch, lanes);
+}
+
+template <class T>
+Index lanes_within(const Graph<T>& graph, Index batch, Index budget) {
+  Index lanes = 32;
+  while (lanes > 1 && dense_bytes(graph, batch, lanes, graph.parameter_count()) > budget) lanes /= 2;
+  return lanes;
+}
+
+template <class T>
+void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, Index budget) {
+  const Index n = graph.parameter_count(), fixed = Tape<T>::bytes(graph, batch, 1);
+  const auto bytes_of = [&](Index m) { return dense_bytes(graph, batch, 1, m); };
+  require_memory(context, "dense curvature matrix", n, bytes_of);
+  if (budget <= 0 || bytes_of(n) <= budget) return;
+  const double room = static_cast<double>(std::max<Index>(budget - fixed, 0)) / static_cast<double>(sizeof(T));
+  throw MemoryError(
+      fmt::format("--memory: dense curvature matrix: n = {} needs {} bytes, {} are allowed; n up to {} would fit", n,
+                  bytes_of(n), budget, static_cast<Index>(std::sqrt(room))));
+}
+
+namespace {
+
+constexpr Index kTile = 64;  // a tile and its mirror image stay in cache
+
+template <class T>
+double asymmetry(Index n, const std::vector<T>& h) {
+  const auto at = [&](Index i, Index j) { return static_cast<double>(h[static_cast<std::size_t>(i * n + j)]); };
+  double largest = 0, difference = 0;
+  for (Index first_i = 0; first_i < n; first_i += kTile)
+    for (Index first_j = 0; first_j <= first_i; first_j += kTile)
+      for (Index i = first_i; i < std::min(n, first_i + kTile); ++i)
+        for (Index j = first_j; j < std::min(n, first_j + kTile); ++j) {
+          largest = std::max({largest, std::abs(at(i, j)), std::abs(at(j, i))});
+          difference = std::max(difference, std::abs(at(i, j) - at(j, i)));
+        }
+  return largest > 0 ? difference / largest : 0;
+}
+
+}  // namespace
+
+template <class T>
+DenseCheck check_dense(LinearOperator<T>& op, const Buffer<T>& h) {
+  Context& context = op.context();
+  auto& ops = context.template ops<T>();
+  const Index n = op.dimension();
+  Buffer<T> v(context, n), direct(context, n), dense(context, n);
+  ops.for_each(1, n, detail::RandomFill<T>{v.data(), 0, 0, detail::Distribution::normal, 0, 1});
+  op.apply(vector_view<const T>(v.data(), n), direct.view());
+  // v H' is H v, for a matrix that is not symmetric too.
+  ops.gemm({.m = 1,
+            .n = n,
+            .k = n,
+            .a = v.data(),
+            .lda = n,
+            .trans_a = false,
+            .b = h.data(),
+            .ldb = n,
+            .trans_b = true,
+            .c = dense.data(),
+            .ldc = n});
+  const double size = ops.nrm2(n, direct.data());
+  ops.axpby(n, T(1), direct.data(), T(-1), dense.data());
+  const double difference = ops.nrm2(n, dense.data());
+  return {size > 0 ? difference / size : difference, asymmetry(n, h.download())};
+}
+
+template Index dense_bytes(const Graph<float>&, Index, Index, Index);
+template Index dense_bytes(const Graph<double>&, Index, Index, Index);
+template Index lanes_within(const Graph<float>&, Index, Index);
+template Index lanes_within(const Graph<double>&, Index, Index);
+template void require_dense_memory(Context&, const Graph<float>&, Index, Index);
+template void require_dense_memory(Context&, const Graph<double>&, Index, Index);
+template DenseCheck check_dense(LinearOperator<float>&, const Buffer<float>&);
+template DenseCheck check_dense(LinearOperator<double>&, const Buffer<double>&);
+
+}  // namespace hso::cli

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A dense curvature matrix: what it takes, and whether it is what its products say.
+#pragma once
+
+#include "hsogpu/network_objective.hpp"
+
+namespace hso::cli {
+
+/// Bytes of the matrix and of a tape for `lanes` directions.
+template <class T>
+Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n);
+
+/// The most lanes (32 at most) for which matrix and tape stay within `budget`; 1 when not even that fits.
+template <class T>
+Index lanes_within(const Graph<T>& graph, Index batch, Index budget);
+
+/// MemoryError with the bytes needed, the bytes there and the n that would fit, before anything is computed.
+/// `budget` 0: what is free on the device.
+template <class T>
+void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, Index budget);
+
+struct DenseCheck {
+  double product = 0;    ///< |H v - op(v)| / |op(v)| for a random v
+  double asymmetry = 0;  ///< max |h_ij - h_ji| / max |h_ij|
+};
+/// h [n][n] in device memory against one full product of the operator.
+template <class T>
+DenseCheck check_dense(LinearOperator<T>& op, const Buffer<T>& h);
+
+}  // namespace hso::cli

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/derivatives.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+
+namespace hso::cli {
+
+void require_finite(Span<const double> values, const std::string& source) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); });
+  if (bad == values.end()) return;
+  throw InputError(
+      fmt::format("{}: found {} at position {}, expected finite numbers", source, *bad, bad - values.begin()));
+}
+
+void require_folder_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(path).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    throw InputError(fmt::format("--out {}: found no folder {}, expected one that exists", path, folder.string()));
+  if (fs::is_directory(path)) throw InputError(fmt::format("--out {}: found a folder, expected a file's name", path));
+}
+
+namespace {
+
+template <class T>
+Buffer<T> placed(Context& context, const Problem& problem) {
+  require_finite(problem.theta, problem.theta_source);
+  const std::vector<T> narrowed(problem.theta.begin(), problem.theta.end());
+  return Buffer<T>(context, Span<const T>(narrowed));
+}
+
+}  // namespace
+
+template <class T>
+PlacedProblem<T>::PlacedProblem(const Problem& p)
+    : problem(p),
+      context(Context::create(p.options.device, {.tf32 = p.options.tf32})),
+      network(build_network<T>(p.model, p.options.loss)),
+      data(*context, network, p.data),
+      theta(placed<T>(*context, p)) {}
+
+template <class T>
+std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(Index lanes) const {
+  const Index batch = std::min(problem.options.device_batch, data.size);
+  return std::make_unique<NetworkObjective<T>>(*context, network, data,
+                                               NetworkObjectiveOptions{batch, lanes, problem.options.weight_decay});
+}
+
+template <class T>
+std::string PlacedProblem<T>::description() const {
+  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", problem.model.name, dimension(), data.size,
+                     name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
+                     problem.theta_source);
+}
+
+template <class T>
+void write_result(const std::string& path, const Shape& shape, const Buffer<T>& values) {
+  const std::vector<T> host = values.download();
+  if (!std::all_of(host.begin(), host.end(), [](T value) { return std::isfinite(value); }))
+    throw NumericalError(fmt::format("{}: not written, the result is not finite", path));
+  write_npy<T>(path, shape, host);
+}
+
+void print_loss(double loss) {
+  if (!std::isfinite(loss))
+    throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", loss));
+  fmt::print("{}\n", loss);
+  std::fflush(stdout);
+}
+
+template struct PlacedProblem<float>;
+template struct PlacedProblem<double>;
+template void write_result(const std::string&, const Shape&, const Buffer<float>&);
+template void write_result(const std::string&, const Shape&, const Buffer<double>&);
+
+}  // namespace hso::cli

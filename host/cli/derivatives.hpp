@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `hso gradient` and `hso hessian` share: a problem on its device, and results as files.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/common.hpp"
+#include "hsogpu/network_objective.hpp"
+
+namespace hso::cli {
+
+/// InputError names the source and the position of the first value that is not finite.
+void require_finite(Span<const double> values, const std::string& source);
+/// InputError unless the folder of this path is there, so that nothing is computed in vain.
+void require_folder_of(const std::string& path);
+
+/// Network, data and theta of a problem in device memory.
+template <class T>
+struct PlacedProblem {
+  /// InputError when theta or data are not finite or do not fit.
+  explicit PlacedProblem(const Problem& problem);
+
+  Index dimension() const { return network.graph.parameter_count(); }
+  std::unique_ptr<NetworkObjective<T>> objective(Index lanes = 0) const;
+  /// "mlp:4-3-2: n = 23, 40 rows, cross_entropy, float64 on cpu, theta from theta.npy"
+  std::string description() const;
+
+  const Problem& problem;
+  std::unique_ptr<Context> context;
+  Network<T> network;
+  DeviceData<T> data;
+  Buffer<T> theta;
+};
+
+/// Downloads and writes `values` as .npy of this shape. NumericalError when they are not finite: nothing is written
+/// then.
+template <class T>
+void write_result(const std::string& path, const Shape& shape, const Buffer<T>& values);
+
+/// NumericalError when the loss is not finite; else prints it to stdout with all its digits.
+void print_loss(double loss);
+
+}  // namespace hso::cli

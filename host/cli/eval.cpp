@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "hsogpu/error.hpp"
+#include "train/fields.hpp"
+#include "train/saved_run.hpp"
+#include "train/training_memory.hpp"
+
+namespace hso::cli {
+namespace {
+
+constexpr Index kRowsAtATime = 2048;
+
+struct Part {
+  std::string name;  ///< "train", "test", or the data that was asked for
+  Dataset data;
+  Evaluation result;
+};
+
+template <class T>
+Evaluation evaluate(Context& context, const Network<T>& network, const Dataset& data,
+                    const std::vector<double>& theta) {
+  const TrainingNeeds needs{static_cast<Index>(data.inputs.size() + data.targets.size()),
+                            std::min(kRowsAtATime, data.size), 0, false};
+  const Index rows = plan_memory<T>(context, network.graph, needs).rows;
+  const DeviceData<T> device(context, network, data);
+  NetworkObjective<T> objective(context, network, device, {rows, 1, 0});
+  const Buffer<T> point(context, std::vector<T>(theta.begin(), theta.end()));
+  return objective.evaluate(point.data());
+}
+
+class EvalCommand {
+ public:
+  explicit EvalCommand(CLI::App& command) : layers_(command, {"data", "device", "precision", "tf32"}) {
+    command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N")->required();
+    command.add_flag("--json", json_, "print JSON");
+  }
+
+  void run() const {
+    const SavedRun run = load_run(checkpoint_);
+    TrainOptions base = run.options;
+    base.device = TrainOptions{}.device;
+    const TrainOptions options = layers_.resolve(base);
+    check_train_options(options);
+    std::vector<Part> parts = read_parts(run, options);
+    const auto context = Context::create(options.device, {options.tf32, false});
+    with_precision(options.precision, [&](auto zero) {
+      using T = decltype(zero);
+      const Network<T> network = build_network<T>(run.model, options.loss);
+      for (Part& part : parts) part.result = evaluate<T>(*context, network, part.data, run.theta);
+    });
+    json_ ? print_json(parts) : print_text(parts);
+  }
+
+ private:
+  /// The run's own parts, or all of another data set, scaled as the run's training part was.
+  static std::vector<Part> read_parts(const SavedRun& run, const TrainOptions& options) {
+    std::vector<Part> parts;
+    if (options.data == run.options.data) {
+      DataSplit split = load_data(options.data, options.test_fraction, options.seed);
+      parts.push_back({"train", std::move(split.train), {}});
+      if (split.test.size > 0) parts.push_back({"test", std::move(split.test), {}});
+    } else {
+      parts.push_back({options.data, load_all(options.data), {}});
+    }
+    for (Part& part : parts) {
+      part.data.validate();
+      check_input(run.model, part.data.input_shape);
+      run.standardizer.apply(part.data);
+    }
+    return parts;
+  }
+
+  static void print_json(const std::vector<Part>& parts) {
+    nlohmann::ordered_json json;
+    for (const Part& part : parts) {
+      auto& entry = json[part.name];
+      entry["samples"] = part.data.size;
+      entry["loss"] = part.result.loss;  // NaN is written as null
+      entry["accuracy"] = part.result.accuracy;
+      if (part.result.accuracy < 0) entry["accuracy"] = nullptr;
+    }
+    fmt::print("{}\n", json.dump());
+  }
+
+  static void print_text(const std::vector<Part>& parts) {
+    for (const Part& part : parts) {
+      fmt::print("{}: {} samples, loss {:.6g}", part.name, part.data.size, part.result.loss);
+      if (part.result.accuracy >= 0) fmt::print(", accuracy {:.2f} %", 100 * part.result.accuracy);
+      fmt::print("\n");
+    }
+  }
+
+  OptionLayers layers_;
+  std::string checkpoint_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+void add_eval(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("eval", "Loss and accuracy of a trained network");
+  const auto eval_command = std::make_shared<EvalCommand>(*command);
+  command->callback([eval_command, &exit_code] {
+    eval_command->run();
+    exit_code = 0;
+  });
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso gradient: the loss to stdout, its gradient to a file.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/commands.hpp"
+#include "cli/derivatives.hpp"
+
+namespace hso::cli {
+namespace {
+
+struct GradientCommand {
+  explicit GradientCommand(CLI::App& command) : problem(command) {
+    command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
+  }
+  void run() const {
+    require_folder_of(out);
+    const Problem p = problem.load();
+    with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
+  }
+  template <class T>
+  void compute(const Problem& p) const {
+    const PlacedProblem<T> placed(p);
+    fmt::print(stderr, "{}\n", placed.description());
+    Buffer<T> g(*placed.context, placed.dimension());
+    const double loss = placed.objective()->gradient(placed.theta.data(), g.data());
+    print_loss(loss);
+    write_result(out, Shape{placed.dimension()}, g);
+    fmt::print(stderr, "{}: gradient [{}]\n", out, placed.dimension());
+  }
+
+  ProblemOptions problem;
+  std::string out;
+};
+
+}  // namespace
+
+void add_gradient(CLI::App& app, int&) {
+  CLI::App& command = *app.add_subcommand("gradient", "loss and gradient of a model on data, as a file");
+  const auto options = std::make_shared<GradientCommand>(command);
+  command.callback([options] { options->run(); });
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso hessian: the loss to stdout; the curvature matrix, or its products with given vectors, to a file.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "cli/commands.hpp"
+#include "cli/dense_check.hpp"
+#include "cli/derivatives.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+
+namespace hso::cli {
+namespace {
+
+/// Vectors [n] or [K][n] from a file.
+Array read_vectors(const std::string& path, Index n) {
+  Array v = read_npy(path);
+  const int rank = v.shape.rank();
+  if ((rank != 1 && rank != 2) || v.shape[rank - 1] != n || v.shape.size() == 0)
+    throw InputError(
+        fmt::format("--vector {}: found shape {}, expected [{}] or [K, {}]", path, v.shape.to_string(), n, n));
+  require_finite(v.values, "--vector " + path);
+  return v;
+}
+
+class HessianCommand {
+ public:
+  explicit HessianCommand(CLI::App& command) : problem_(command) {
+    command.add_option("--kind", kind_, "hessian, ggn or finite_difference [hessian]");
+    command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
+    command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--memory", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
+        ->transform(CLI::AsSizeValue(false));
+    command.add_option("--out", out_, "where the result goes: .npy, [n][n] or the shape of --vector")->required();
+  }
+
+  void run() const {
+    const Curvature kind = parse_curvature(kind_);
+    require_folder_of(out_);
+    const Problem p = problem_.load();
+    with_precision(p.options.precision, [&](auto zero) {
+      const PlacedProblem<decltype(zero)> placed(p);
+      fmt::print(stderr, "{}\n", placed.description());
+      if (vector_.empty())
+        dense(placed, kind);
+      else
+        products(placed, kind);
+    });
+  }
+
+ private:
+  template <class T>
+  void products(const PlacedProblem<T>& placed, Curvature kind) const {
+    const Index n = placed.dimension();
+    const Array v = read_vectors(vector_, n);
+    const std::vector<T> narrowed(v.values.begin(), v.values.end());
+    const Buffer<T> in(*placed.context, Span<const T>(narrowed));
+    Buffer<T> result(*placed.context, in.size());
+    const auto objective = placed.objective(lanes_);
+    print_loss(objective->value(placed.theta.data()));
+    const Index count = in.size() / n;
+    objective->curvature(placed.theta.data(), kind)
+        ->apply(vector_view<const T>(in.data(), n, count), vector_view(result.data(), n, count));
+    write_result(out_, v.shape, result);
+    fmt::print(stderr, "{}: {} times {} vectors {}\n", out_, name_of(kind), count, v.shape.to_string());
+  }
+
+  template <class T>
+  void dense(const PlacedProblem<T>& placed, Curvature kind) const {
+    const Index n = placed.dimension(), batch = placed.data.size;
+    const auto budget = static_cast<Index>(memory_);
+    require_dense_memory(*placed.context, placed.network.graph, batch, budget);
+    const Index within = budget > 0 ? lanes_within(placed.network.graph, batch, budget) : 0;
+    const auto objective = placed.objective(lanes_ > 0 ? lanes_ : within);
+    print_loss(objective->value(placed.theta.data()));
+    Buffer<T> h(*placed.context, checked_multiply(n, n));
+    const auto op = objective->curvature(placed.theta.data(), kind);
+    op->to_dense(h.data());
+    const DenseCheck check = check_dense(*op, h);
+    report<T>(check, kind);
+    write_result(out_, Shape{n, n}, h);
+    fmt::print(stderr, "{}: {} [{}, {}]\n", out_, name_of(kind), n, n);
+  }
+
+  /// NumericalError when half the digits differ: something is broken then. Differences are only as good as their step.
+  template <class T>
+  void report(const DenseCheck& check, Curvature kind) const {
+    fmt::print(stderr, "against a random full product: {:.1e}; asymmetry: {:.1e}\n", check.product, check.asymmetry);
+    const double limit = std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon()));
+    if (kind != Curvature::finite_difference && !(check.product <= 10 * limit))
+      throw NumericalError(
+          fmt::format("{}: not written, the matrix differs from a random full product by {:.1e}, expected {:.0e}", out_,
+                      check.product, 10 * limit));
+  }
+
+  ProblemOptions problem_;
+  std::string kind_ = "hessian", vector_, out_;
+  Index lanes_ = 0;
+  std::uint64_t memory_ = 0;
+};
+
+}  // namespace
+
+void add_hessian(CLI::App& app, int&) {
+  CLI::App& command = *app.add_subcommand("hessian", "curvature matrix of a model on data, or its products, as a file");
+  const auto options = std::make_shared<HessianCommand>(command);
+  command.callback([options] { options->run(); });
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/train.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "cli/help.hpp"
+#include "cli/progress.hpp"
+#include "cli/signals.hpp"
+#include "hsogpu/error.hpp"
+#include "train/fields.hpp"
+#include "train/run_directory.hpp"
+
+namespace hso::cli {
+namespace {
+
+std::vector<std::string> all_keys() {
+  std::vector<std::string> keys;
+  for (const TrainField& field : train_fields()) keys.push_back(field.key);
+  return keys;
+}
+
+class TrainCommand {
+ public:
+  explicit TrainCommand(CLI::App& command) : layers_(command, all_keys()) {
+    command.add_option("--set", settings_, "an option of the optimizer, NAME=VALUE; may be repeated");
+    rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
+    command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN]");
+    command.add_flag("--json", json_, "print the result as JSON on stdout");
+    command.add_flag("--quiet", quiet_, "no progress, no table");
+    command.footer(optimizer_help());
+  }
+
+  int run() const {
+    const TrainOptions options = resolve();
+    const SignalWatch signals;
+    ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
+    TrainHooks hooks;
+    hooks.interrupted = [&] { return signals.caught() != 0; };
+    if (!quiet_) {
+      hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
+      hooks.on_step = [&](Index step, const StepReport& r) { progress.step(step, r); };
+    }
+    const TrainResult result = train(options, hooks);
+    if (!quiet_) progress.finish(result);
+    if (json_) print_json(result);
+    return exit_code(result, signals.caught());
+  }
+
+ private:
+  TrainOptions resolve() const {
+    TrainOptions options = layers_.resolve();
+    if (rate_option_->count() > 0) set_optimizer_option(options, "rate", rate_, "--rate");
+    for (const std::string& text : settings_) {
+      const auto [name, value] = split_setting(text);
+      set_optimizer_option(options, name, value, "--set");
+    }
+    options.run_directory = run_directory(options);
+    return options;
+  }
+
+  std::string run_directory(const TrainOptions& options) const {
+    if (!out_.empty()) return out_;
+    if (const char* out = std::getenv("HSO_OUT"); out != nullptr && *out != '\0') return out;
+    std::filesystem::path data = options.data.substr(0, options.data.find(','));
+    if (!data.has_filename()) data = data.parent_path();
+    return fmt::format("runs/{}-{}-###", data.stem().string(), options.optimizer);
+  }
+
+  static void print_json(const TrainResult& result) {
+    auto json = nlohmann::ordered_json::parse(metrics_line(result.last));
+    json["accepted_steps"] = result.accepted_steps;
+    json["total_trials"] = result.trials;
+    json["total_seconds"] = result.seconds;
+    json["stop_reason"] = result.stop_reason;
+    json["device"] = result.device;
+    json["run_directory"] = result.run_directory;
+    fmt::print("{}\n", json.dump());
+  }
+
+  static int exit_code(const TrainResult& result, int signal) {
+    if (result.stop_reason == "interrupted") return 128 + signal;
+    if (!result.numerical_failure) return 0;
+    const StepReport& report = result.last.report;
+    fmt::print(stderr, "hso: training stopped at step {}: {}{}{}; the parameters are those of the last accepted step\n",
+               result.last.step, result.stop_reason, report.message.empty() ? "" : ": ", report.message);
+    return static_cast<int>(ErrorKind::numerical);
+  }
+
+  OptionLayers layers_;
+  std::vector<std::string> settings_;
+  std::string rate_, out_;
+  CLI::Option* rate_option_ = nullptr;
+  bool json_ = false, quiet_ = false;
+};
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("train", "Train a network and write a run directory");
+  const auto train_command = std::make_shared<TrainCommand>(*command);
+  command->callback([train_command, &exit_code] { exit_code = train_command->run(); });
+}
+
+}  // namespace hso::cli

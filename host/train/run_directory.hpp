@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The folder of a training run:
+//
+//   config.toml         the resolved options: `hso train --config` repeats the run
+//   env.json            version, device, libraries, core type, threads, time, seed, command line
+//   model.toml          the network; standardizer.json: the input scaling, so that new data is scaled alike
+//   metrics.jsonl       one object for each evaluation, flushed line by line
+//   theta.npy, model.safetensors                   the trained parameters, flat and by name
+//   checkpoints/step_N/{model,state}.safetensors   state: step, accepted, trials, epoch and the rows used of it
+//
+// Every file but metrics.jsonl appears whole or not at all, and so does every step_N.
+// Errors: InputError (path, why) for what cannot be created, MemoryError for a full disk.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hsogpu/train.hpp"
+#include "io/file.hpp"
+#include "train/schedule.hpp"
+
+namespace hso {
+
+class RunDirectory {
+ public:
+  /// Throws what the constructor would, as far as that can be told without touching the disk.
+  static void check(const std::string& path);
+
+  /// Creates the folder. "###" in the last part of the path becomes the first free number ("digits-hso-001").
+  /// A folder with a run in it is emptied of that run; a folder with anything else in it is an InputError.
+  explicit RunDirectory(const std::string& path);
+  /// Removes what the constructor created, unless `keep` was called.
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  void append_metrics(const TrainRecord& record);
+  void keep() { created_ = false; }
+
+ private:
+  std::string path_;
+  bool created_ = false;
+};
+
+/// One line of metrics.jsonl, without the line feed; what is not finite or not there becomes null.
+std::string metrics_line(const TrainRecord& record);
+
+}  // namespace hso

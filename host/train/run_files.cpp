@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_files.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <cmath>
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "backend/blas.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+#include "hsogpu/version.hpp"
+
+namespace hso {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// The arguments of this process; empty where there is no /proc.
+std::vector<std::string> command_line() {
+  std::string text;
+  try {
+    text = read_text("/proc/self/cmdline");
+  } catch (const Error&) {
+    return {};
+  }
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin < text.size(); begin = text.find('\0', begin) + 1) {
+    words.emplace_back(text.c_str() + begin);
+    if (text.find('\0', begin) == std::string::npos) break;
+  }
+  return words;
+}
+
+std::string env_json(const RunDescription& run) {
+  Json env;
+  env["version"] = HSOGPU_VERSION;
+  env["device"] = run.context->name();
+  env["device_description"] = run.context->description();
+  env["libraries"] = list_libraries();
+  env["core_type"] = openblas_get_corename();
+  env["threads"] = omp_get_max_threads();
+  env["time"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  env["seed"] = run.options.seed;
+  env["train_samples"] = run.train_samples;
+  env["test_samples"] = run.test_samples;
+  env["command_line"] = command_line();
+  return env.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string standardizer_json(const RunDescription& run) {
+  const Json json{{"scaling", scaling_name(run.options.scaling)},
+                  {"mean", run.standardizer.mean},
+                  {"scale", run.standardizer.scale}};
+  return json.dump() + "\n";
+}
+
+std::vector<NamedTensor> named_tensors(Span<const double> theta, const std::vector<ParameterInfo>& parameters) {
+  std::vector<NamedTensor> tensors;
+  for (const ParameterInfo& p : parameters)
+    tensors.push_back(
+        {p.name, p.shape, theta.subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.shape.size()))});
+  return tensors;
+}
+
+void write_model(const std::string& path, Span<const double> theta, const std::vector<ParameterInfo>& parameters,
+                 const TrainOptions& options) {
+  write_safetensors(path, named_tensors(theta, parameters), options.precision,
+                    {{"model", options.model}, {"format", "hso " HSOGPU_VERSION}});
+}
+
+void write_state(const std::string& path, const Progress& progress, const Schedule& schedule,
+                 const TrainOptions& options) {
+  const Index epoch = progress.calls / schedule.steps_per_epoch;
+  const Index row = progress.calls % schedule.steps_per_epoch * schedule.batch;
+  const auto number = [](Index value) { return std::vector<double>{static_cast<double>(value)}; };
+  const std::vector<std::pair<std::string, std::vector<double>>> values{{"step", number(progress.calls)},
+                                                                        {"accepted", number(progress.accepted)},
+                                                                        {"trials", number(progress.trials)},
+                                                                        {"epoch", number(epoch)},
+                                                                        {"row", number(row)}};
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, value] : values) tensors.push_back({name, Shape{}, value});
+  write_safetensors(path, tensors, "float64",
+                    {{"seed", fmt::format("{}", options.seed)}, {"optimizer", options.optimizer}});
+}
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json to_json(const MetricValue& value) {
+  return std::visit([](const auto& v) { return Json(v); }, value);
+}
+
+}  // namespace
+
+void write_description(const RunDirectory& directory, const RunDescription& run) {
+  write_text_atomically(directory.file("config.toml"), to_toml(run.options));
+  write_text_atomically(directory.file("env.json"), env_json(run));
+  write_text_atomically(directory.file("model.toml"), to_toml(run.model));
+  write_text_atomically(directory.file("standardizer.json"), standardizer_json(run));
+}
+
+void write_parameters(const RunDirectory& directory, Span<const double> theta,
+                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options) {
+  const Shape shape{static_cast<Index>(theta.size())};
+  if (options.precision == "float64") {
+    write_npy<double>(directory.file("theta.npy"), shape, theta);
+  } else {
+    const std::vector<float> rounded(theta.begin(), theta.end());
+    write_npy<float>(directory.file("theta.npy"), shape, rounded);
+  }
+  write_model(directory.file("model.safetensors"), theta, parameters, options);
+}
+
+void write_checkpoint(const RunDirectory& directory, Span<const double> theta,
+                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options,
+                      const Progress& progress, const Schedule& schedule) {
+  const std::string target = directory.file(fmt::format("checkpoints/step_{}", progress.calls));
+  if (fs::exists(target)) return;
+  const std::string temporary = target + ".tmp";
+  std::error_code failed;
+  fs::create_directories(temporary, failed);
+  if (failed) throw InputError(fmt::format("{}: cannot create the folder: {}", temporary, failed.message()));
+  write_model(temporary + "/model.safetensors", theta, parameters, options);
+  write_state(temporary + "/state.safetensors", progress, schedule, options);
+  fs::rename(temporary, target, failed);
+  if (failed) throw InputError(fmt::format("{}: cannot be renamed: {}", temporary, failed.message()));
+}
+
+std::string metrics_line(const TrainRecord& record) {
+  Json line;
+  line["step"] = record.step;
+  line["epoch"] = record.epoch;
+  const auto put = [&line](const std::string& part, const Evaluation& evaluation) {
+    line[part + "_loss"] = number_or_null(evaluation.loss);
+    line[part + "_accuracy"] = evaluation.accuracy < 0 ? Json(nullptr) : Json(evaluation.accuracy);
+  };
+  put("train", record.train);
+  put("test", record.test);
+  line["seconds"] = record.seconds;
+  line["objective"] = number_or_null(record.objective);
+  if (record.step == 0) return line.dump();
+  const StepReport& report = record.report;
+  line["status"] = name_of(report.status);
+  line["loss_before"] = number_or_null(report.loss_before);
+  line["loss_after"] = number_or_null(report.loss_after);
+  line["gradient_norm"] = number_or_null(report.gradient_norm);
+  line["step_norm"] = number_or_null(report.step_norm);
+  line["trials"] = report.trials;
+  line["gradients"] = report.gradients;
+  line["products"] = report.products;
+  if (!report.message.empty()) line["message"] = report.message;
+  for (const auto& [name, value] : report.metrics) line[name] = to_json(value);
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace hso

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The files of a run directory (see run_directory.hpp).
+#pragma once
+
+#include "train/run_directory.hpp"
+
+namespace hso {
+
+/// What a run knows before its first step.
+struct RunDescription {
+  TrainOptions options;  ///< resolved
+  ModelSpec model;
+  Standardizer standardizer;
+  Context* context = nullptr;
+  Index train_samples = 0, test_samples = 0;
+};
+
+/// config.toml, env.json, model.toml, standardizer.json.
+void write_description(const RunDirectory& directory, const RunDescription& run);
+
+/// theta.npy and model.safetensors.
+void write_parameters(const RunDirectory& directory, Span<const double> theta,
+                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options);
+
+/// checkpoints/step_N, made under another name and renamed.
+void write_checkpoint(const RunDirectory& directory, Span<const double> theta,
+                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options,
+                      const Progress& progress, const Schedule& schedule);
+
+}  // namespace hso

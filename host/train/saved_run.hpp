@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A run directory read back: what `hso eval --checkpoint RUN` and the derivative commands start from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hsogpu/train.hpp"
+
+namespace hso {
+
+struct SavedRun {
+  TrainOptions options;       ///< config.toml
+  ModelSpec model;            ///< model.toml
+  Standardizer standardizer;  ///< fitted on the run's training part
+  std::vector<double> theta;  ///< the last parameters, or those of the checkpoint that was named
+};
+
+/// `path` is a run directory (without final parameters: its last checkpoint) or one of its checkpoints/step_N.
+/// InputError names the file that is missing or wrong.
+SavedRun load_run(const std::string& path);
+
+/// The flat theta of named tensors; InputError names the tensor that is missing or has another shape.
+std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters);
+
+/// theta.npy, or a .safetensors file with the tensors of the model; InputError for another length (both are shown).
+std::vector<double> load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters);
+
+}  // namespace hso

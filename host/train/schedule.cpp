@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/schedule.hpp"
+
+#include <algorithm>
+
+namespace hso {
+namespace {
+
+constexpr Index kDefaultBatch = 128, kDefaultEpochs = 20, kDefaultSteps = 20;
+
+}  // namespace
+
+void Progress::count(const StepReport& report) {
+  const bool moved = report.status == StepStatus::accepted;
+  ++calls;
+  accepted += moved ? 1 : 0;
+  trials += std::max(report.trials, 1);
+  rejected_in_a_row = moved ? 0 : rejected_in_a_row + 1;
+}
+
+Schedule::Schedule(const TrainOptions& options, bool full_batch, Index rows) {
+  batch = std::min(rows, options.batch > 0 ? options.batch : full_batch ? rows : kDefaultBatch);
+  whole = batch == rows;
+  steps_per_epoch = (rows + batch - 1) / batch;
+  steps = options.steps;
+  epochs = options.epochs;
+  if (steps == 0 && epochs == 0) (full_batch ? steps : epochs) = full_batch ? kDefaultSteps : kDefaultEpochs;
+  max_trials = options.max_trials > 0 ? options.max_trials : 2 * (steps > 0 ? steps : epochs * steps_per_epoch);
+  evaluate_every = options.evaluate_every > 0 ? options.evaluate_every : steps_per_epoch;
+  checkpoint_every = options.checkpoint_every;
+}
+
+std::string Schedule::stop_reason(const Progress& progress) const {
+  if (steps > 0 && progress.accepted >= steps) return "steps";
+  if (epochs > 0 && progress.calls >= epochs * steps_per_epoch) return "epochs";
+  if (progress.trials >= max_trials) return "trials";
+  // The same rows at the same point: a second refusal says all that a third one would.
+  if (whole && progress.rejected_in_a_row >= 2) return "stalled";
+  return "";
+}
+
+TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device) {
+  TrainOptions out = options;
+  out.batch = schedule.batch;
+  out.steps = schedule.steps;
+  out.epochs = schedule.epochs;
+  out.max_trials = schedule.max_trials;
+  out.evaluate_every = schedule.evaluate_every;
+  out.device = device;
+  for (const OptimizerInfo& info : optimizer_table())
+    if (info.name == options.optimizer)
+      for (const OptionInfo& option : info.options) out.optimizer_settings.emplace(option.name, option.default_value);
+  return out;
+}
+
+}  // namespace hso

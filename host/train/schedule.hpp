@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When a training stops, evaluates and saves: the options with their zeros filled in.
+#pragma once
+
+#include <string>
+
+#include "hsogpu/train.hpp"
+
+namespace hso {
+
+struct Progress {
+  Index calls = 0;     ///< of Optimizer::step
+  Index accepted = 0;  ///< steps that moved theta
+  Index trials = 0;
+  Index rejected_in_a_row = 0;
+
+  void count(const StepReport& report);
+};
+
+struct Schedule {
+  Index batch = 0, steps_per_epoch = 1;
+  bool whole = true;  ///< every step sees all rows
+  Index steps = 0;    ///< accepted steps; 0: no limit
+  Index epochs = 0;   ///< 0: no limit
+  Index max_trials = 0;
+  Index evaluate_every = 1;
+  Index checkpoint_every = 0;
+
+  Schedule(const TrainOptions& options, bool full_batch, Index rows);
+  /// "" while there is more to do, else "steps", "epochs", "trials" or "stalled".
+  std::string stop_reason(const Progress& progress) const;
+  double epoch_of(Index calls) const { return static_cast<double>(calls) / static_cast<double>(steps_per_epoch); }
+};
+
+/// What config.toml keeps: the zeros that have a meaning filled in, every optimizer option spelled out.
+TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device);
+
+}  // namespace hso

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "train/batch_order.hpp"
+#include "train/fields.hpp"
+#include "train/run_files.hpp"
+#include "train/training_memory.hpp"
+
+namespace hso {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Wider pieces make an evaluation no faster.
+constexpr Index kEvaluationRows = 2048;
+
+/// What does not depend on the precision. Cheap checks come before the reading of data.
+struct Inputs {
+  explicit Inputs(const TrainOptions& options) {
+    check_train_options(options);
+    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory);
+    model = parse_model(options.model);
+    context = Context::create(options.device, {options.tf32, false});
+    split = load_data(options.data, options.test_fraction, options.seed);
+    for (Dataset* part : {&split.train, &split.test}) part->validate();
+    check_input(model, split.train.input_shape);
+    standardizer = Standardizer::fit(split.train, options.scaling);
+    for (Dataset* part : {&split.train, &split.test}) standardizer.apply(*part);
+  }
+  ModelSpec model;
+  std::unique_ptr<Context> context;
+  DataSplit split;
+  Standardizer standardizer;
+};
+
+template <class T>
+class Trainer {
+ public:
+  Trainer(const TrainOptions& options, const TrainHooks& hooks)
+      : asked_(options),
+        hooks_(hooks),
+        optimizer_(make_optimizer<T>(options.optimizer, options.optimizer_settings)),
+        in_(options),
+        context_(*in_.context),
+        network_(build_network<T>(in_.model, options.loss, options.seed)),
+        schedule_(options, optimizer_->full_batch(), in_.split.train.size),
+        options_(resolved_options(options, schedule_, context_.name())),
+        order_(in_.split.train.size, schedule_.batch, options.seed) {
+    place();
+  }
+
+  TrainResult run() {
+    record({});
+    open_directory();
+    while (result_.stop_reason.empty()) advance();
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  /// Data, objectives and theta in device memory.
+  void place() {
+    const Dataset &train = in_.split.train, &test = in_.split.test;
+    const Index a_row = train.input_shape.size() + network_.output.size() + 1;
+    const MemoryPlan plan = plan_memory<T>(context_, network_.graph,
+                                           {checked_multiply(train.size + test.size, a_row), schedule_.batch,
+                                            asked_.device_batch, optimizer_->full_batch()});
+    options_.device_batch = plan.rows;
+    train_data_.emplace(context_, network_, train);
+    objective_.emplace(context_, network_, *train_data_,
+                       NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
+    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation_options(train.size));
+    if (test.size > 0) {
+      test_data_.emplace(context_, network_, test);
+      test_evaluation_.emplace(context_, network_, *test_data_, evaluation_options(test.size));
+    }
+    const auto start = initial_parameters(network_.parameters, asked_.initialization, asked_.seed);
+    theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
+    in_.split = {};
+  }
+
+  NetworkObjectiveOptions evaluation_options(Index rows) const {
+    const Index wanted =
+        asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, options_.device_batch);
+    const Index fits = plan_memory<T>(context_, network_.graph, {0, std::min(wanted, rows), 0, false}).rows;
+    return {fits, 1, 0};
+  }
+
+  void open_directory() {
+    if (asked_.run_directory.empty()) return;
+    directory_.emplace(asked_.run_directory);
+    options_.run_directory = result_.run_directory = directory_->path();
+    write_description(*directory_, {options_, in_.model, in_.standardizer, &context_, train_data_->size,
+                                    test_data_ ? test_data_->size : 0});
+    directory_->append_metrics(result_.last);
+    directory_->keep();
+  }
+
+  void advance() {
+    if (hooks_.interrupted && hooks_.interrupted()) {
+      result_.stop_reason = "interrupted";
+      return;
+    }
+    const StepReport report = last_report_ = step();
+    progress_.count(report);
+    if (hooks_.on_step) hooks_.on_step(progress_.calls, report);
+    result_.stop_reason = schedule_.stop_reason(progress_);
+    if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
+      result_.stop_reason = name_of(report.status);
+      result_.numerical_failure = true;
+    }
+    if (progress_.calls % schedule_.evaluate_every == 0 || !result_.stop_reason.empty()) record(report);
+    const bool reached = asked_.target_loss > 0 && result_.last.train.loss <= asked_.target_loss;
+    if (reached && result_.stop_reason.empty()) result_.stop_reason = "target_loss";
+    if (schedule_.checkpoint_every > 0 && progress_.calls % schedule_.checkpoint_every == 0) checkpoint();
+  }
+
+  StepReport step() {
+    if (!schedule_.whole) objective_->select(order_.rows_of(progress_.calls));
+    objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
+    const auto start = Clock::now();
+    StepReport report = optimizer_->step(*objective_, theta_.data());
+    context_.synchronize();
+    stepping_seconds_ += seconds_since(start);
+    return report;
+  }
+
+  void record(const StepReport& report) {
+    TrainRecord r;
+    r.step = progress_.calls;
+    r.epoch = schedule_.epoch_of(progress_.calls);
+    r.seconds = stepping_seconds_;
+    r.train = (train_evaluation_ ? *train_evaluation_ : *objective_).evaluate(theta_.data());
+    r.test.loss = std::numeric_limits<double>::quiet_NaN();
+    if (test_evaluation_) r.test = test_evaluation_->evaluate(theta_.data());
+    const double squares = context_.ops<T>().dot(theta_.size(), theta_.data(), theta_.data());
+    r.objective = r.train.loss + 0.5 * asked_.weight_decay * squares;
+    r.report = report;
+    result_.history.push_back(r);
+    result_.last = r;
+    if (directory_) directory_->append_metrics(r);
+    if (hooks_.on_record) hooks_.on_record(r);
+  }
+
+  std::vector<double> host_theta() const {
+    const std::vector<T> theta = theta_.download();
+    return {theta.begin(), theta.end()};
+  }
+
+  void checkpoint() {
+    if (directory_) write_checkpoint(*directory_, host_theta(), network_.parameters, options_, progress_, schedule_);
+  }
+
+  void finish() {
+    if (result_.last.step != progress_.calls) record(last_report_);
+    result_.theta = host_theta();
+    result_.accepted_steps = progress_.accepted;
+    result_.trials = progress_.trials;
+    result_.seconds = seconds_since(start_);
+    result_.device = context_.description();
+    checkpoint();
+    if (directory_) write_parameters(*directory_, result_.theta, network_.parameters, options_);
+  }
+
+  const Clock::time_point start_ = Clock::now();
+  const TrainOptions& asked_;
+  const TrainHooks& hooks_;
+  std::unique_ptr<Optimizer<T>> optimizer_;
+  Inputs in_;
+  Context& context_;
+  Network<T> network_;
+  Schedule schedule_;
+  TrainOptions options_;  ///< resolved
+  BatchOrder order_;
+  std::optional<DeviceData<T>> train_data_, test_data_;
+  std::optional<NetworkObjective<T>> objective_, train_evaluation_, test_evaluation_;
+  Buffer<T> theta_;
+  std::optional<RunDirectory> directory_;
+  Progress progress_;
+  StepReport last_report_;
+  double stepping_seconds_ = 0;
+  TrainResult result_;
+};
+
+}  // namespace
+
+TrainResult train(const TrainOptions& options, const TrainHooks& hooks) {
+  if (options.precision == "float64") return Trainer<double>(options, hooks).run();
+  return Trainer<float>(options, hooks).run();
+}
+
+}  // namespace hso

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/training_memory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
+
+namespace hso {
+namespace {
+
+// theta, the gradient, trial points and an optimizer's own vectors.
+constexpr Index kVectors = 8;
+constexpr Index kMostLanes = 32;
+
+/// The curvature matrix of a method that decomposes it.
+template <class T>
+Index dense_bytes(Context& context, Index n) {
+  return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, n);
+}
+
+/// Main tape and trial tape.
+template <class T>
+Index tape_bytes(const Graph<T>& graph, Index rows, Index lanes) {
+  return Tape<T>::bytes(graph, rows, lanes) + Tape<T>::bytes(graph, rows, 1);
+}
+
+}  // namespace
+
+template <class T>
+MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNeeds& needs) {
+  const Index n = graph.parameter_count(), element = static_cast<Index>(sizeof(T));
+  const auto fixed = [&](Index size) {
+    const Index numbers = kVectors * size + needs.values;
+    return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element);
+  };
+  const auto all = [&](Index size, Index rows) { return fixed(size) + tape_bytes(graph, rows, 1); };
+  const bool chosen = needs.device_rows > 0;
+  MemoryPlan plan{std::min(needs.rows, chosen ? needs.device_rows : needs.rows), 1};
+  const std::string what =
+      fmt::format("train: {}the data and the buffers of {} rows at a time",
+                  needs.dense ? "the dense curvature matrix, its eigendecomposition, " : "", chosen ? plan.rows : 1);
+  require_memory(context, what, n, [&](Index size) { return all(size, chosen ? plan.rows : 1); });
+  const Index left = (context.memory().free_bytes + context.arena().unused_bytes() - fixed(n)) / 2;
+  while (!chosen && plan.rows > 1 && tape_bytes(graph, plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
+  if (needs.dense) plan.lanes = std::clamp<Index>(n, 1, kMostLanes);
+  while (plan.lanes > 1 && tape_bytes(graph, plan.rows, plan.lanes) > left) plan.lanes /= 2;
+  return plan;
+}
+
+template MemoryPlan plan_memory<float>(Context&, const Graph<float>&, const TrainingNeeds&);
+template MemoryPlan plan_memory<double>(Context&, const Graph<double>&, const TrainingNeeds&);
+
+}  // namespace hso

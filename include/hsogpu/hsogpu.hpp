@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All of libhsogpu.
+#pragma once
+
+#include "hsogpu/context.hpp"
+#include "hsogpu/data.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/graph.hpp"
+#include "hsogpu/io.hpp"
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/model.hpp"
+#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective.hpp"
+#include "hsogpu/optimizer.hpp"
+#include "hsogpu/tape.hpp"
+#include "hsogpu/train.hpp"
+#include "hsogpu/types.hpp"
+#include "hsogpu/version.hpp"
