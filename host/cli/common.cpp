@@ -36,7 +36,8 @@ OptionLayers::OptionLayers(CLI::App& command, const std::vector<std::string>& ke
     const TrainField& field = field_of(key);
     std::string& value = flags_[key];
     if (std::holds_alternative<bool TrainOptions::*>(field.member)) {
-      declared_[key] = command.add_flag(field.flag() + "{true}", value, field.help);
+      value = "true";
+      declared_[key] = command.add_flag(field.flag(), field.help);
     } else {
       const std::string help = fmt::format("{} [{}]", field.help, field_text(defaults, field));
       declared_[key] = command.add_option(field.flag(), value, help);

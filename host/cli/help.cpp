@@ -22,7 +22,7 @@ std::string exit_code_help() {
          "over\n"
          "the default.\n"
          "Exit codes: 0 done, 1 unexpected, 2 usage, 3 bad input, 4 out of memory or disk, 5 numerical failure,\n"
-         "6 device, 130/143 interrupted after a checkpoint.";
+         "6 device, 130/143 interrupted after a checkpoint.\n";
 }
 
 }  // namespace hso::cli

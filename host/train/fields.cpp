@@ -160,7 +160,7 @@ void set_optimizer_option(TrainOptions& options, const std::string& name, const 
 }
 
 void check_train_options(const TrainOptions& options) {
-  find_optimizer(options.optimizer, "optimizer");
+  make_optimizer<double>(options.optimizer, options.optimizer_settings);
   if (options.precision != "float32" && options.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", options.precision));
   if (!(options.test_fraction >= 0 && options.test_fraction < 1))

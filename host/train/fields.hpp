@@ -40,7 +40,7 @@ void set_field(TrainOptions& options, const TrainField& field, const std::string
 void set_optimizer_option(TrainOptions& options, const std::string& name, const std::string& text,
                           const std::string& origin);
 
-/// UsageError naming the first option whose value is out of range or no known word.
+/// UsageError naming the first option whose value is out of range or no known word, the optimizer's settings included.
 void check_train_options(const TrainOptions& options);
 
 }  // namespace hso

@@ -46,9 +46,9 @@ class Trainer {
   Trainer(const TrainOptions& options, const TrainHooks& hooks)
       : asked_(options),
         hooks_(hooks),
-        optimizer_(make_optimizer<T>(options.optimizer, options.optimizer_settings)),
         in_(options),
         context_(*in_.context),
+        optimizer_(make_optimizer<T>(options.optimizer, options.optimizer_settings)),
         network_(build_network<T>(in_.model, options.loss, options.seed)),
         schedule_(options, optimizer_->full_batch(), in_.split.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
@@ -172,9 +172,9 @@ class Trainer {
   const Clock::time_point start_ = Clock::now();
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
-  std::unique_ptr<Optimizer<T>> optimizer_;
   Inputs in_;
-  Context& context_;
+  Context& context_;  // what follows owns memory of it
+  std::unique_ptr<Optimizer<T>> optimizer_;
   Network<T> network_;
   Schedule schedule_;
   TrainOptions options_;  ///< resolved
