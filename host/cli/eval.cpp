@@ -26,8 +26,9 @@ struct Part {
 template <class T>
 Evaluation evaluate(Context& context, const Network<T>& network, const Dataset& data,
                     const std::vector<double>& theta) {
-  const TrainingNeeds needs{data.size, std::min(kRowsAtATime, data.size), 0, false};
-  const Index rows = plan_device_rows<T>(context, network.graph, needs);
+  const TrainingNeeds needs{static_cast<Index>(data.inputs.size() + data.targets.size()),
+                            std::min(kRowsAtATime, data.size), 0, false};
+  const Index rows = plan_memory<T>(context, network.graph, needs).rows;
   const DeviceData<T> device(context, network, data);
   NetworkObjective<T> objective(context, network, device, {rows, 1, 0});
   const Buffer<T> point(context, std::vector<T>(theta.begin(), theta.end()));

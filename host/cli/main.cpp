@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/commands.hpp"
+#include "commands.hpp"
 
 int main(int argc, char** argv) { return hso::cli::run(argc, argv); }

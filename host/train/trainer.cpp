@@ -69,14 +69,13 @@ class Trainer {
   void place() {
     const Dataset &train = in_.split.train, &test = in_.split.test;
     const Index a_row = train.input_shape.size() + network_.output.size() + 1;
-    options_.device_batch = plan_device_rows<T>(context_, network_.graph,
-                                                {checked_multiply(train.size + test.size, a_row), schedule_.batch,
-                                                 asked_.device_batch, optimizer_->full_batch()});
+    const MemoryPlan plan = plan_memory<T>(context_, network_.graph,
+                                           {checked_multiply(train.size + test.size, a_row), schedule_.batch,
+                                            asked_.device_batch, optimizer_->full_batch()});
+    options_.device_batch = plan.rows;
     train_data_.emplace(context_, network_, train);
-    // First-order methods and single products need one lane.
-    const Index lanes = optimizer_->full_batch() ? 0 : 1;
     objective_.emplace(context_, network_, *train_data_,
-                       NetworkObjectiveOptions{options_.device_batch, lanes, asked_.weight_decay});
+                       NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
     if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation_options(train.size));
     if (test.size > 0) {
       test_data_.emplace(context_, network_, test);
@@ -90,7 +89,7 @@ class Trainer {
   NetworkObjectiveOptions evaluation_options(Index rows) const {
     const Index wanted =
         asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, options_.device_batch);
-    const Index fits = plan_device_rows<T>(context_, network_.graph, {0, std::min(wanted, rows), 0, false});
+    const Index fits = plan_memory<T>(context_, network_.graph, {0, std::min(wanted, rows), 0, false}).rows;
     return {fits, 1, 0};
   }
 

@@ -4,58 +4,54 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
 
 namespace hso {
 namespace {
 
-// The matrix, its eigenvectors and the workspace of the divide-and-conquer eigensolver (2 n^2 in LAPACK's dsyevd).
-constexpr double kDenseMatrices = 4;
 // theta, the gradient, trial points and an optimizer's own vectors.
-constexpr double kVectors = 8;
+constexpr Index kVectors = 8;
+constexpr Index kMostLanes = 32;
 
-double dense_bytes(double n, double element) { return kDenseMatrices * n * n * element; }
+/// The curvature matrix of a method that decomposes it.
+template <class T>
+Index dense_bytes(Context& context, Index n) {
+  return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, n);
+}
 
 /// Main tape and trial tape.
 template <class T>
-double tape_bytes(const Graph<T>& graph, Index rows) {
-  return 2.0 * static_cast<double>(Tape<T>::bytes(graph, rows, 1));
+Index tape_bytes(const Graph<T>& graph, Index rows, Index lanes) {
+  return Tape<T>::bytes(graph, rows, lanes) + Tape<T>::bytes(graph, rows, 1);
 }
 
 }  // namespace
 
-std::string bytes_text(double bytes) {
-  const char* const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  std::size_t unit = 0;
-  for (; bytes >= 1024 && unit < 5; ++unit) bytes /= 1024;
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, units[unit]);
-}
-
 template <class T>
-Index plan_device_rows(Context& context, const Graph<T>& graph, const TrainingNeeds& needs) {
-  const double element = sizeof(T), n = static_cast<double>(graph.parameter_count());
-  const double there = static_cast<double>(context.memory().free_bytes);
-  const double dense = needs.dense ? dense_bytes(n, element) : 0;
-  const double fixed = dense + kVectors * n * element + static_cast<double>(needs.values) * element;
-  Index rows = std::min(needs.rows, needs.device_rows > 0 ? needs.device_rows : needs.rows);
-  if (needs.device_rows == 0)
-    while (rows > 1 && tape_bytes(graph, rows) > (there - fixed) / 2) rows = (rows + 1) / 2;
-  const double needed = fixed + tape_bytes(graph, rows);
-  if (needed <= there) return rows;
-  std::string message =
-      fmt::format("train: needs {} on {} for {} parameters and {} rows at a time, {} are free", bytes_text(needed),
-                  context.name(), graph.parameter_count(), rows, bytes_text(there));
-  if (needs.dense)
-    message += fmt::format(
-        "; the dense curvature takes {} of it and would fit up to about {} parameters; sgd, momentum, adam and hvp "
-        "form no matrix",
-        bytes_text(dense), static_cast<Index>(std::sqrt(there / dense_bytes(1, element))));
-  throw MemoryError(message);
+MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNeeds& needs) {
+  const Index n = graph.parameter_count(), element = static_cast<Index>(sizeof(T));
+  const auto fixed = [&](Index size) {
+    const Index numbers = kVectors * size + needs.values;
+    return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element);
+  };
+  const auto all = [&](Index size, Index rows) { return fixed(size) + tape_bytes(graph, rows, 1); };
+  const bool chosen = needs.device_rows > 0;
+  MemoryPlan plan{std::min(needs.rows, chosen ? needs.device_rows : needs.rows), 1};
+  const std::string what =
+      fmt::format("train: {}the data and the buffers of {} rows at a time",
+                  needs.dense ? "the dense curvature matrix, its eigendecomposition, " : "", chosen ? plan.rows : 1);
+  require_memory(context, what, n, [&](Index size) { return all(size, chosen ? plan.rows : 1); });
+  const Index left = (context.memory().free_bytes + context.arena().unused_bytes() - fixed(n)) / 2;
+  while (!chosen && plan.rows > 1 && tape_bytes(graph, plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
+  if (needs.dense) plan.lanes = std::clamp<Index>(n, 1, kMostLanes);
+  while (plan.lanes > 1 && tape_bytes(graph, plan.rows, plan.lanes) > left) plan.lanes /= 2;
+  return plan;
 }
 
-template Index plan_device_rows<float>(Context&, const Graph<float>&, const TrainingNeeds&);
-template Index plan_device_rows<double>(Context&, const Graph<double>&, const TrainingNeeds&);
+template MemoryPlan plan_memory<float>(Context&, const Graph<float>&, const TrainingNeeds&);
+template MemoryPlan plan_memory<double>(Context&, const Graph<double>&, const TrainingNeeds&);
 
 }  // namespace hso

@@ -15,12 +15,14 @@ struct TrainingNeeds {
   bool dense = false;     ///< the method forms and decomposes an [n][n] matrix
 };
 
-/// Rows of a piece: what was asked for, or the most (halving) whose tapes fit half of the memory that is left.
-/// MemoryError says what is needed, what is there, and which n a dense method could have.
-template <class T>
-Index plan_device_rows(Context& context, const Graph<T>& graph, const TrainingNeeds& needs);
+struct MemoryPlan {
+  Index rows = 0;   ///< on the device at a time
+  Index lanes = 1;  ///< directions of one traversal
+};
 
-/// "1.5 GiB"
-std::string bytes_text(double bytes);
+/// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes
+/// likewise. MemoryError says what is needed, what is there, and which n a dense method could have.
+template <class T>
+MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNeeds& needs);
 
 }  // namespace hso
