@@ -21,7 +21,7 @@ if(NOT HSO_CUDA STREQUAL "OFF")
     list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-    find_package(CUDAToolkit REQUIRED)
+    find_package(CUDAToolkit 12.0 REQUIRED)  # the 64-bit interfaces of cuBLAS
     set(HSO_WITH_CUDA ON)
   elseif(HSO_CUDA STREQUAL "ON")
     message(FATAL_ERROR "HSO_CUDA=ON, but no CUDA compiler was found. Set CUDACXX or put nvcc on the PATH.")

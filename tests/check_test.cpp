@@ -151,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Planted{Plant::lanes, "hessian: lanes = single calls"}, Planted{Plant::stale, "hessian: linearity"},
                     Planted{Plant::dense, "hessian: dense = products"},
                     Planted{Plant::indefinite, "ggn: positive semidefinite"}),
-    [](const auto& info) { return "item" + std::to_string(info.index); });
+    [](const auto& test) { return "item" + std::to_string(test.index); });
 
 TEST(Check, ErrorOfOnePercentIsMeasuredAsOnePercent) {
   TestObjective objective(Plant::scale);
@@ -239,8 +239,7 @@ TEST(CheckNetwork, SmoothNetworksPassEveryItem) {
     const CheckReport report = check_model(parse_model("mlp:6-5-3:tanh"), loss, random_classes(11, {6}, 3));
     EXPECT_TRUE(report.passed()) << report.table();
     for (const CheckItem& item : report.items)
-      if (item.name != "cpu = cuda")
-        EXPECT_EQ(item.status, CheckStatus::passed) << name_of(loss) << '\n' << report.table();
+      EXPECT_TRUE(item.status == CheckStatus::passed || item.name == "cpu = cuda") << name_of(loss) << report.table();
     for (const char* name : {"batches: parts add up", "batches: pieces = whole", "float32 = float64", "ggn: symmetry"})
       EXPECT_NE(report.find(name), nullptr) << name;
   }

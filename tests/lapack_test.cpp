@@ -174,7 +174,7 @@ TEST_P(LapackTest, EmptyProblemsAndWrongRanges) {
   EXPECT_THROW(ops.syevd_range(3, nullptr, 1, 3, nullptr, nullptr), UsageError);
   EXPECT_THROW(ops.syevd_range(3, nullptr, -1, 1, nullptr, nullptr), UsageError);
   EXPECT_THROW(ops.syevd_range(3, nullptr, 2, 1, nullptr, nullptr), UsageError);
-  EXPECT_GT(ops.syevd_workspace_bytes(1000, true), ops.syevd_workspace_bytes(1000, false));
+  EXPECT_GE(ops.syevd_workspace_bytes(1000, true), ops.syevd_workspace_bytes(1000, false));
 }
 
 // The memory is never touched: sizes whose workspace count passes 32 bits are refused before anything is taken.

@@ -96,7 +96,8 @@ TEST_P(TapeProperties, LanesAreIndependent) {
       for (std::size_t k = 0; k < 17; ++k) {
         const Numbers alone = run.product(kind, lane(v, k, run.n()));
         ASSERT_TRUE(close(lane(together, k, run.n()), alone, tolerance_of(run))) << "lane " << k << " of 17";
-        if (k < 3) ASSERT_TRUE(close(lane(three, k, run.n()), alone, tolerance_of(run))) << "lane " << k << " of 3";
+        if (k >= 3) continue;
+        ASSERT_TRUE(close(lane(three, k, run.n()), alone, tolerance_of(run))) << "lane " << k << " of 3";
       }
     }
   });
@@ -127,7 +128,7 @@ TEST_P(TapeProperties, ResultsAccumulate) {
   });
 }
 
-/// Rows [0, 1) and [1, N) on the same tape, the rest padded with weight zero, against all rows at once.
+/// Rows [0, 1) and [1, N) on the same tape, the rest padded with numbers of weight zero, against all rows at once.
 TEST_P(TapeProperties, BatchesAddUpAndRowsOfWeightZeroChangeNothing) {
   for_cases(1, [](const Case& c, auto& run) {
     if (c.training || c.batch == 1) return;  // masks belong to rows
@@ -138,6 +139,7 @@ TEST_P(TapeProperties, BatchesAddUpAndRowsOfWeightZeroChangeNothing) {
     Numbers part_g, part_hv, part_gv;
     for (int first : {0, 1}) {
       run.bind(first, first == 0 ? 1 : c.batch - 1, 1.0 / c.batch);
+      run.scribble_on_padding(first == 0 ? 1 : c.batch - 1);
       parts += run.linearize();
       part_g = run.gradient(part_g);
       part_hv = run.product(Curvature::hessian, v, part_hv);

@@ -41,8 +41,10 @@ namespace {
 
 constexpr Index kTile = 64;  // a tile and its mirror image stay in cache
 
+}  // namespace
+
 template <class T>
-double asymmetry(Index n, const std::vector<T>& h) {
+double asymmetry(Index n, Span<const T> h) {
   const auto at = [&](Index i, Index j) { return static_cast<double>(h[static_cast<std::size_t>(i * n + j)]); };
   double largest = 0, difference = 0;
   for (Index first_i = 0; first_i < n; first_i += kTile)
@@ -55,10 +57,8 @@ double asymmetry(Index n, const std::vector<T>& h) {
   return largest > 0 ? difference / largest : 0;
 }
 
-}  // namespace
-
 template <class T>
-DenseCheck check_dense(LinearOperator<T>& op, const Buffer<T>& h) {
+double product_difference(LinearOperator<T>& op, const Buffer<T>& h) {
   Context& context = op.context();
   auto& ops = context.template ops<T>();
   const Index n = op.dimension();
@@ -80,7 +80,7 @@ DenseCheck check_dense(LinearOperator<T>& op, const Buffer<T>& h) {
   const double size = ops.nrm2(n, direct.data());
   ops.axpby(n, T(1), direct.data(), T(-1), dense.data());
   const double difference = ops.nrm2(n, dense.data());
-  return {size > 0 ? difference / size : difference, asymmetry(n, h.download())};
+  return size > 0 ? difference / size : difference;
 }
 
 template Index dense_bytes(const Graph<float>&, Index, Index, Index);
@@ -89,7 +89,9 @@ template Index lanes_within(const Graph<float>&, Index, Index);
 template Index lanes_within(const Graph<double>&, Index, Index);
 template void require_dense_memory(Context&, const Graph<float>&, Index, Index);
 template void require_dense_memory(Context&, const Graph<double>&, Index, Index);
-template DenseCheck check_dense(LinearOperator<float>&, const Buffer<float>&);
-template DenseCheck check_dense(LinearOperator<double>&, const Buffer<double>&);
+template double product_difference(LinearOperator<float>&, const Buffer<float>&);
+template double product_difference(LinearOperator<double>&, const Buffer<double>&);
+template double asymmetry(Index, Span<const float>);
+template double asymmetry(Index, Span<const double>);
 
 }  // namespace hso::cli

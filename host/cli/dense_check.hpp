@@ -20,12 +20,12 @@ Index lanes_within(const Graph<T>& graph, Index batch, Index budget);
 template <class T>
 void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, Index budget);
 
-struct DenseCheck {
-  double product = 0;    ///< |H v - op(v)| / |op(v)| for a random v
-  double asymmetry = 0;  ///< max |h_ij - h_ji| / max |h_ij|
-};
-/// h [n][n] in device memory against one full product of the operator.
+/// |H v - op(v)| / |op(v)| for a random v and h [n][n] in device memory.
 template <class T>
-DenseCheck check_dense(LinearOperator<T>& op, const Buffer<T>& h);
+double product_difference(LinearOperator<T>& op, const Buffer<T>& h);
+
+/// max |h_ij - h_ji| / max |h_ij|, h [n][n] in host memory.
+template <class T>
+double asymmetry(Index n, Span<const T> h);
 
 }  // namespace hso::cli

@@ -62,11 +62,10 @@ std::string PlacedProblem<T>::description() const {
 }
 
 template <class T>
-void write_result(const std::string& path, const Shape& shape, const Buffer<T>& values) {
-  const std::vector<T> host = values.download();
-  if (!std::all_of(host.begin(), host.end(), [](T value) { return std::isfinite(value); }))
+void write_result(const std::string& path, const Shape& shape, Span<const T> values) {
+  if (!std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); }))
     throw NumericalError(fmt::format("{}: not written, the result is not finite", path));
-  write_npy<T>(path, shape, host);
+  write_npy<T>(path, shape, values);
 }
 
 void print_loss(double loss) {
@@ -78,7 +77,7 @@ void print_loss(double loss) {
 
 template struct PlacedProblem<float>;
 template struct PlacedProblem<double>;
-template void write_result(const std::string&, const Shape&, const Buffer<float>&);
-template void write_result(const std::string&, const Shape&, const Buffer<double>&);
+template void write_result(const std::string&, const Shape&, Span<const float>);
+template void write_result(const std::string&, const Shape&, Span<const double>);
 
 }  // namespace hso::cli

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/common.hpp"
 #include "hsogpu/network_objective.hpp"
@@ -34,10 +35,25 @@ struct PlacedProblem {
   Buffer<T> theta;
 };
 
-/// Downloads and writes `values` as .npy of this shape. NumericalError when they are not finite: nothing is written
-/// then.
+/// Device memory as the host sees it: in place on the CPU, where a second copy of a dense matrix may not fit.
 template <class T>
-void write_result(const std::string& path, const Shape& shape, const Buffer<T>& values);
+class HostValues {
+ public:
+  HostValues(const Context& context, const Buffer<T>& buffer)
+      : copy_(context.is_cuda() ? buffer.download() : std::vector<T>()),
+        values_(context.is_cuda() ? copy_.data() : buffer.data(), static_cast<std::size_t>(buffer.size())) {}
+  HostValues(const HostValues&) = delete;
+  HostValues& operator=(const HostValues&) = delete;
+  Span<const T> get() const { return values_; }
+
+ private:
+  std::vector<T> copy_;
+  Span<const T> values_;
+};
+
+/// Writes `values` as .npy of this shape. NumericalError when they are not finite: nothing is written then.
+template <class T>
+void write_result(const std::string& path, const Shape& shape, Span<const T> values);
 
 /// NumericalError when the loss is not finite; else prints it to stdout with all its digits.
 void print_loss(double loss);

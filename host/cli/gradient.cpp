@@ -27,7 +27,7 @@ struct GradientCommand {
     Buffer<T> g(*placed.context, placed.dimension());
     const double loss = placed.objective()->gradient(placed.theta.data(), g.data());
     print_loss(loss);
-    write_result(out, Shape{placed.dimension()}, g);
+    write_result(out, Shape{placed.dimension()}, HostValues<T>(*placed.context, g).get());
     fmt::print(stderr, "{}: gradient [{}]\n", out, placed.dimension());
   }
 

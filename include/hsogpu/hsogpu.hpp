@@ -3,6 +3,7 @@
 // All of libhsogpu.
 #pragma once
 
+#include "hsogpu/check.hpp"
 #include "hsogpu/context.hpp"
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"

@@ -61,6 +61,13 @@ void Runner<T>::bind(int first, int rows, double weight) {
 }
 
 template <class T>
+void Runner<T>::scribble_on_padding(int rows) {
+  const Index row = tape.input().size() / problem.batch, size = (problem.batch - rows) * row;
+  const std::vector<T> numbers = narrow(random_numbers(static_cast<std::size_t>(size), 77));
+  context.to_device(numbers.data(), tape.input().data + rows * row, size * static_cast<Index>(sizeof(T)));
+}
+
+template <class T>
 Numbers Runner<T>::gradient(const Numbers& start) {
   Buffer<T> g = device_copy<T>(context, start.empty() ? Numbers(static_cast<std::size_t>(n())) : start);
   tape.gradient(theta.data(), g.data());

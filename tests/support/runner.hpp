@@ -22,6 +22,8 @@ struct Runner {
   void set_theta(const Numbers& x) { theta.upload(narrow(x)); }
   /// The first `rows` rows from row `first` of the problem; the weight of each.
   void bind(int first, int rows, double weight);
+  /// Random inputs into the rows of the tape from row `rows` on.
+  void scribble_on_padding(int rows);
   double linearize(Linearization purpose = Linearization::for_hessian) {
     return tape.linearize(theta.data(), nullptr, purpose);
   }

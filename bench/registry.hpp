@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace hso::bench {
+
+/// gradient, hvp_fresh, hvp_linearised, lanes, ggn: every network, float32; float64 for the smaller ones.
+void register_products();
+/// dense Hessian, eigendecomposition, one HSO step: networks whose n x n matrix is small.
+void register_dense();
+
+}  // namespace hso::bench

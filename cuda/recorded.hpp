@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Launch sequences as CUDA graphs. A sequence is launched plainly the first time its key is seen (modules load, cuBLAS
+// and the arena warm up), recorded the second time, replayed from then on. One that cannot be recorded is launched
+// plainly for ever. The arena's position is part of the key: recorded launches hold the addresses of their scratch. The
+// least recently used executables are dropped above kEntries.
+#pragma once
+
+#include <vector>
+
+#include "handles.hpp"
+#include "hsogpu/context.hpp"
+
+namespace hso::detail {
+
+class CudaContext;
+
+class CudaRecorded final : public Recorded {
+ public:
+  static constexpr std::size_t kEntries = 16;
+
+  explicit CudaRecorded(CudaContext& context) : context_(context) {}
+  ~CudaRecorded() override;
+  void run(Span<const std::uintptr_t> key, const std::function<void()>& launch) override;
+
+ private:
+  enum class State { fresh, launched, ready, refused };
+  struct Entry {
+    std::vector<std::uintptr_t> key;
+    std::uintptr_t arena_position;
+    State state;
+    GraphExecHandle executable;
+  };
+  Entry& entry_for(Span<const std::uintptr_t> key, std::uintptr_t arena_position);
+  void record(Entry& entry, const std::function<void()>& launch);
+
+  CudaContext& context_;
+  std::vector<Entry> entries_;  ///< the most recently used first
+};
+
+}  // namespace hso::detail

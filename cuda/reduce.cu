@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <climits>
+
+#include "check.hpp"
+#include "hsogpu/error.hpp"
+#include "index_math.hpp"
+#include "reduce.hpp"
+
+namespace hso::detail {
+
+namespace {
+
+constexpr int kThreads = 256, kTile = 32;
+constexpr Index kEach = 8;  // elements that a thread adds at least before a reduction is cut into pieces
+
+struct Plus {
+  template <class V>
+  __device__ V operator()(V a, V b) const {
+    return a + b;
+  }
+};
+
+struct NanMax {
+  __device__ double operator()(double a, double b) const { return a > b || a != a ? a : b; }
+};
+
+/// begin, begin + step, ... below end; four loads in flight, four partial results. V() is the neutral element.
+template <class V, class Load, class Combine>
+__device__ V strided(Index begin, Index end, Index step, Load load, Combine combine) {
+  V a{}, b{}, c{}, d{};
+  Index i = begin;
+  for (; i + 3 * step < end; i += 4 * step) {
+    const V w = load(i), x = load(i + step), y = load(i + 2 * step), z = load(i + 3 * step);
+    a = combine(a, w);
+    b = combine(b, x);
+    c = combine(c, y);
+    d = combine(d, z);
+  }
+  for (; i < end; i += step) a = combine(a, load(i));
+  return combine(combine(a, b), combine(c, d));
+}
+
+/// Threads with position < last end with the sum of those at the same position modulo `last`, up to 2 * first.
+template <class V, class Combine>
+__device__ V tree(V value, int position, int first, int last, Combine combine) {
+  __shared__ V shared[kThreads];
+  const int me = static_cast<int>(threadIdx.x);
+  shared[me] = value;
+  __syncthreads();
+  for (int offset = first; offset >= last; offset /= 2) {
+    if (position < offset) shared[me] = combine(shared[me], shared[me + offset]);
+    __syncthreads();
+  }
+  return shared[me];
+}
+
+template <class T>
+__device__ void write(T* y, T value, T beta) {
+  *y = beta == T(0) ? value : beta * *y + value;
+}
+
+/// Output lane * parts + part gets the sums of its piece of the rows. A block is a tile of `width` columns.
+template <class T>
+__global__ void __launch_bounds__(kThreads) sum_rows_kernel(ReduceArgs<T> args, int width, Index tiles, Index parts) {
+  const Index block = blockIdx.x, tile = block % tiles, out = block / tiles;
+  const Index lane = out / parts;
+  const Range range = part_of(args.rows, parts, out % parts);
+  const int me = static_cast<int>(threadIdx.x);
+  const Index column = tile * width + me % width;
+  T sum = 0;
+  if (column < args.cols) {
+    const T* x = args.x + lane * args.x_stride + column;
+    sum = strided<T>(
+        range.begin + me / width, range.end, kThreads / width, [&](Index i) { return x[i * args.cols]; }, Plus{});
+  }
+  sum = tree(sum, me, kThreads / 2, width, Plus{});
+  if (me < width && column < args.cols) write(&args.y[out * args.y_stride + column], sum, args.beta);
+}
+
+/// y[lane][row][part] gets the sum of a piece of the row. `width` threads share a row.
+template <class T>
+__global__ void __launch_bounds__(kThreads) sum_columns_kernel(ReduceArgs<T> args, int width, Index parts) {
+  const Index block = blockIdx.x, part = block % parts;
+  const int me = static_cast<int>(threadIdx.x), position = me % width;
+  const Index segment = block / parts * (kThreads / width) + me / width;
+  const Index lane = segment / args.rows, row = segment % args.rows;
+  const Range range = part_of(args.cols, parts, part);
+  T sum = 0;
+  if (lane < args.lanes) {
+    const T* x = args.x + lane * args.x_stride + row * args.cols;
+    sum = strided<T>(
+        range.begin + position, range.end, width, [&](Index j) { return x[j]; }, Plus{});
+  }
+  sum = tree(sum, position, width / 2, 1, Plus{});
+  if (position == 0 && lane < args.lanes) write(&args.y[lane * args.y_stride + row * parts + part], sum, args.beta);
+}
+
+template <class T>
+struct Products {
+  using Combine = Plus;
+  const T* x;
+  Index x_stride;
+  const T* y;
+  Index y_stride;
+  __device__ double operator()(Index lane, Index i) const {
+    return static_cast<double>(x[lane * x_stride + i]) * static_cast<double>(y[lane * y_stride + i]);
+  }
+};
+
+struct PartialSums {
+  using Combine = Plus;
+  const double* x;
+  Index x_stride;
+  __device__ double operator()(Index lane, Index i) const { return x[lane * x_stride + i]; }
+};
+
+template <class T>
+struct AbsoluteValues {
+  using Combine = NanMax;
+  const T* x;
+  __device__ double operator()(Index, Index i) const { return fabs(static_cast<double>(x[i])); }
+};
+
+/// out[lane * parts + part] = the combination of terms(lane, i) over a piece of [0, n).
+template <class Terms>
+__global__ void __launch_bounds__(kThreads) combine_kernel(Terms terms, Index n, Index parts, double* out) {
+  const Index block = blockIdx.x, lane = block / parts;
+  const Range range = part_of(n, parts, block % parts);
+  const int me = static_cast<int>(threadIdx.x);
+  typename Terms::Combine combine;
+  double value = strided<double>(
+      range.begin + me, range.end, kThreads, [&](Index i) { return terms(lane, i); }, combine);
+  value = tree(value, me, kThreads / 2, 1, combine);
+  if (me == 0) out[block] = value;
+}
+
+unsigned grid(Index blocks) {
+  if (blocks > INT_MAX) throw InputError("reduce: more than 2^31 thread blocks are needed, expected a smaller shape");
+  return static_cast<unsigned>(blocks);
+}
+
+int rows_width(Index cols) { return power_of_two_above(cols, kTile); }
+
+int columns_width(Index cols) { return power_of_two_above(ceil_divide(cols, 4), kThreads); }
+
+Index rows_parts(Index lanes, Index rows, Index cols) {
+  const int width = rows_width(cols);
+  return reduction_parts(rows, lanes * ceil_divide(cols, width), kEach * (kThreads / width));
+}
+
+Index columns_parts(Index lanes, Index rows, Index cols) {
+  return columns_width(cols) < kThreads ? 1 : reduction_parts(cols, lanes * rows, kEach * kThreads);
+}
+
+Index vector_parts(Index lanes, Index n) { return reduction_parts(n, lanes, kEach * kThreads); }
+
+template <class T>
+void sum_rows_once(const Launch& launch, const ReduceArgs<T>& args, Index parts) {
+  const int width = rows_width(args.cols);
+  const Index tiles = ceil_divide(args.cols, width);
+  sum_rows_kernel<T><<<grid(args.lanes * parts * tiles), kThreads, 0, launch.stream>>>(args, width, tiles, parts);
+  HSO_CHECK(cudaGetLastError());
+}
+
+template <class T>
+void sum_columns_once(const Launch& launch, const ReduceArgs<T>& args, Index parts) {
+  const int width = columns_width(args.cols);
+  const Index groups = ceil_divide(args.lanes * args.rows, kThreads / width);
+  sum_columns_kernel<T><<<grid(groups * parts), kThreads, 0, launch.stream>>>(args, width, parts);
+  HSO_CHECK(cudaGetLastError());
+}
+
+template <class Terms>
+void combine_once(const Launch& launch, const Terms& terms, Index lanes, Index n, Index parts, double* out) {
+  combine_kernel<Terms><<<grid(lanes * parts), kThreads, 0, launch.stream>>>(terms, n, parts, out);
+  HSO_CHECK(cudaGetLastError());
+}
+
+}  // namespace
+
+Index sum_rows_partials(Index lanes, Index rows, Index cols) {
+  const Index parts = rows_parts(lanes, rows, cols);
+  return parts > 1 ? lanes * parts * cols : 0;
+}
+
+Index sum_columns_partials(Index lanes, Index rows, Index cols) {
+  const Index parts = columns_parts(lanes, rows, cols);
+  return parts > 1 ? lanes * rows * parts : 0;
+}
+
+Index vector_partials(Index lanes, Index n) {
+  const Index parts = vector_parts(lanes, n);
+  return parts > 1 ? lanes * parts : 0;
+}
+
+template <class T>
+void launch_sum_rows(const Launch& launch, const ReduceArgs<T>& args, T* partials) {
+  if (args.lanes <= 0 || args.cols <= 0) return;
+  const Index parts = rows_parts(args.lanes, args.rows, args.cols), cols = args.cols;
+  if (parts == 1) return sum_rows_once(launch, args, 1);
+  sum_rows_once<T>(launch, {args.lanes, args.rows, cols, args.x, args.x_stride, partials, cols, T(0)}, parts);
+  sum_rows_once<T>(launch, {args.lanes, parts, cols, partials, parts * cols, args.y, args.y_stride, args.beta}, 1);
+}
+
+template <class T>
+void launch_sum_columns(const Launch& launch, const ReduceArgs<T>& args, T* partials) {
+  if (args.lanes <= 0 || args.rows <= 0) return;
+  const Index parts = columns_parts(args.lanes, args.rows, args.cols), stride = args.rows * parts;
+  if (parts == 1) return sum_columns_once(launch, args, 1);
+  sum_columns_once<T>(launch, {args.lanes, args.rows, args.cols, args.x, args.x_stride, partials, stride, T(0)}, parts);
+  sum_columns_once<T>(launch, {args.lanes, args.rows, parts, partials, stride, args.y, args.y_stride, args.beta}, 1);
+}
+
+template <class T>
+void launch_dots(const Launch& launch, Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                 double* partials, double* results) {
+  const Index parts = vector_parts(lanes, n);
+  combine_once(launch, Products<T>{x, x_stride, y, y_stride}, lanes, n, parts, parts == 1 ? results : partials);
+  if (parts > 1) combine_once(launch, PartialSums{partials, parts}, lanes, parts, 1, results);
+}
+
+template <class T>
+void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials, double* results) {
+  const Index parts = vector_parts(1, n);
+  combine_once(launch, AbsoluteValues<T>{x}, 1, n, parts, parts == 1 ? results : partials);
+  if (parts > 1) combine_once(launch, AbsoluteValues<double>{partials}, 1, parts, 1, results);
+}
+
+template void launch_sum_rows<float>(const Launch&, const ReduceArgs<float>&, float*);
+template void launch_sum_rows<double>(const Launch&, const ReduceArgs<double>&, double*);
+template void launch_sum_columns<float>(const Launch&, const ReduceArgs<float>&, float*);
+template void launch_sum_columns<double>(const Launch&, const ReduceArgs<double>&, double*);
+template void launch_dots<float>(const Launch&, Index, Index, const float*, Index, const float*, Index, double*,
+                                 double*);
+template void launch_dots<double>(const Launch&, Index, Index, const double*, Index, const double*, Index, double*,
+                                  double*);
+template void launch_max_abs<float>(const Launch&, Index, const float*, double*, double*);
+template void launch_max_abs<double>(const Launch&, Index, const double*, double*, double*);
+
+}  // namespace hso::detail

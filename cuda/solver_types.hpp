@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <type_traits>
+
+#include "check.hpp"
+
+namespace hso::detail {
+
+/// The row-major lower triangle, as cuSOLVER sees it.
+constexpr cublasFillMode_t kUplo = CUBLAS_FILL_MODE_UPPER;
+
+template <class T>
+constexpr cudaDataType kData = std::is_same_v<T, float> ? CUDA_R_32F : CUDA_R_64F;
+
+constexpr cusolverEigMode_t eigen_mode(bool vectors) {
+  return vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
+}
+
+}  // namespace hso::detail

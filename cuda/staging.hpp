@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pinned host memory between pageable host memory and the device. Small uploads go through two slots in turn, so the
+// caller's memory is free again when the call returns, and the device need not have caught up. Small reads go through
+// the slots too. Large copies use the driver's own path and wait. One thread, one stream.
+#pragma once
+
+#include <array>
+
+#include "handles.hpp"
+#include "hsogpu/types.hpp"
+
+namespace hso::detail {
+
+class Staging {
+ public:
+  static constexpr Index kSlotBytes = Index{4} << 20;
+  static constexpr Index kResults = 1024;
+
+  Staging();
+  void upload(cudaStream_t stream, const void* host, void* device, Index bytes);
+  void read(cudaStream_t stream, const void* device, void* host, Index bytes);  ///< waits for the stream
+
+  /// kResults doubles that a kernel may write; read them after the stream was waited for.
+  double* results() { return static_cast<double*>(results_.get()); }
+
+ private:
+  struct Slot {
+    PinnedBytes memory;
+    EventHandle copied;  ///< the last upload from this slot left it
+  };
+  Slot& next_free_slot();
+
+  std::array<Slot, 2> slots_;
+  std::size_t next_ = 0;
+  PinnedBytes results_;
+};
+
+}  // namespace hso::detail

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The promise of the first page, at one seed each (bench/training.py runs five): exact second-order steps on the real
+// digits, and the exact rank of their Hessian.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "hsogpu/train.hpp"
+#include "support/messages.hpp"
+
+namespace hso {
+namespace {
+
+constexpr const char* kMlp = "mlp:64-32-10:tanh";
+
+TrainOptions digits_run(const std::string& optimizer, const OptimizerSettings& settings, Index steps) {
+  TrainOptions o;
+  o.model = kMlp;
+  o.optimizer = optimizer;
+  o.optimizer_settings = settings;
+  o.device = "cpu";
+  o.steps = steps;
+  o.batch = 1437;
+  o.evaluate_every = steps;
+  return o;
+}
+
+double best_of_six_adam_rates() {
+  double best = 1e300;
+  for (const char* rate : {"0.001", "0.003", "0.01", "0.03", "0.1", "0.3"})
+    best = std::min(best, train(digits_run("adam", {{"rate", rate}}, 500)).last.train.loss);
+  return best;
+}
+
+TEST(DigitsTraining, TwentyExactStepsReachATenthOfAdamsBestLoss) {
+  const TrainResult hso = train(digits_run("hso", {{"sign", "abs"}}, 20));
+  EXPECT_LE(hso.accepted_steps, 20);
+  EXPECT_LE(hso.trials, 40);
+  EXPECT_LE(hso.last.train.loss, best_of_six_adam_rates() / 10);
+}
+
+TEST(DigitsTraining, WeightDecayReachesTheTestAccuracy) {
+  TrainOptions o = digits_run("hso", {{"sign", "abs"}}, 12);
+  o.weight_decay = 1e-4;
+  EXPECT_GE(train(o).last.test.accuracy, 0.96);
+}
+
+TEST(DigitsTraining, ASmallCnnTrains) {
+  TrainOptions o = digits_run("hso", {{"sign", "abs"}, {"curvature", "ggn"}}, 10);
+  o.model = "digits_cnn";
+  o.weight_decay = 1e-4;
+  EXPECT_GE(train(o).last.test.accuracy, 0.96);
+}
+
+/// One double-precision step's report at the Glorot start of the seed.
+StepReport first_step(std::uint64_t seed, const OptimizerSettings& settings) {
+  const auto context = Context::create("cpu");
+  DataSplit data = load_data("digits", 0.2, seed);
+  const Standardizer scaling = Standardizer::fit(data.train, Scaling::unit_range);
+  scaling.apply(data.train);
+  const auto network = build_network<double>(parse_model(kMlp), LossKind::cross_entropy);
+  const DeviceData<double> rows(*context, network, data.train);
+  NetworkObjective<double> objective(*context, network, rows);
+  const auto start = initial_parameters(network.parameters, Initialization::glorot, seed);
+  Buffer<double> theta(*context, Span<const double>(start));
+  StepReport report = make_optimizer<double>("hso", settings)->step(objective, theta.data());
+  if (report.status != StepStatus::accepted) {
+    EXPECT_EQ(theta.download(), start) << "a refused step moved theta";
+  }
+  return report;
+}
+
+// 33 directions that softmax does not see (the last hidden width + 1) and 3 constant pixels times 32 hidden units.
+TEST(DigitsRank, RawRefusesTheSingularHessianAndNamesTheNullity) {
+  const StepReport report = first_step(0, {{"sign", "raw"}, {"delta", "0"}});
+  EXPECT_EQ(report.status, StepStatus::singular);
+  EXPECT_TRUE(test::contains(report.message, "129 of 2410 eigenvalues")) << report.message;
+}
+
+TEST(DigitsRank, TheEpsilonModificationLiftsThePseudoInverseToFullRank) {
+  const StepReport report = first_step(1, {{"sign", "truncate"}, {"delta", "0"}, {"eps", "0.01"}});
+  const auto metric = [&](const std::string& name) {
+    for (const auto& [key, value] : report.metrics)
+      if (key == name) return std::get<std::int64_t>(value);
+    ADD_FAILURE() << "no metric " << name;
+    return std::int64_t{-1};
+  };
+  EXPECT_EQ(metric("n_zero"), 129);
+  EXPECT_EQ(metric("rank"), 2410 - 129);
+  EXPECT_EQ(metric("rank_modified"), 2410);
+}
+
+}  // namespace
+}  // namespace hso
