@@ -119,7 +119,8 @@ TEST_F(OptimizerTest, HvpDirectionsAreWhatTheyAreCalled) {
   const double random = step("random")[0];
   bool is_a_sign_pattern = false;
   for (double s0 : {-1.0, 1.0})
-    for (double s1 : {-1.0, 1.0}) is_a_sign_pattern = is_a_sign_pattern || std::fabs(random - expected(s0, s1)[0]) < 1e-14;
+    for (double s1 : {-1.0, 1.0})
+      is_a_sign_pattern = is_a_sign_pattern || std::fabs(random - expected(s0, s1)[0]) < 1e-14;
   EXPECT_TRUE(is_a_sign_pattern);
 }
 
@@ -242,9 +243,8 @@ TEST_F(OptimizerTest, StepsAllocateNothingAfterTheFirst) {
 
 TEST_F(OptimizerTest, FiniteDifferenceCurvatureGivesTheSameStepToItsAccuracy) {
   Quadratic exact(*context_, {4, 1, 1, 3}, {1, 2});
-  Callback by_differences(*context_, 2, [&](const double* x, double* g) {
-    return g != nullptr ? exact.gradient(x, g) : exact.value(x);
-  });
+  Callback by_differences(
+      *context_, 2, [&](const double* x, double* g) { return g != nullptr ? exact.gradient(x, g) : exact.value(x); });
   const std::vector<double> a = run("hso", kNewton, exact, {0.5, -0.25}, 1);
   const std::vector<double> b =
       run("hso", with(kNewton, {{"curvature", "finite_difference"}}), by_differences, {0.5, -0.25}, 1);

@@ -72,14 +72,22 @@ Node activation(Graph<T>& g, Node x, Activation kind, double parameter) {
     return g.apply(std::make_unique<detail::Pointwise<T, decltype(f)>>(f, name), {x});
   };
   switch (kind) {
-    case Activation::relu: return apply(detail::Relu{});
-    case Activation::leaky_relu: return apply(detail::LeakyRelu{parameter < 0 ? 0.01 : parameter});
-    case Activation::elu: return apply(detail::Elu{parameter < 0 ? 1.0 : parameter});
-    case Activation::tanh: return apply(detail::Tanh{});
-    case Activation::sigmoid: return apply(detail::Sigmoid{});
-    case Activation::softplus: return apply(detail::Softplus{});
-    case Activation::gelu: return apply(detail::Gelu{});
-    case Activation::silu: return apply(detail::Silu{});
+    case Activation::relu:
+      return apply(detail::Relu{});
+    case Activation::leaky_relu:
+      return apply(detail::LeakyRelu{parameter < 0 ? 0.01 : parameter});
+    case Activation::elu:
+      return apply(detail::Elu{parameter < 0 ? 1.0 : parameter});
+    case Activation::tanh:
+      return apply(detail::Tanh{});
+    case Activation::sigmoid:
+      return apply(detail::Sigmoid{});
+    case Activation::softplus:
+      return apply(detail::Softplus{});
+    case Activation::gelu:
+      return apply(detail::Gelu{});
+    case Activation::silu:
+      return apply(detail::Silu{});
   }
   throw UsageError("activation: not a member of the enum");
 }

@@ -30,8 +30,8 @@ class Conv2d final : public Op<T> {
                       "[out, C / groups, kh, kw] with out a multiple of groups",
                       x.to_string(), w.to_string(), groups));
     if (in.size() == 3 && !(in[2] == Shape{w[0]}))
-      throw InputError(fmt::format("conv2d: bias {} does not fit weight {}; expected [{}]", in[2].to_string(),
-                                   w.to_string(), w[0]));
+      throw InputError(
+          fmt::format("conv2d: bias {} does not fit weight {}; expected [{}]", in[2].to_string(), w.to_string(), w[0]));
     return {w[0], extent(x[1], w[2], o_.stride_h, o_.padding_h, o_.dilation_h, x, w),
             extent(x[2], w[3], o_.stride_w, o_.padding_w, o_.dilation_w, x, w)};
   }
@@ -95,8 +95,8 @@ class Conv2d final : public Op<T> {
 
   Plan plan(const Point<T>& p) const {
     const Shape &x = p.x[0].shape, &w = p.x[1].shape, &y = p.y.shape;
-    ConvGeometry g{x[1],        w[1],        x[2],         x[3],         w[2],          w[3],          o_.stride_h,
-                   o_.stride_w, o_.padding_h, o_.padding_w, o_.dilation_h, o_.dilation_w, y[2],          y[3]};
+    ConvGeometry g{x[1],        w[1],         x[2],         x[3],          w[2],          w[3], o_.stride_h,
+                   o_.stride_w, o_.padding_h, o_.padding_w, o_.dilation_h, o_.dilation_w, y[2], y[3]};
     return {g, o_.groups, w[0] / o_.groups, x[0]};
   }
 
@@ -136,15 +136,16 @@ class Conv2d final : public Op<T> {
   }
   static void add_channels(Ops<T>& ops, const View<T>& b, const View<T>& y, const Plan& c, bool accumulate) {
     const Index channels = c.groups * c.out;
-    ops.for_each(y.lanes * c.samples * channels, c.g.pixels(),
-                 AddToChannels<T>{b.data, b.lane_stride, y.data, y.lane_stride, c.samples, channels, c.g.pixels(),
-                                  accumulate});
+    ops.for_each(
+        y.lanes * c.samples * channels, c.g.pixels(),
+        AddToChannels<T>{b.data, b.lane_stride, y.data, y.lane_stride, c.samples, channels, c.g.pixels(), accumulate});
   }
 
   /// wide_k = W_k cols_k for the chunk's group; a single lane of cols or W broadcasts.
   static void product(Ops<T>& ops, const Plan& c, const Chunk& k, const View<T>& w, Index lanes, Index cols_lanes = 1) {
     const Index width = k.images * c.g.pixels(), patch = c.g.patch();
-    GemmArgs<T> a{c.out, width, patch, w.data + k.group * c.weight(), patch, false, k.cols, width, false, k.wide, width};
+    GemmArgs<T> a{c.out, width,  patch, w.data + k.group * c.weight(), patch, false, k.cols, width,
+                  false, k.wide, width};
     a.batch = lanes;
     a.stride_a = w.lanes == 1 ? 0 : w.lane_stride;
     a.stride_b = cols_lanes == 1 ? 0 : patch * width;
@@ -167,7 +168,8 @@ class Conv2d final : public Op<T> {
     each_chunk(ops, c, lanes, [&](const Chunk& k) {
       to_wide(ops, c, k, dy, dy.lanes);
       const Index width = k.images * c.g.pixels(), patch = c.g.patch();
-      GemmArgs<T> a{patch, width, c.out, w.data + k.group * c.weight(), patch, true, k.wide, width, false, k.cols, width};
+      GemmArgs<T> a{patch, width,  c.out, w.data + k.group * c.weight(), patch, true, k.wide, width,
+                    false, k.cols, width};
       a.batch = lanes;
       a.stride_a = w.lanes == 1 ? 0 : w.lane_stride;
       a.stride_b = dy.lanes == 1 ? 0 : c.out * width;
@@ -185,8 +187,8 @@ class Conv2d final : public Op<T> {
       columns(ops, c, k, x, x.lanes);
       to_wide(ops, c, k, dy, dy.lanes);
       const Index width = k.images * c.g.pixels(), patch = c.g.patch();
-      GemmArgs<T> a{c.out,  patch, width, k.wide, width, false, k.cols,
-                    width, true,  w.view.data + k.group * c.weight(), patch};
+      GemmArgs<T> a{c.out, patch, width, k.wide, width, false, k.cols, width, true, w.view.data + k.group * c.weight(),
+                    patch};
       a.beta = k.is_first ? w.beta() : T(1);
       a.batch = lanes;
       a.stride_a = dy.lanes == 1 ? 0 : c.out * width;

@@ -21,8 +21,8 @@ class Linear final : public Op<T> {
       throw InputError(fmt::format("linear: input {} does not fit weight {}; expected [..., in] and [out, in]",
                                    x.to_string(), w.to_string()));
     if (in.size() == 3 && !(in[2] == Shape{w[0]}))
-      throw InputError(fmt::format("linear: bias {} does not fit weight {}; expected [{}]", in[2].to_string(),
-                                   w.to_string(), w[0]));
+      throw InputError(
+          fmt::format("linear: bias {} does not fit weight {}; expected [{}]", in[2].to_string(), w.to_string(), w[0]));
     Shape y = x;
     y[y.rank() - 1] = w[0];
     return y;
@@ -42,9 +42,9 @@ class Linear final : public Op<T> {
     if (Rx[1]) times_tangent(ops, p.x[0].data, Rx[1], s, Ry.write());
     if (Rx.size() == 3 && Rx[2]) {
       const auto y = Ry.write();
-      ops.for_each(y.view.lanes * s.rows, s.out,
-                   AddToRows<T>{Rx[2].data, Rx[2].lane_stride, y.view.data, y.view.lane_stride, s.rows, s.out,
-                                y.accumulate});
+      ops.for_each(
+          y.view.lanes * s.rows, s.out,
+          AddToRows<T>{Rx[2].data, Rx[2].lane_stride, y.view.data, y.view.lane_stride, s.rows, s.out, y.accumulate});
     }
   }
 

@@ -38,8 +38,7 @@ class Add final : public Op<T> {
   std::string_view name() const override { return "add"; }
   BatchRule batch_rule() const override { return BatchRule::all_equal; }
   Shape infer(Span<const Shape> in) const override {
-    if (!(in[0] == in[1]))
-      throw InputError(fmt::format("add: {} and {} differ", in[0].to_string(), in[1].to_string()));
+    if (!(in[0] == in[1])) throw InputError(fmt::format("add: {} and {} differ", in[0].to_string(), in[1].to_string()));
     return in[0];
   }
   void forward(Ops<T>& ops, const Point<T>& p) const override {

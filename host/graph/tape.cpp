@@ -52,7 +52,8 @@ void require_fitting(const Tape<T>& tape, Span<const View<T>> views, Index& lane
 
 template <class T>
 Tape<T>::Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes) {
-  if (batch < 1 || lanes < 1) throw UsageError(fmt::format("Tape: batch {} and lanes {} must be positive", batch, lanes));
+  if (batch < 1 || lanes < 1)
+    throw UsageError(fmt::format("Tape: batch {} and lanes {} must be positive", batch, lanes));
   impl_ = std::make_unique<Impl>(context, require_complete(graph), batch, lanes);
 }
 template <class T>
@@ -183,8 +184,7 @@ void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const V
   if (kind == Curvature::finite_difference)
     throw UsageError("Tape::product: a tape has exact products only; use FiniteDifferenceOperator");
   const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
-  if (impl_->state < needed)
-    throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
+  if (impl_->state < needed) throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
   if (tangents.size() != leaves().size() || results.size() != leaves().size())
     throw UsageError(fmt::format("Tape::product: {} tangents and {} results for {} parameter leaves", tangents.size(),
                                  results.size(), leaves().size()));

@@ -106,7 +106,8 @@ Index pack(std::vector<Interval>& intervals) {
     std::erase_if(alive, [&](const Interval* a) { return a->last < interval.first; });
     Index offset = 0;
     auto at = alive.begin();
-    for (; at != alive.end() && (*at)->offset < offset + interval.elements; ++at) offset = (*at)->offset + (*at)->elements;
+    for (; at != alive.end() && (*at)->offset < offset + interval.elements; ++at)
+      offset = (*at)->offset + (*at)->elements;
     interval.offset = offset;
     alive.insert(at, &interval);
     total = std::max(total, offset + interval.elements);

@@ -12,22 +12,22 @@
 namespace hso::detail {
 
 struct NodePlan {
-  bool live = false;      ///< the loss or the output depends on it
-  bool active = false;    ///< it depends on a parameter
-  Node root = kNoNode;    ///< whose memory it uses: itself, or what it aliases
-  Shape shape;            ///< with the batch
-  Index size = 0;         ///< entries of one lane
-  Index value = -1, adjoint = -1;              ///< offsets in elements; parameters: value is theta's offset
-  Index tangent = -1, tangent_adjoint = -1;    ///< offsets in elements of one lane's pool; multiply by K
-  Index saved = -1;                            ///< offset in bytes
+  bool live = false;                         ///< the loss or the output depends on it
+  bool active = false;                       ///< it depends on a parameter
+  Node root = kNoNode;                       ///< whose memory it uses: itself, or what it aliases
+  Shape shape;                               ///< with the batch
+  Index size = 0;                            ///< entries of one lane
+  Index value = -1, adjoint = -1;            ///< offsets in elements; parameters: value is theta's offset
+  Index tangent = -1, tangent_adjoint = -1;  ///< offsets in elements of one lane's pool; multiply by K
+  Index saved = -1;                          ///< offset in bytes
 };
 
 struct TapePlan {
   std::vector<NodePlan> nodes;
-  std::vector<Node> order;         ///< live op nodes that are no aliases, in forward order
-  std::vector<Node> leaves;        ///< parameters in order of creation
-  Index value_elements = 0;        ///< values and adjoints, theta and weights excluded
-  Index pool_elements = 0;         ///< of one lane
+  std::vector<Node> order;   ///< live op nodes that are no aliases, in forward order
+  std::vector<Node> leaves;  ///< parameters in order of creation
+  Index value_elements = 0;  ///< values and adjoints, theta and weights excluded
+  Index pool_elements = 0;   ///< of one lane
   Index saved_bytes = 0;
 };
 

@@ -94,7 +94,8 @@ void Traversal<T>::backward_pass(T* g) {
   }
   for (Node leaf : plan.leaves) {
     const auto& info = graph[leaf];
-    slot(leaf).dy = {g == nullptr ? View<T>{} : View<T>{g + info.offset, info.shape, 1, info.shape.size()}, g != nullptr};
+    slot(leaf).dy = {g == nullptr ? View<T>{} : View<T>{g + info.offset, info.shape, 1, info.shape.size()},
+                     g != nullptr};
   }
   slot(graph.loss_node()).dy.written = true;
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {

@@ -54,7 +54,7 @@ struct Traversal {
 
   std::unique_ptr<Recorded> recorded_forward_, recorded_product_;
   std::vector<std::uintptr_t> key_;
-  std::vector<char> wanted_;          ///< of this traversal: some wanted result lies upstream
+  std::vector<char> wanted_;  ///< of this traversal: some wanted result lies upstream
   std::vector<View<T>> Rx_;
   std::vector<Sink<T>> sinks_;
 };

@@ -73,7 +73,7 @@ class Context {
 
  protected:
   explicit Context(const ContextOptions& options);
-  void destroy_arena() noexcept;  ///< derived destructors call this while their device is still alive
+  void destroy_arena() noexcept;                ///< derived destructors call this while their device is still alive
   virtual void* raw_allocate(Index bytes) = 0;  ///< nullptr when there is not enough
   virtual void raw_release(void* memory) noexcept = 0;
   virtual detail::Ops<float>& ops_float() = 0;

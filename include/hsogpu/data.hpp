@@ -16,13 +16,13 @@
 
 namespace hso {
 
-/// `size` samples. `classes > 0`: classification, `targets` holds `size` whole numbers in [0, classes), `target_shape` is {}.
-/// `classes == 0`: regression, `targets` is [size][target_shape].
+/// `size` samples. `classes > 0`: classification, `targets` holds `size` whole numbers in [0, classes), `target_shape`
+/// is {}. `classes == 0`: regression, `targets` is [size][target_shape].
 struct Dataset {
-  std::string name;             ///< "digits", "fashion-mnist", or the path it came from
+  std::string name;  ///< "digits", "fashion-mnist", or the path it came from
   Index size = 0;
-  Shape input_shape;            ///< of one sample: {C, H, W} or {features}
-  std::vector<double> inputs;   ///< [size][input_shape]
+  Shape input_shape;           ///< of one sample: {C, H, W} or {features}
+  std::vector<double> inputs;  ///< [size][input_shape]
   Shape target_shape;
   std::vector<double> targets;
   Index classes = 0;
@@ -38,8 +38,8 @@ struct DataSplit {
   Dataset test;
 };
 
-/// The 1,797 8x8 digits (UCI "Optical Recognition of Handwritten Digits", test part; Alpaydin and Kaynak 1998, CC BY 4.0)
-/// compiled into the library, in file order. Values 0..16, input_shape {1, 8, 8}.
+/// The 1,797 8x8 digits (UCI "Optical Recognition of Handwritten Digits", test part; Alpaydin and Kaynak 1998, CC
+/// BY 4.0) compiled into the library, in file order. Values 0..16, input_shape {1, 8, 8}.
 Dataset digits();
 
 /// Random split: a Fisher-Yates shuffle of 0..size-1 driven by Philox4x32-10 (the same on every platform), the first
@@ -59,8 +59,8 @@ DataSplit read_idx_folder(const std::string& folder);
 DataSplit fashion_mnist();
 
 struct CsvOptions {
-  int label_column = -1;   ///< counted from 0; negative counts from the end
-  bool header = false;     ///< skip the first line
+  int label_column = -1;  ///< counted from 0; negative counts from the end
+  bool header = false;    ///< skip the first line
   char separator = ',';
 };
 /// One sample a line, all fields numbers, all lines equally long; the label column holds a whole number from 0.
@@ -88,7 +88,7 @@ Scaling parse_scaling(const std::string& word);  ///< "none", "unit", "standard"
 const char* scaling_name(Scaling scaling);
 
 struct Standardizer {
-  std::vector<double> mean;   ///< one entry, or one for each feature
+  std::vector<double> mean;  ///< one entry, or one for each feature
   std::vector<double> scale;
   static Standardizer fit(const Dataset& train, Scaling scaling);
   void apply(Dataset& data) const;

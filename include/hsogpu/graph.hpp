@@ -38,9 +38,9 @@ class Graph {
   struct NodeInfo {
     Kind kind;
     std::string name;
-    Shape shape;           ///< of one sample (parameters: their own)
-    bool batched;          ///< false for parameters and what depends on nothing else
-    Index offset = 0;      ///< parameters: where the slice starts in theta
+    Shape shape;       ///< of one sample (parameters: their own)
+    bool batched;      ///< false for parameters and what depends on nothing else
+    Index offset = 0;  ///< parameters: where the slice starts in theta
     std::vector<Node> inputs;
     std::unique_ptr<detail::Op<T>> op;
   };

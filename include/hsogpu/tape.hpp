@@ -47,7 +47,8 @@ class Tape {
   View<T> input();    ///< [N][input shape]
   View<T> target();   ///< [N][target shape]; null where the graph has no target
   View<T> weights();  ///< [N]
-  /// Host arrays of at most N rows; the rest gets weight zero. `weight` is every row's weight, 1/rows when not positive.
+  /// Host arrays of at most N rows; the rest gets weight zero. `weight` is every row's weight, 1/rows when not
+  /// positive.
   void bind(Span<const T> input, Span<const T> target, double weight = 0);
 
   /// Dropout on or off, and the training step that selects its masks.

@@ -53,7 +53,7 @@ class Shape {
 template <class T>
 struct View {
   T* data = nullptr;
-  Shape shape;            ///< of one lane
+  Shape shape;  ///< of one lane
   Index lanes = 1;
   Index lane_stride = 0;  ///< elements between lanes; 0 broadcasts
   /// Hint, never an obligation: lane k is the unit vector with its 1 at flat position `one_hot + k`
@@ -69,11 +69,7 @@ struct View {
     out.shape = s;
     return out;
   }
-  operator View<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, shape, lanes, lane_stride, one_hot};
-  }
+  operator View<const T>() const requires(!std::is_const_v<T>) { return {data, shape, lanes, lane_stride, one_hot}; }
 };
 
 /// A vector of n numbers, or K of them at distance `lane_stride` (n when not given).

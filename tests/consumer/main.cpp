@@ -18,7 +18,8 @@ int main() {
   const auto optimizer = hso::make_optimizer<float>("hso", {{"sign", "abs"}, {"delta", "0.01"}});
   for (int step = 0; step < 8; ++step) {  // one exact Hessian and one eigendecomposition each
     const hso::StepReport report = optimizer->step(loss, theta.data());
-    std::printf("step %d: loss %.4f -> %.4f (%s)\n", step, report.loss_before, report.loss_after, name_of(report.status));
+    std::printf("step %d: loss %.4f -> %.4f (%s)\n", step, report.loss_before, report.loss_after,
+                name_of(report.status));
   }
   const hso::Evaluation result = test_loss.evaluate(theta.data());
   std::printf("%s: test loss %.4f, accuracy %.1f %%\n", context->name().c_str(), result.loss, 100 * result.accuracy);

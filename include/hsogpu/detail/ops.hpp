@@ -59,7 +59,8 @@ class Ops {
   virtual void copy(Index n, const T* from, T* to) = 0;
 
   // Dense linear algebra on symmetric [n][n] matrices; both triangles are stored, the lower one (row-major) is read.
-  /// A = L L', L in the lower triangle (row-major), the rest is unspecified. Returns 0, or the order of the leading minor that is not positive.
+  /// A = L L', L in the lower triangle (row-major), the rest is unspecified. Returns 0, or the order of the leading
+  /// minor that is not positive.
   virtual Index potrf(Index n, T* a) = 0;
   /// B[nrhs][n] (one right-hand side a row) := A^-1 B from potrf's factor.
   virtual void potrs(Index n, Index nrhs, const T* factor, T* b) = 0;
@@ -68,7 +69,8 @@ class Ops {
   /// Eigenvalues ascending into w[n] (device); with `vectors`, row i of A becomes the unit eigenvector of w[i],
   /// without, A is destroyed. Returns 0, or LAPACK's info > 0 when the iteration failed.
   virtual Index syevd(Index n, T* a, T* w, bool vectors) = 0;
-  /// The same for eigenvalues il..iu only (0-based, inclusive); rows 0..iu-il of `z` ([iu-il+1][n], may be null) get the vectors. Destroys A.
+  /// The same for eigenvalues il..iu only (0-based, inclusive); rows 0..iu-il of `z` ([iu-il+1][n], may be null) get
+  /// the vectors. Destroys A.
   virtual Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) = 0;
   /// `batch` matrices [batch][n][n], values into w[batch][n], vectors as in syevd.
   virtual Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) = 0;

@@ -11,68 +11,140 @@ namespace hso::detail {
 
 struct Relu {
   static constexpr bool kHasSecond = false;
-  template <class T> HSO_HD T value(T x) const { return x > 0 ? x : T(0); }
-  template <class T> HSO_HD T d1(T x, T) const { return x > 0 ? T(1) : T(0); }
-  template <class T> HSO_HD T d2(T, T) const { return 0; }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return x > 0 ? x : T(0);
+  }
+  template <class T>
+  HSO_HD T d1(T x, T) const {
+    return x > 0 ? T(1) : T(0);
+  }
+  template <class T>
+  HSO_HD T d2(T, T) const {
+    return 0;
+  }
 };
 
 struct LeakyRelu {
   static constexpr bool kHasSecond = false;
   double slope = 0.01;
-  template <class T> HSO_HD T value(T x) const { return x > 0 ? x : T(slope) * x; }
-  template <class T> HSO_HD T d1(T x, T) const { return x > 0 ? T(1) : T(slope); }
-  template <class T> HSO_HD T d2(T, T) const { return 0; }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return x > 0 ? x : T(slope) * x;
+  }
+  template <class T>
+  HSO_HD T d1(T x, T) const {
+    return x > 0 ? T(1) : T(slope);
+  }
+  template <class T>
+  HSO_HD T d2(T, T) const {
+    return 0;
+  }
 };
 
 struct Elu {  // Clevert et al. 2016, eq. 16
   static constexpr bool kHasSecond = true;
   double alpha = 1.0;
-  template <class T> HSO_HD T value(T x) const {
+  template <class T>
+  HSO_HD T value(T x) const {
     const T negative = T(alpha) * expm1_of(x < 0 ? x : T(0));
     return x > 0 ? x : negative;
   }
-  template <class T> HSO_HD T d1(T x, T y) const { return x > 0 ? T(1) : y + T(alpha); }
-  template <class T> HSO_HD T d2(T x, T y) const { return x > 0 ? T(0) : y + T(alpha); }
+  template <class T>
+  HSO_HD T d1(T x, T y) const {
+    return x > 0 ? T(1) : y + T(alpha);
+  }
+  template <class T>
+  HSO_HD T d2(T x, T y) const {
+    return x > 0 ? T(0) : y + T(alpha);
+  }
 };
 
 struct Tanh {
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD T value(T x) const { return tanh_of(x); }
-  template <class T> HSO_HD T d1(T, T y) const { return 1 - y * y; }
-  template <class T> HSO_HD T d2(T, T y) const { return -2 * y * (1 - y * y); }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return tanh_of(x);
+  }
+  template <class T>
+  HSO_HD T d1(T, T y) const {
+    return 1 - y * y;
+  }
+  template <class T>
+  HSO_HD T d2(T, T y) const {
+    return -2 * y * (1 - y * y);
+  }
 };
 
 struct Sigmoid {
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD T value(T x) const { return logistic(x); }
-  template <class T> HSO_HD T d1(T, T y) const { return y * (1 - y); }
-  template <class T> HSO_HD T d2(T, T y) const { return y * (1 - y) * (1 - 2 * y); }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return logistic(x);
+  }
+  template <class T>
+  HSO_HD T d1(T, T y) const {
+    return y * (1 - y);
+  }
+  template <class T>
+  HSO_HD T d2(T, T y) const {
+    return y * (1 - y) * (1 - 2 * y);
+  }
 };
 
 struct Softplus {  // log(1 + e^x)
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD T value(T x) const { return softplus_of(x); }
-  template <class T> HSO_HD T d1(T x, T) const { return logistic(x); }
-  template <class T> HSO_HD T d2(T x, T) const { return logistic(x) * logistic(-x); }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return softplus_of(x);
+  }
+  template <class T>
+  HSO_HD T d1(T x, T) const {
+    return logistic(x);
+  }
+  template <class T>
+  HSO_HD T d2(T x, T) const {
+    return logistic(x) * logistic(-x);
+  }
 };
 
 struct Gelu {  // x Phi(x), exact (erf) form; Hendrycks and Gimpel 2016
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD static T cdf(T x) { return T(0.5) * erfc_of(-x * T(0.70710678118654752440)); }
-  template <class T> HSO_HD static T density(T x) { return T(0.39894228040143267794) * exp_of(T(-0.5) * x * x); }
-  template <class T> HSO_HD T value(T x) const { return x * cdf(x); }
-  template <class T> HSO_HD T d1(T x, T) const { return cdf(x) + x * density(x); }
-  template <class T> HSO_HD T d2(T x, T) const { return density(x) * (2 - x * x); }
+  template <class T>
+  HSO_HD static T cdf(T x) {
+    return T(0.5) * erfc_of(-x * T(0.70710678118654752440));
+  }
+  template <class T>
+  HSO_HD static T density(T x) {
+    return T(0.39894228040143267794) * exp_of(T(-0.5) * x * x);
+  }
+  template <class T>
+  HSO_HD T value(T x) const {
+    return x * cdf(x);
+  }
+  template <class T>
+  HSO_HD T d1(T x, T) const {
+    return cdf(x) + x * density(x);
+  }
+  template <class T>
+  HSO_HD T d2(T x, T) const {
+    return density(x) * (2 - x * x);
+  }
 };
 
 struct Silu {  // x logistic(x)
   static constexpr bool kHasSecond = true;
-  template <class T> HSO_HD T value(T x) const { return x * logistic(x); }
-  template <class T> HSO_HD T d1(T x, T) const {
+  template <class T>
+  HSO_HD T value(T x) const {
+    return x * logistic(x);
+  }
+  template <class T>
+  HSO_HD T d1(T x, T) const {
     const T s = logistic(x);
     return s * (1 + x * (1 - s));
   }
-  template <class T> HSO_HD T d2(T x, T) const {
+  template <class T>
+  HSO_HD T d2(T x, T) const {
     const T s = logistic(x);
     return s * (1 - s) * (2 + x * (1 - 2 * s));
   }

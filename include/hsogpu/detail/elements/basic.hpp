@@ -41,7 +41,9 @@ struct Scale {
   T* y;
   Index y_stride;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const { store(&y[o * y_stride + i], d[i] * x[o * x_stride + i], accumulate); }
+  HSO_HD void operator()(Index o, Index i) const {
+    store(&y[o * y_stride + i], d[i] * x[o * x_stride + i], accumulate);
+  }
 };
 
 /// y[lane][row][i] (+)= b[lane][i], o = lane * rows + row.

@@ -111,17 +111,33 @@ struct CrossEntropyCross {
 
 /// What squared error and logistic loss have in common: they are sums over outputs.
 struct SquaredError {  // (z - t)^2 / 2
-  template <class T> HSO_HD static T value(T z, T t) { return T(0.5) * (z - t) * (z - t); }
-  template <class T> HSO_HD static T d1(T z, T t) { return z - t; }
-  template <class T> HSO_HD static T d2(T, T) { return 1; }
+  template <class T>
+  HSO_HD static T value(T z, T t) {
+    return T(0.5) * (z - t) * (z - t);
+  }
+  template <class T>
+  HSO_HD static T d1(T z, T t) {
+    return z - t;
+  }
+  template <class T>
+  HSO_HD static T d2(T, T) {
+    return 1;
+  }
 };
 struct LogisticLoss {  // -t log s - (1-t) log(1-s), s = logistic(z), from the logit z
-  template <class T> HSO_HD static T value(T z, T t) {
+  template <class T>
+  HSO_HD static T value(T z, T t) {
     return (z > 0 ? z : T(0)) - z * t + log1p_unit(exp_of(z < 0 ? z : -z));
   }
   // Near t = 1 the difference logistic(z) - 1 is -logistic(-z); linear interpolation covers every t in [0, 1].
-  template <class T> HSO_HD static T d1(T z, T t) { return (1 - t) * logistic(z) - t * logistic(-z); }
-  template <class T> HSO_HD static T d2(T z, T) { return logistic(z) * logistic(-z); }
+  template <class T>
+  HSO_HD static T d1(T z, T t) {
+    return (1 - t) * logistic(z) - t * logistic(-z);
+  }
+  template <class T>
+  HSO_HD static T d2(T z, T) {
+    return logistic(z) * logistic(-z);
+  }
 };
 
 /// loss[n] = sum_c F(z_c, t_c). Launch with N x 1.

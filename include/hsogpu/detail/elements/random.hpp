@@ -68,7 +68,8 @@ struct DropoutMask {
   const std::uint64_t* step;
   double p;
   HSO_HD void operator()(Index, Index i) const {
-    const std::uint32_t word = philox_word(seed ^ (*step * 0x9E3779B97F4A7C15ull), layer, static_cast<std::uint64_t>(i));
+    const std::uint32_t word =
+        philox_word(seed ^ (*step * 0x9E3779B97F4A7C15ull), layer, static_cast<std::uint64_t>(i));
     mask[i] = uniform01(word) < p ? T(0) : static_cast<T>(1 / (1 - p));
   }
 };
