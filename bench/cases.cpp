@@ -46,7 +46,7 @@ Batch make_batch(const NetCase& net) {
   Batch batch{random_numbers(net.batch * network.input.size(), 1), {}};
   std::mt19937 engine(2);
   const auto classes = static_cast<unsigned>(network.output.size());
-  for (Index i = 0; i < net.batch; ++i) batch.labels.push_back(engine() % classes);
+  for (Index i = 0; i < net.batch; ++i) batch.labels.push_back(static_cast<double>(engine() % classes));
   return batch;
 }
 

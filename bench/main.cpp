@@ -11,6 +11,7 @@
 
 #include "fixture.hpp"
 #include "registry.hpp"
+#include "sampler.hpp"
 
 namespace {
 
@@ -26,6 +27,7 @@ int run(int argc, char** argv) {
   benchmark::AddCustomContext("device", hso::bench::device().name());
   benchmark::AddCustomContext("device_description", hso::bench::device().description());
   benchmark::AddCustomContext("libraries", joined(hso::list_libraries()));
+  benchmark::AddCustomContext("clock", hso::bench::counts_processor_time() ? "processor time" : "wall");
   benchmark::AddCustomContext("commit", HSO_BENCH_COMMIT);
   hso::bench::register_products();
   hso::bench::register_dense();

@@ -104,7 +104,7 @@ def main(paths):
     for path in paths:
         context, rows = load(path)
         print(f"## {context.get('framework', 'libhsogpu')} on {context.get('device_description', 'unknown device')}\n")
-        for key in ("date", "commit", "device", "libraries", "num_cpus", "load_avg"):
+        for key in ("date", "commit", "device", "libraries", "clock", "num_cpus", "load_avg"):
             if key in context:
                 print(f"* {key}: {context[key]}")
         print()

@@ -5,21 +5,29 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 
 namespace hso::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double processor_seconds() {
+  std::timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 /// Seconds of one run, from `repeats` in a row.
 double time_once(Context& context, const Timed& t) {
   context.synchronize();
-  const auto start = Clock::now();
+  const double start = seconds_now();
   for (int i = 0; i < t.repeats; ++i) t.run();
   context.synchronize();
-  return since(start) / t.repeats;
+  return (seconds_now() - start) / t.repeats;
 }
 
 double quantile(const std::vector<double>& sorted, double q) {
@@ -39,6 +47,16 @@ void warm_up(Context& context, Timed& t) {
 
 }  // namespace
 
+bool counts_processor_time() {
+  const char* word = std::getenv("HSO_BENCH_CLOCK");
+  return word != nullptr && std::strcmp(word, "cpu") == 0;
+}
+
+double seconds_now() {
+  static const bool processor = counts_processor_time();
+  return processor ? processor_seconds() : wall_seconds();
+}
+
 double median(std::vector<double> values) {
   if (values.empty()) return NAN;
   std::sort(values.begin(), values.end());
@@ -53,9 +71,9 @@ double spread(std::vector<double> values) {
 
 void sample(Context& context, std::vector<Timed*> candidates, const SamplerOptions& options) {
   for (Timed* t : candidates) warm_up(context, *t);
-  const auto start = Clock::now();
+  const double start = wall_seconds();
   for (int round = 0; round < options.rounds; ++round) {
-    if (round >= options.least_rounds && since(start) > options.budget) break;
+    if (round >= options.least_rounds && wall_seconds() - start > options.budget) break;
     for (Timed* t : candidates) t->seconds.push_back(time_once(context, *t));
   }
 }

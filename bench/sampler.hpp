@@ -11,6 +11,11 @@
 
 namespace hso::bench {
 
+/// Seconds of the wall clock, or of this process's processors with HSO_BENCH_CLOCK=cpu: on a crowded machine and with
+/// one thread (OMP_NUM_THREADS=1) that leaves the neighbours' turns out. Never for a GPU.
+double seconds_now();
+bool counts_processor_time();
+
 double median(std::vector<double> values);
 /// Distance of the quartiles over the median.
 double spread(std::vector<double> values);

@@ -4,15 +4,14 @@
 #include <cxxabi.h>
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <type_traits>
 #include <typeinfo>
 
+#include "sampler.hpp"
+
 namespace hso::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// "ActivationFirst<float, Tanh>" from the mangled name.
 std::string readable(const char* mangled) {
@@ -37,10 +36,10 @@ template <class Call>
 auto TimedOps<T>::timed(const std::string& verb, const Call& call) {
   VerbTime& entry = times_[verb];
   ++entry.calls;
-  const auto start = Clock::now();
+  const double start = seconds_now();
   const auto stop = [&] {
     inner_.synchronize();
-    entry.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    entry.seconds += seconds_now() - start;
   };
   if constexpr (std::is_void_v<decltype(call())>) {
     call();

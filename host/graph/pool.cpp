@@ -101,18 +101,28 @@ class AvgPool final : public Op<T> {
     if (!dx[0]) return;
     const PoolGeometry g = windows_.at(p);
     const auto x = dx[0].write();
-    ops.for_each(
-        x.view.lanes * planes(p) * g.y.in, g.x.in,
-        AvgPoolVjp<T>{g, dy.data, dy.lane_stride, x.view.data, x.view.lane_stride, planes(p), x.accumulate});
+    launch<BoxSpread<T>, AvgPoolVjp<T>>(ops, p, g, dy, x, g.y.in, g.x.in);
   }
   void cross(Ops<T>&, const Point<T>&, View<T>, Span<const View<T>>, View<T>, Span<const Sink<T>>) const override {}
 
  private:
-  void mean(Ops<T>& ops, const Point<T>& p, const View<T>& x, const typename Sink<T>::Target& y) const {
+  using Target = typename Sink<T>::Target;
+  /// Box for windows of one size, General for adaptive ones; h x w are the extents of `out`.
+  template <class Box, class General>
+  static void launch(Ops<T>& ops, const Point<T>& p, const PoolGeometry& g, const View<T>& in, const Target& out,
+                     Index h, Index w) {
+    const Index rows = out.view.lanes * planes(p) * h;
+    const auto filled = [&]<class F>() {
+      return F{g, in.data, in.lane_stride, out.view.data, out.view.lane_stride, planes(p), out.accumulate};
+    };
+    if (g.x.adaptive)
+      ops.for_each(rows, w, filled.template operator()<General>());
+    else
+      ops.for_each(rows, w, filled.template operator()<Box>());
+  }
+  void mean(Ops<T>& ops, const Point<T>& p, const View<T>& x, const Target& y) const {
     const PoolGeometry g = windows_.at(p);
-    ops.for_each(
-        y.view.lanes * planes(p) * g.y.out, g.x.out,
-        AvgPoolValue<T>{g, x.data, x.lane_stride, y.view.data, y.view.lane_stride, planes(p), y.accumulate});
+    launch<BoxMean<T>, AvgPoolValue<T>>(ops, p, g, x, y, g.y.out, g.x.out);
   }
   Windows windows_;
 };

@@ -48,7 +48,7 @@ using OtherOps = std::variant<
     OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
     OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>,
     Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>,
-    MaxPoolVjp<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
+    MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
     DropoutMask<T>, AdamStep<T>>;
 
 template <class T>

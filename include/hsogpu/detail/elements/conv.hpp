@@ -4,7 +4,7 @@
 // [channels kh kw][m oh ow], so that every product of the op is one wide GEMM.
 #pragma once
 
-#include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/elements/taps.hpp"
 
 namespace hso::detail {
 
@@ -27,16 +27,22 @@ struct Im2Col {
   Index x_stride;
   T* cols;
   Index images;
-  HSO_HD void operator()(Index o, Index ox) const {
-    const Index oy = o % g.oh, n = (o / g.oh) % images, row = o / (g.oh * images);
-    const Index r = row % g.patch(), lane = row / g.patch();
-    const Index kx = r % g.kw, ky = (r / g.kw) % g.kh, c = r / (g.kw * g.kh);
-    const Index iy = oy * g.stride_h - g.pad_h + ky * g.dilation_h;
-    const Index ix = ox * g.stride_w - g.pad_w + kx * g.dilation_w;
-    const bool inside = iy >= 0 && iy < g.h && ix >= 0 && ix < g.w;
-    const T value = x[lane * x_stride + n * g.image() + (inside ? (c * g.h + iy) * g.w + ix : 0)];
-    cols[o * g.ow + ox] = inside ? value : T(0);
+  static constexpr bool accumulate = false;
+  HSO_HD static constexpr T divisor() { return 1; }
+  HSO_HD static constexpr Index taps() { return 1; }
+  HSO_HD static constexpr Radix<2> kernel() { return {{1}}; }
+  HSO_HD Radix<6> radix() const { return {{g.oh, images, g.kw, g.kh, g.channels}}; }  // oy, n, kx, ky, c, lane
+  HSO_HD T* row(const Digits<6>& at) const {
+    const Index r = ((at[5] * g.channels + at[4]) * g.kh + at[3]) * g.kw + at[2];
+    return cols + ((r * images + at[1]) * g.oh + at[0]) * g.ow;
   }
+  HSO_HD Tap<T> tap(const Digits<6>& at, const Digits<2>&) const {
+    const Index iy = at[0] * g.stride_h - g.pad_h + at[3] * g.dilation_h, shift = at[2] * g.dilation_w - g.pad_w;
+    const bool inside = iy >= 0 && iy < g.h;
+    const T* image = x + at[5] * x_stride + at[1] * g.image() + (at[4] * g.h + (inside ? iy : 0)) * g.w;
+    return {image, tap_range(inside ? g.ow : 0, g.stride_w, shift, g.w), g.stride_w, shift, 1, 0};
+  }
+  HSO_HD void operator()(Index o, Index ox) const { sum_taps<T>(*this, o, ox); }
 };
 
 /// The adjoint, gathered: dx[lane][n][c][iy][ix] (+)= sum over the (ky, kx) whose output sees this pixel.
@@ -49,22 +55,20 @@ struct Col2Im {
   Index dx_stride;
   Index images;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index ix) const {
-    const Index iy = o % g.h, c = (o / g.h) % g.channels, n = (o / (g.h * g.channels)) % images;
-    const Index lane = o / (g.h * g.channels * images);
-    T sum = 0;
-    for (Index ky = 0; ky < g.kh; ++ky) {
-      const Index ty = iy + g.pad_h - ky * g.dilation_h;
-      if (ty < 0 || ty % g.stride_h != 0 || ty / g.stride_h >= g.oh) continue;
-      for (Index kx = 0; kx < g.kw; ++kx) {
-        const Index tx = ix + g.pad_w - kx * g.dilation_w;
-        if (tx < 0 || tx % g.stride_w != 0 || tx / g.stride_w >= g.ow) continue;
-        const Index r = lane * g.patch() + (c * g.kh + ky) * g.kw + kx;
-        sum += cols[((r * images + n) * g.oh + ty / g.stride_h) * g.ow + tx / g.stride_w];
-      }
-    }
-    store(&dx[lane * dx_stride + n * g.image() + (c * g.h + iy) * g.w + ix], sum, accumulate);
+  HSO_HD static constexpr T divisor() { return 1; }
+  HSO_HD Index taps() const { return g.kh * g.kw; }
+  HSO_HD Radix<2> kernel() const { return {{g.kw}}; }  // kx, ky
+  HSO_HD Radix<4> radix() const { return {{g.h, g.channels, images}}; }  // iy, c, n, lane
+  HSO_HD T* row(const Digits<4>& at) const {
+    return dx + at[3] * dx_stride + at[2] * g.image() + (at[1] * g.h + at[0]) * g.w;
   }
+  HSO_HD Tap<T> tap(const Digits<4>& at, const Digits<2>& t) const {
+    const Index oy = tap_source(at[0], g.pad_h, t[1], g.dilation_h, g.stride_h, g.oh);
+    const Index r = at[3] * g.patch() + (at[1] * g.kh + t[1]) * g.kw + t[0], shift = t[0] * g.dilation_w - g.pad_w;
+    const T* source = cols + ((r * images + at[2]) * g.oh + (oy < 0 ? 0 : oy)) * g.ow;
+    return {source, tap_range(oy < 0 ? 0 : g.ow, g.stride_w, shift, g.w), 1, 0, g.stride_w, shift};
+  }
+  HSO_HD void operator()(Index o, Index ix) const { sum_taps<T>(*this, o, ix); }
 };
 
 /// y[lane][n][channel][p] (+)= wide[lane][channel][n][p] for one group's channels.

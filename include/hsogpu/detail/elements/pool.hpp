@@ -4,7 +4,7 @@
 // Launch forward rules with (lanes * images * channels * oh) x ow, adjoints with (lanes * images * channels * h) x w.
 #pragma once
 
-#include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/elements/taps.hpp"
 
 namespace hso::detail {
 
@@ -103,7 +103,52 @@ struct MaxPoolVjp {
   }
 };
 
-/// y = mean over the window: forward and jvp.
+/// y = mean over the window, padding counted: forward and jvp of windows of one size.
+template <class T>
+struct BoxMean {
+  PoolGeometry g;
+  const T* x;
+  Index x_stride;
+  T* y;
+  Index y_stride, planes;
+  bool accumulate;
+  HSO_HD T divisor() const { return static_cast<T>(taps()); }
+  HSO_HD Index taps() const { return g.y.kernel * g.x.kernel; }
+  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }  // kx, ky
+  HSO_HD Radix<3> radix() const { return {{g.y.out, planes}}; }  // oy, plane, lane
+  HSO_HD T* row(const Digits<3>& at) const { return y + at[2] * y_stride + at[1] * g.out() + at[0] * g.x.out; }
+  HSO_HD Tap<T> tap(const Digits<3>& at, const Digits<2>& t) const {
+    const Index shift = t[0] - g.x.pad, iy = at[0] * g.y.stride - g.y.pad + t[1];
+    const bool inside = iy >= 0 && iy < g.y.in;
+    const T* source = x + at[2] * x_stride + at[1] * g.in() + (inside ? iy : 0) * g.x.in;
+    return {source, tap_range(inside ? g.x.out : 0, g.x.stride, shift, g.x.in), g.x.stride, shift, 1, 0};
+  }
+  HSO_HD void operator()(Index o, Index ox) const { sum_taps<T>(*this, o, ox); }
+};
+
+/// The adjoint of BoxMean.
+template <class T>
+struct BoxSpread {
+  PoolGeometry g;
+  const T* dy;
+  Index dy_stride;
+  T* dx;
+  Index dx_stride, planes;
+  bool accumulate;
+  HSO_HD T divisor() const { return static_cast<T>(taps()); }
+  HSO_HD Index taps() const { return g.y.kernel * g.x.kernel; }
+  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }  // kx, ky
+  HSO_HD Radix<3> radix() const { return {{g.y.in, planes}}; }  // iy, plane, lane
+  HSO_HD T* row(const Digits<3>& at) const { return dx + at[2] * dx_stride + at[1] * g.in() + at[0] * g.x.in; }
+  HSO_HD Tap<T> tap(const Digits<3>& at, const Digits<2>& t) const {
+    const Index oy = tap_source(at[0], g.y.pad, t[1], 1, g.y.stride, g.y.out), shift = t[0] - g.x.pad;
+    const T* source = dy + at[2] * dy_stride + at[1] * g.out() + (oy < 0 ? 0 : oy) * g.x.out;
+    return {source, tap_range(oy < 0 ? 0 : g.x.out, g.x.stride, shift, g.x.in), 1, 0, g.x.stride, shift};
+  }
+  HSO_HD void operator()(Index o, Index ix) const { sum_taps<T>(*this, o, ix); }
+};
+
+/// The same for windows of unequal sizes (adaptive pooling).
 template <class T>
 struct AvgPoolValue {
   PoolGeometry g;
@@ -123,6 +168,7 @@ struct AvgPoolValue {
   }
 };
 
+/// The adjoint of AvgPoolValue.
 template <class T>
 struct AvgPoolVjp {
   PoolGeometry g;

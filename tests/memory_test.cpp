@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A loop of products allocates nothing after its first round, on the device or in the process.
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/model.hpp"
+#include "hsogpu/tape.hpp"
+#include "support/contexts.hpp"
+
+namespace hso {
+namespace {
+
+class MemoryTest : public test::OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, MemoryTest, testing::ValuesIn(test::contexts()), test::device_word);
+
+/// Resident pages of this process; -1 where that says nothing: AddressSanitizer keeps what was freed.
+Index resident_pages() {
+#ifdef __SANITIZE_ADDRESS__
+  return -1;
+#endif
+  std::ifstream file("/proc/self/statm");
+  Index all = 0, resident = -1;
+  file >> all >> resident;
+  return resident;
+}
+
+TEST_P(MemoryTest, AThousandProductsLeaveDeviceAndResidentMemoryFlat) {
+  constexpr Index kRows = 3, kLanes = 2;
+  const Network<float> network = build_network<float>(parse_model("digits_cnn"), LossKind::cross_entropy);
+  const Index n = network.graph.parameter_count();
+  const auto start = initial_parameters(network.parameters, Initialization::glorot, 0);
+  const std::vector<float> theta_host(start.begin(), start.end());
+  Buffer<float> theta(context(), Span<const float>(theta_host));
+  Buffer<float> v(context(), Span<const float>(test::normal_numbers<float>(kLanes * n, 1))), hv(context(), kLanes * n);
+  Tape<float> tape(context(), network.graph, kRows, kLanes);
+  tape.bind(test::normal_numbers<float>(kRows * network.input.size(), 2), std::vector<float>(kRows, 3));
+  const auto round = [&] {
+    context().ops<float>().fill(kLanes * n, 0, hv.data());
+    tape.linearize(theta.data(), nullptr);
+    tape.product(Curvature::hessian, vector_view<const float>(v.data(), n, kLanes), vector_view(hv.data(), n, kLanes));
+  };
+  for (int i = 0; i < 50; ++i) round();  // caches of the allocator and the libraries fill
+  context().synchronize();
+  const Index live = context().allocated_bytes(), made = context().allocation_count(), pages = resident_pages();
+  for (int i = 0; i < 1000; ++i) round();
+  context().synchronize();
+  EXPECT_EQ(context().allocated_bytes(), live);
+  EXPECT_EQ(context().allocation_count(), made);
+  // One leaked buffer of 100 bytes a round would be 25 pages; other threads of the test program may touch a few.
+  if (pages >= 0) EXPECT_LE(resident_pages() - pages, 16) << "pages of " << sysconf(_SC_PAGESIZE) << " bytes";
+}
+
+}  // namespace
+}  // namespace hso
