@@ -58,19 +58,23 @@ template <class F>
   });
 }
 
-/// out[j] += in[j] over one tap's part of a tile that starts at element `first` of the row.
+/// sum[j out_step + shift] += in[j in_step + in_shift] over a range of one tap.
 template <class T>
-inline void add_tap(const Tap<T>& tap, Index first, Index count, T* sum) {
-  const Index shift = tap.out_shift - first;
-  const TapRange tile = tap_range(tap.range.end, tap.out_step, shift, count);
-  const Index begin = std::max(tap.range.begin, tile.begin), end = tile.end;
+inline void add_tap(const Tap<T>& tap, TapRange range, Index shift, T* sum) {
   if (tap.in_step == 1 && tap.out_step == 1) {
 #pragma omp simd
-    for (Index j = begin; j < end; ++j) sum[j + shift] += tap.in[j + tap.in_shift];
+    for (Index j = range.begin; j < range.end; ++j) sum[j + shift] += tap.in[j + tap.in_shift];
   } else {
-#pragma omp simd
-    for (Index j = begin; j < end; ++j) sum[j * tap.out_step + shift] += tap.in[j * tap.in_step + tap.in_shift];
+    for (Index j = range.begin; j < range.end; ++j)
+      sum[j * tap.out_step + shift] += tap.in[j * tap.in_step + tap.in_shift];
   }
+}
+
+/// The part of a tap's range that falls into elements [first, first + count) of the row.
+template <class T>
+inline TapRange part_of_tap(const Tap<T>& tap, Index first, Index count) {
+  const TapRange tile = tap_range(tap.range.end, tap.out_step, tap.out_shift - first, count);
+  return {std::max(tap.range.begin, tile.begin), tile.end};
 }
 
 template <class F, class T>
@@ -85,32 +89,65 @@ inline void store_tile(const F& op, const T* sum, Index count, T* out) {
   }
 }
 
-/// Elements [begin, end) of each row, a tile of them in the first-level cache while the taps are added up.
+/// Elements [first, first + count) of the row at `at`, summed in the first-level cache.
+template <class F, class At, class T>
+inline void sum_tile(const F& op, const At& at, Index first, Index count, bool whole_row, T* sum) {
+  std::fill_n(sum, count, T(0));
+  const Radix<2> kernel = op.kernel();
+  const Index taps = op.taps();
+  Digits<2> t{};
+  for (Index i = 0; i < taps; ++i, kernel.next(t)) {
+    const Tap<T> tap = op.tap(at, t);
+    if (tap.range.begin >= tap.range.end) continue;
+    add_tap(tap, whole_row ? tap.range : part_of_tap(tap, first, count), tap.out_shift - first, sum);
+  }
+  store_tile(op, sum, count, op.row(at) + first);
+}
+
+/// A row with one source, which is copied.
+template <class T>
+inline void copy_row(const Tap<T>& tap, Range inner, T* row) {
+  const Index begin = std::clamp(tap.range.begin, inner.begin, inner.end);
+  const Index end = std::clamp(tap.range.end, begin, inner.end);
+  std::fill(row + inner.begin, row + begin, T(0));
+  if (tap.in_step == 1) {
+#pragma omp simd
+    for (Index j = begin; j < end; ++j) row[j] = tap.in[j + tap.in_shift];
+  } else {
+    for (Index j = begin; j < end; ++j) row[j] = tap.in[j * tap.in_step + tap.in_shift];
+  }
+  std::fill(row + end, row + inner.end, T(0));
+}
+
+/// Functors that say at compile time that every row has one source, spaced by one in the row and not added to.
 template <class F>
-void loop_taps(const F& op, Range outer, Range inner) {
+concept CopiesRows = requires {
+  requires F::kCopiesRows;
+};
+
+template <class F>
+void loop_taps(const F& op, Range outer, Range inner, bool whole_rows) {
   constexpr Index kTile = 256;
   const auto radix = op.radix();
   auto at = radix.split(outer.begin);
   using T = std::remove_pointer_t<decltype(op.row(at))>;
+  const bool one_tile = whole_rows && inner.end <= kTile;
   T sum[kTile];
   for (Index o = outer.begin; o < outer.end; ++o, radix.next(at)) {
-    T* row = op.row(at);
-    for (Index first = inner.begin; first < inner.end; first += kTile) {
-      const Index count = std::min(kTile, inner.end - first);
-      std::fill_n(sum, count, T(0));
-      Digits<2> t{};
-      for (Index tap = 0; tap < op.taps(); ++tap, op.kernel().next(t)) add_tap(op.tap(at, t), first, count, sum);
-      store_tile(op, sum, count, row + first);
-    }
+    if constexpr (CopiesRows<F>)
+      copy_row(op.tap(at, {}), inner, op.row(at));
+    else
+      for (Index first = inner.begin; first < inner.end; first += kTile)
+        sum_tile(op, at, first, std::min(kTile, inner.end - first), one_tile, sum);
   }
 }
 
 template <class F>
-void run_part(const F& f, Range outer, Range inner, bool one_column) {
+void run_part(const F& f, Range outer, Range inner, Index columns) {
   if constexpr (requires { f.taps(); })
-    loop_taps(f, outer, inner);
+    loop_taps(f, outer, inner, inner.end - inner.begin == columns);
   else
-    one_column ? loop_outer(f, outer) : loop(f, outer, inner);
+    columns == 1 ? loop_outer(f, outer) : loop(f, outer, inner);
 }
 
 /// Waking threads costs microseconds: only above about as much work. A launch with inner == 1 hides a loop per element.
@@ -129,7 +166,7 @@ void run_elements(const F& f, Index outer, Index inner) {
   for (Index p = 0; p < parts; ++p) {
     const Range o = split_outer ? part_of(outer, p, parts, 1) : Range{0, outer};
     const Range i = split_outer ? Range{0, inner} : part_of(inner, p, parts, 64);
-    run_part(f, o, i, inner == 1);
+    run_part(f, o, i, inner);
   }
 }
 

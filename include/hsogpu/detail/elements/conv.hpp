@@ -27,7 +27,7 @@ struct Im2Col {
   Index x_stride;
   T* cols;
   Index images;
-  static constexpr bool accumulate = false;
+  static constexpr bool accumulate = false, kCopiesRows = true;
   HSO_HD static constexpr T divisor() { return 1; }
   HSO_HD static constexpr Index taps() { return 1; }
   HSO_HD static constexpr Radix<2> kernel() { return {{1}}; }

@@ -43,22 +43,25 @@ struct Radix {
   }
 };
 
-HSO_HD inline Index ceil_divide(Index a, Index step) { return step == 1 ? a : (a + step - 1) / step; }
+/// a / step towards zero. Extents of one axis fit 32 bits, whose division is several times faster on both sides.
+HSO_HD inline Index axis_divide(Index a, Index step) {
+  return step == 1 ? a : static_cast<std::int32_t>(a) / static_cast<std::int32_t>(step);
+}
 
 /// The j in [0, count) whose j step + shift lies in [0, extent): a range.
 struct TapRange {
   Index begin, end;
 };
 HSO_HD inline TapRange tap_range(Index count, Index step, Index shift, Index extent) {
-  const Index begin = shift >= 0 ? 0 : ceil_divide(-shift, step);
-  const Index end = shift >= extent ? 0 : ceil_divide(extent - shift, step);
+  const Index begin = shift >= 0 ? 0 : axis_divide(step - 1 - shift, step);
+  const Index end = shift >= extent ? 0 : axis_divide(extent - shift + step - 1, step);
   return {begin, end < count ? end : count};
 }
 
 /// The position o with o step + shift + tap dilation = i on one axis, or -1.
 HSO_HD inline Index tap_source(Index i, Index pad, Index tap, Index dilation, Index step, Index count) {
   const Index t = i + pad - tap * dilation;
-  const Index o = step == 1 ? t : t / step;
+  const Index o = axis_divide(t, step);
   return t >= 0 && o * step == t && o < count ? o : -1;
 }
 
@@ -78,7 +81,7 @@ HSO_HD inline void sum_taps(const F& f, Index o, Index i) {
   Digits<2> t{};
   for (Index count = 0; count < f.taps(); ++count, f.kernel().next(t)) {
     const Tap<T> tap = f.tap(at, t);
-    const Index k = i - tap.out_shift, j = tap.out_step == 1 ? k : k / tap.out_step;
+    const Index k = i - tap.out_shift, j = axis_divide(k, tap.out_step);
     if (j >= tap.range.begin && j < tap.range.end && j * tap.out_step == k)
       sum += tap.in[j * tap.in_step + tap.in_shift];
   }
