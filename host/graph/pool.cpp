@@ -14,9 +14,10 @@ namespace {
 PoolAxis window_axis(Index in, Index kernel, Index stride, Index pad, const char* op, const Shape& x) {
   if (stride == 0) stride = kernel;
   if (kernel < 1 || stride < 1 || pad < 0 || 2 * pad > kernel || in + 2 * pad < kernel)
-    throw InputError(fmt::format("{}: window {} (stride {}, padding {}) does not fit input {}; padding is at most half "
-                                 "the window",
-                                 op, kernel, stride, pad, x.to_string()));
+    throw InputError(
+        fmt::format("{}: window {} (stride {}, padding {}) does not fit input {}; padding is at most half "
+                    "the window",
+                    op, kernel, stride, pad, x.to_string()));
   return {in, (in + 2 * pad - kernel) / stride + 1, kernel, stride, pad, false};
 }
 
@@ -27,8 +28,7 @@ struct Windows {
   const char* op = "";
 
   PoolGeometry geometry(Index h, Index w, const Shape& x) const {
-    if (out_h > 0)
-      return {PoolAxis{h, out_h, 1, 1, 0, true}, PoolAxis{w, out_w, 1, 1, 0, true}};
+    if (out_h > 0) return {PoolAxis{h, out_h, 1, 1, 0, true}, PoolAxis{w, out_w, 1, 1, 0, true}};
     return {window_axis(h, options.kernel_h, options.stride_h, options.padding_h, op, x),
             window_axis(w, options.kernel_w, options.stride_w, options.padding_w, op, x)};
   }
@@ -74,9 +74,9 @@ class MaxPool final : public Op<T> {
     if (!dx[0]) return;
     const PoolGeometry g = windows_.at(p);
     const auto x = dx[0].write();
-    ops.for_each(x.view.lanes * planes(p) * g.y.in, g.x.in,
-                 MaxPoolVjp<T>{g, where(p), dy.data, dy.lane_stride, x.view.data, x.view.lane_stride, planes(p),
-                               x.accumulate});
+    ops.for_each(
+        x.view.lanes * planes(p) * g.y.in, g.x.in,
+        MaxPoolVjp<T>{g, where(p), dy.data, dy.lane_stride, x.view.data, x.view.lane_stride, planes(p), x.accumulate});
   }
   void cross(Ops<T>&, const Point<T>&, View<T>, Span<const View<T>>, View<T>, Span<const Sink<T>>) const override {}
 

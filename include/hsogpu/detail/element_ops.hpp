@@ -34,22 +34,26 @@ struct Joined<std::variant<A...>, std::variant<B...>, Rest...> {
 
 template <class T>
 struct ActivationOps {
-  template <class F> using Value = ActivationValue<T, F>;
-  template <class F> using First = ActivationFirst<T, F>;
-  template <class F> using Second = ActivationSecond<T, F>;
+  template <class F>
+  using Value = ActivationValue<T, F>;
+  template <class F>
+  using First = ActivationFirst<T, F>;
+  template <class F>
+  using Second = ActivationSecond<T, F>;
   using type = typename Joined<ForActivations<Value>, ForActivations<First>, ForActivations<Second>>::type;
 };
 
 template <class T>
-using OtherOps = std::variant<
-    Fill<T>, Axpby<T>, Scale<T>, AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
-    AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
-    CrossEntropyVjp<T>, CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
-    OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
-    OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>,
-    Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>,
-    MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
-    DropoutMask<T>, AdamStep<T>>;
+using OtherOps =
+    std::variant<Fill<T>, Axpby<T>, Scale<T>, AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>,
+                 MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>,
+                 CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>,
+                 OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>, OutputLossVjp<T, SquaredError>,
+                 OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>, OutputLossJvp<T, LogisticLoss>,
+                 OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>, Col2Im<T>,
+                 WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>,
+                 BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>,
+                 RandomFill<T>, DropoutMask<T>, AdamStep<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -57,7 +57,7 @@ struct Col2Im {
   bool accumulate;
   HSO_HD static constexpr T divisor() { return 1; }
   HSO_HD Index taps() const { return g.kh * g.kw; }
-  HSO_HD Radix<2> kernel() const { return {{g.kw}}; }  // kx, ky
+  HSO_HD Radix<2> kernel() const { return {{g.kw}}; }                    // kx, ky
   HSO_HD Radix<4> radix() const { return {{g.h, g.channels, images}}; }  // iy, c, n, lane
   HSO_HD T* row(const Digits<4>& at) const {
     return dx + at[3] * dx_stride + at[2] * g.image() + (at[1] * g.h + at[0]) * g.w;

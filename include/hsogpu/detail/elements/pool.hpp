@@ -114,7 +114,7 @@ struct BoxMean {
   bool accumulate;
   HSO_HD T divisor() const { return static_cast<T>(taps()); }
   HSO_HD Index taps() const { return g.y.kernel * g.x.kernel; }
-  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }  // kx, ky
+  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }      // kx, ky
   HSO_HD Radix<3> radix() const { return {{g.y.out, planes}}; }  // oy, plane, lane
   HSO_HD T* row(const Digits<3>& at) const { return y + at[2] * y_stride + at[1] * g.out() + at[0] * g.x.out; }
   HSO_HD Tap<T> tap(const Digits<3>& at, const Digits<2>& t) const {
@@ -137,7 +137,7 @@ struct BoxSpread {
   bool accumulate;
   HSO_HD T divisor() const { return static_cast<T>(taps()); }
   HSO_HD Index taps() const { return g.y.kernel * g.x.kernel; }
-  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }  // kx, ky
+  HSO_HD Radix<2> kernel() const { return {{g.x.kernel}}; }     // kx, ky
   HSO_HD Radix<3> radix() const { return {{g.y.in, planes}}; }  // iy, plane, lane
   HSO_HD T* row(const Digits<3>& at) const { return dx + at[2] * dx_stride + at[1] * g.in() + at[0] * g.x.in; }
   HSO_HD Tap<T> tap(const Digits<3>& at, const Digits<2>& t) const {
