@@ -52,9 +52,8 @@ def hso(program, seed, decay, curvature):
                          f"curvature={curvature}", "--steps", "20"])
 
 
-def digits_part(program, seeds, decay):
-    rows = [{"seed": s, "hessian": hso(program, s, decay, "hessian"), "ggn": hso(program, s, decay, "ggn")}
-            for s in seeds]
+def digits_part(program, seeds, decay, curvatures):
+    rows = [{"seed": s, **{c: hso(program, s, decay, c) for c in curvatures}} for s in seeds]
     if decay == 0:
         for row in rows:
             row["adam"] = adam(program, row["seed"], decay)
@@ -85,10 +84,10 @@ def print_digits(title, rows, by_loss):
             label = f"adam, rate {r['rate']}" if name == "adam" else f"hso, {name}"
             print(f"| {row['seed']} | {label} | {r['steps']} | {r['train_loss']:.3g} | {percent(r['test_accuracy'])} |"
                   f" {r['seconds']:.1f} |")
-    for name in ("hessian", "ggn"):
-        ratios = [row[name]["train_loss"] / row["adam"]["train_loss"] for row in rows]
+    for name in [n for n in ("hessian", "ggn") if n in rows[0]]:
         accuracies = [row[name]["test_accuracy"] for row in rows]
         if by_loss:
+            ratios = [row[name]["train_loss"] / row["adam"]["train_loss"] for row in rows]
             print(f"\nhso, {name}: training loss over Adam's best, worst seed: {max(ratios):.2g} (target 0.1)")
         else:
             print(f"\nhso, {name}: test accuracy mean {percent(sum(accuracies) / len(accuracies))}, "
@@ -100,17 +99,19 @@ def main():
     parser.add_argument("--hso", default="build/quickstart/hso")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", choices=["no-decay", "decay", "cnn", "fashion"], action="append")
+    parser.add_argument("--curvature", choices=["hessian", "ggn"], action="append", help="default: both")
     parser.add_argument("--out", help="JSON file for all runs")
     args = parser.parse_args()
     parts = args.only or ["no-decay", "decay", "cnn", "fashion"]
     seeds = range(args.seeds)
+    curvatures = args.curvature or ["hessian", "ggn"]
     info = json.loads(subprocess.run([args.hso, "info", "--json"], capture_output=True, text=True, check=True).stdout)
     result = {"info": info}
     if "no-decay" in parts:
-        result["no-decay"] = digits_part(args.hso, seeds, 0)
+        result["no-decay"] = digits_part(args.hso, seeds, 0, curvatures)
         print_digits("No weight decay", result["no-decay"], True)
     if "decay" in parts:
-        result["decay"] = digits_part(args.hso, seeds, 1e-4)
+        result["decay"] = digits_part(args.hso, seeds, 1e-4, curvatures)
         print_digits("Weight decay 1e-4", result["decay"], False)
     if "cnn" in parts:
         result["cnn"] = cnn_part(args.hso, seeds)
