@@ -14,6 +14,7 @@ A seed decides the 1,437/360 split, the Glorot start and the batches. Parts:
 Seconds are of this machine and this moment; only ratios inside one run mean anything.
 """
 import argparse
+import datetime
 import json
 import pathlib
 import subprocess
@@ -106,7 +107,10 @@ def main():
     seeds = range(args.seeds)
     curvatures = args.curvature or ["hessian", "ggn"]
     info = json.loads(subprocess.run([args.hso, "info", "--json"], capture_output=True, text=True, check=True).stdout)
-    result = {"info": info}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                            cwd=pathlib.Path(__file__).parent).stdout.strip()
+    result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
+              "info": info}
     if "no-decay" in parts:
         result["no-decay"] = digits_part(args.hso, seeds, 0, curvatures)
         print_digits("No weight decay", result["no-decay"], True)

@@ -14,7 +14,6 @@
 
 namespace hso {
 
-using detail::Axpby;
 using detail::Scratch;
 
 const std::vector<std::string>& curvature_names() {

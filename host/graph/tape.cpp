@@ -12,7 +12,6 @@
 
 namespace hso {
 
-using detail::Accumulator;
 using detail::Ops;
 using detail::Scratch;
 
