@@ -50,7 +50,6 @@ Fixture<T>::Fixture(Context& c, const NetCase& net_case, Index k)
 
 template <class T>
 void Fixture<T>::gradient() {
-  context.ops<T>().fill(n(), T(0), g.data());
   tape.gradient(theta.data(), g.data());
 }
 
@@ -61,7 +60,6 @@ void Fixture<T>::linearise(Linearization purpose) {
 
 template <class T>
 void Fixture<T>::product(Curvature kind) {
-  context.ops<T>().fill(lanes * n(), T(0), hv.data());
   tape.product(kind, vector_view<const T>(v.data(), n(), lanes), vector_view(hv.data(), n(), lanes));
 }
 

@@ -2,6 +2,7 @@
 //
 // Matrix products and reductions against plain loops in double.
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -96,9 +97,30 @@ TEST_P(BlasTest, ProductsOfAllTransposesStridesBatchesAndScalings) {
 TEST_P(BlasTest, LargeProducts) {
   test::for_types([&]<class T>() {
     expect_product<T>(context(), {150, 130, 201, 2, false, true, true, false, 0, 1.0, 0.0});
-    expect_product<T>(context(), {40, 30, 50, 9, true, false, false, false, 0, 1.0, 1.0});  // a batch over threads
-    expect_product<T>(context(), {20, 30, 50, 9, false, true, false, true, 0, 1.0, 1.0});   // folded into one product
+    expect_product<T>(context(), {40, 30, 50, 9, true, false, false, false, 0, 1.0, 1.0});    // a batch over threads
+    expect_product<T>(context(), {20, 30, 50, 9, false, true, false, true, 0, 1.0, 1.0});     // folded into one product
+    expect_product<T>(context(), {3, 700, 301, 3, false, true, false, false, 1, 1.0, -0.5});  // batch not a multiple
+    expect_product<T>(context(), {900, 1, 700, 1, true, false, false, false, 3, 2.0, 1.0});   // matrix and vector
   });
+}
+
+/// Products are cut into tiles, one a thread: any number of threads, more than rows or columns included.
+TEST(CpuProducts, AreTheSameOnAnyNumberOfThreads) {
+  const auto cpu = Context::create("cpu");
+  const int before = omp_get_max_threads();
+  for (int threads : {1, 2, 3, 7, 16}) {
+    omp_set_num_threads(threads);
+    test::for_types([&]<class T>() {
+      for (int bits = 0; bits < 4; ++bits) {
+        const bool ta = bits & 1, tb = bits & 2;
+        expect_product<T>(*cpu, {151, 133, 120, 1, ta, tb, false, false, 3, -1.5, 0.0});
+        expect_product<T>(*cpu, {5, 400, 900, 5, ta, tb, true, false, 0, 1.0, 1.0});
+        expect_product<T>(*cpu, {400, 5, 900, 2, ta, tb, false, false, 1, 1.0, 1.0});
+      }
+    });
+    EXPECT_EQ(omp_get_max_threads(), threads);
+  }
+  omp_set_num_threads(before);
 }
 
 TEST_P(BlasTest, EmptyProductsTouchNothing) {

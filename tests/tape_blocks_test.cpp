@@ -33,7 +33,7 @@ struct Blocks {
     std::vector<View<T>> tangents(leaves()), results(leaves());
     tangents[column] = slice(v_in, column);
     results[row] = slice(out, row);
-    run.tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results));
+    run.tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results), /*add=*/true);
   }
   Buffer<T> zeros() const {
     const std::vector<T> host(static_cast<std::size_t>(total));
@@ -101,6 +101,30 @@ TEST_P(TapeBlocks, NullEverywhereIsZeroWork) {
   for (std::size_t i = 0; i < b.leaves(); ++i) results.push_back(b.slice(out, i));
   b.run.tape.product(Curvature::hessian, Span<const View<double>>(none), Span<const View<double>>(results));
   EXPECT_EQ(largest(out.download()), 0);
+}
+
+/// A leaf that starts beyond the end of the one before leaves a gap in theta: derivatives are zero there.
+TEST_P(TapeBlocks, EntriesOfNoLeafAreZero) {
+  Graph<double> graph;
+  const Node x = graph.input(Shape{3}), target = graph.target(Shape{2});
+  const Node weight = graph.parameter("weight", Shape{2, 3}), bias = graph.parameter_at("bias", Shape{2}, 9);
+  graph.set_output(linear(graph, x, weight, bias));
+  graph.set_loss(squared_error(graph, graph.output_node(), target));
+  Tape<double> tape(context(), graph, 4, 3);
+  tape.bind(random_numbers(12, 1), random_numbers(8, 2));
+  const Index n = tape.dimension();
+  ASSERT_EQ(n, 11);
+  const Buffer<double> theta(context(), random_numbers(11, 3));
+  Buffer<double> g(context(), Numbers(11, 7)), h(context(), Numbers(121, 7));
+  tape.gradient(theta.data(), g.data());
+  tape.dense(Curvature::hessian, h.data());
+  const Numbers gradient = g.download(), hessian = h.download();
+  for (std::size_t i = 6; i < 9; ++i) {
+    EXPECT_EQ(gradient[i], 0);
+    for (std::size_t j = 0; j < 11; ++j) EXPECT_EQ(hessian[11 * i + j], 0) << j;
+    for (std::size_t j = 0; j < 11; ++j) EXPECT_EQ(hessian[11 * j + i], 0) << j;
+  }
+  EXPECT_NE(hessian[0], 0);
 }
 
 /// Lanes that lie further apart than n, and one direction seen by every lane.

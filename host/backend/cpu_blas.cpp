@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 
 #include "backend/blas.hpp"
+#include "backend/blas_threads.hpp"
 #include "backend/cpu_ops.hpp"
+#include "backend/range.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso::detail {
@@ -99,13 +102,53 @@ GemmArgs<T> folded(GemmArgs<T> g) {
   return g;
 }
 
-/// OpenBLAS takes one thread for a product this small, so a batch of them goes over the threads instead.
+/// Multiply-adds below which waking a thread costs more than its share saves.
+constexpr Index kWorthWaking = 1 << 17;
+
 template <class T>
 int threads_for(const GemmArgs<T>& g) {
-  constexpr Index kOneThread = 262144, kWorthWaking = 65536;
-  const Index each = g.m * g.n * g.k;
-  const bool spread = g.batch > 1 && each <= kOneThread && each * g.batch > kWorthWaking && !omp_in_parallel();
-  return spread ? omp_get_max_threads() : 1;
+  if (omp_in_parallel()) return 1;
+  const Index work = g.batch * g.m * g.n * std::max<Index>(g.k, 1);
+  return static_cast<int>(std::clamp<Index>(work / kWorthWaking, 1, omp_get_max_threads()));
+}
+
+/// One problem cut into rows x columns tiles of C, each a product of its own.
+struct Tiling {
+  Index rows = 1, columns = 1;
+  Index tiles() const { return rows * columns; }
+};
+
+/// The tiling into `parts` whose tiles read the least of A and B: each reads k (m / rows + n / columns) numbers.
+Tiling tiling(Index m, Index n, Index parts) {
+  Tiling best{parts, 1};
+  const auto perimeter = [&](const Tiling& t) {
+    return static_cast<double>(m) / static_cast<double>(t.rows) +
+           static_cast<double>(n) / static_cast<double>(t.columns);
+  };
+  for (Index rows = 1; rows <= parts; ++rows) {
+    const Tiling t{rows, parts / rows};
+    if (t.tiles() == parts && perimeter(t) < perimeter(best)) best = t;
+  }
+  return best;
+}
+
+template <class T>
+GemmArgs<T> tile(GemmArgs<T> g, const Tiling& tiling, Index index) {
+  constexpr Index kGrain = 16;  // no register tile of the kernels is cut
+  const Range rows = part_of(g.m, index / tiling.columns, tiling.rows, kGrain),
+              columns = part_of(g.n, index % tiling.columns, tiling.columns, kGrain);
+  g.a += rows.begin * (g.trans_a ? 1 : g.lda);
+  g.b += columns.begin * (g.trans_b ? g.ldb : 1);
+  g.c += rows.begin * g.ldc + columns.begin;
+  g.m = rows.end - rows.begin;
+  g.n = columns.end - columns.begin;
+  return g;
+}
+
+/// Throws here, where it can still be caught, and not in a thread.
+template <class T>
+void check_sizes(const GemmArgs<T>& g) {
+  for (Index size : {g.m, g.n, g.k, g.lda, g.ldb, g.ldc}) blas_int(size, "gemm");
 }
 
 /// C = beta C: what is left of a product with k = 0.
@@ -119,21 +162,39 @@ void scale(Ops<T>& ops, const GemmArgs<T>& g) {
 
 }  // namespace
 
+/// The threads are ours, one product a thread: OpenBLAS's own wait for each other inside every product, which costs
+/// more than it saves at these sizes, and far more when something else runs on the same cores.
 template <class T>
 void CpuOps<T>::gemm(const GemmArgs<T>& args) {
-  if (args.m <= 0 || args.n <= 0) return;
+  if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   const GemmArgs<T> all = folded(args);
+  if (all.k <= 0) {
+    for (Index i = 0; i < all.batch; ++i) scale(*this, problem(all, i));
+    return;
+  }
+  check_sizes(all);
   const int threads = threads_for(all);
+  const Tiling cut = all.batch % threads == 0 ? Tiling{} : tiling(all.m, all.n, threads);
+  const BlasThreads one(1);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (Index i = 0; i < all.batch; ++i) {
-    const GemmArgs<T> one = problem(all, i);
-    all.k > 0 ? multiply(one) : scale(*this, one);
+  for (Index i = 0; i < all.batch * cut.tiles(); ++i) {
+    const GemmArgs<T> part = tile(problem(all, i / cut.tiles()), cut, i % cut.tiles());
+    if (part.m > 0 && part.n > 0) multiply(part);
   }
 }
 
 template <class T>
 void CpuOps<T>::copy(Index n, const T* from, T* to) {
-  if (n > 0 && from != to) std::memmove(to, from, static_cast<std::size_t>(n) * sizeof(T));
+  constexpr Index kGrain = 1 << 15;
+  if (n <= 0 || from == to) return;
+  const bool apart = to + n <= from || from + n <= to;
+  const int threads =
+      apart && !omp_in_parallel() ? static_cast<int>(std::clamp<Index>(n / kGrain, 1, omp_get_max_threads())) : 1;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+  for (int p = 0; p < threads; ++p) {
+    const Range part = part_of(n, p, threads, 64);
+    std::memmove(to + part.begin, from + part.begin, static_cast<std::size_t>(part.end - part.begin) * sizeof(T));
+  }
 }
 
 template void CpuOps<float>::gemm(const GemmArgs<float>&);

@@ -12,18 +12,9 @@
 #include <type_traits>
 
 #include "backend/cpu_ops.hpp"
+#include "backend/range.hpp"
 
 namespace hso::detail {
-
-struct Range {
-  Index begin, end;
-};
-
-/// Part `part` of `parts` of [0, n), cut at multiples of `grain`.
-inline Range part_of(Index n, Index part, Index parts, Index grain) {
-  const Index grains = (n + grain - 1) / grain;
-  return {std::min(n, grains * part / parts * grain), std::min(n, grains * (part + 1) / parts * grain)};
-}
 
 /// body(f) with `accumulate` a constant in each copy: a select on a loop-invariant bool keeps GCC from vectorising.
 template <class F, class Body>

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "backend/blas.hpp"
+#include "backend/blas_threads.hpp"
 #include "backend/cpu_ops.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
@@ -17,6 +18,13 @@ namespace {
 
 constexpr char kUpper = 'U';
 constexpr Index kBlockSize = 64;  // columns that LAPACK's blocked reductions work on, with room to spare
+
+/// Threads for a factorisation of order n, each with at least `columns` of them: LAPACK joins its threads in every
+/// column, and below this they wait more than they work.
+int threads_for(Index n, Index columns) {
+  return static_cast<int>(std::clamp<Index>(n / columns, 1, omp_get_max_threads()));
+}
+constexpr Index kFactorColumns = 512, kEigenColumns = 2048;
 
 /// A negative info is a wrong argument: ours, not the caller's numbers.
 Index checked_info(int info, const char* what) {
@@ -47,6 +55,7 @@ Index solve_syevd(Index n, T* a, T* w, bool vectors, const SyevdWork<T>& work) {
   const int order = blas_int(n, "syevd"), lwork = blas_int(work.sizes.work, "syevd: workspace for these vectors"),
             liwork = blas_int(work.sizes.iwork, "syevd");
   int info = 0;
+  const BlasThreads threads(threads_for(n, kEigenColumns));
   Blas<T>::syevd(&job, &kUpper, &order, a, &order, w, work.work, &lwork, work.iwork, &liwork, &info, 1, 1);
   return checked_info(info, "syevd");
 }
@@ -65,6 +74,7 @@ Index CpuOps<T>::potrf(Index n, T* a) {
   if (n == 0) return 0;
   const int order = blas_int(n, "potrf");
   int info = 0;
+  const BlasThreads threads(threads_for(n, kFactorColumns));
   Blas<T>::potrf(&kUpper, &order, a, &order, &info, 1);
   return checked_info(info, "potrf");
 }
@@ -74,6 +84,7 @@ void CpuOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
   if (n == 0 || nrhs == 0) return;
   const int order = blas_int(n, "potrs"), columns = blas_int(nrhs, "potrs");
   int info = 0;
+  const BlasThreads threads(threads_for(n, kFactorColumns));
   Blas<T>::potrs(&kUpper, &order, &columns, factor, &order, b, &order, &info, 1);
   checked_info(info, "potrs");
 }
@@ -83,6 +94,7 @@ Index CpuOps<T>::potri(Index n, T* factor) {
   if (n == 0) return 0;
   const int order = blas_int(n, "potri");
   int info = 0;
+  const BlasThreads threads(threads_for(n, kFactorColumns));
   Blas<T>::potri(&kUpper, &order, factor, &order, &info, 1);
   if (info == 0) for_each(n, n, MirrorLower<T>{factor, n});
   return checked_info(info, "potri");
@@ -134,6 +146,7 @@ Index CpuOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
   int* support = scratch.take<int>(2 * count);
   const T none = 0;
   int found = 0, info = 0;
+  const BlasThreads threads(threads_for(n, kEigenColumns));
   Blas<T>::syevr(&job, &by_index, &kUpper, &order, a, &order, &none, &none, &first, &last, &none, &found, values, z,
                  &order, support, work, &lwork, iwork, &liwork, &info, 1, 1, 1);
   copy(count, values, w);

@@ -138,8 +138,12 @@ class NetworkCurvature final : public LinearOperator<T> {
   void apply(View<const T> v, View<T> hv) override {
     const Index n = dimension();
     const T decay = static_cast<T>(impl_.options.weight_decay);
-    impl_.ops.for_each(v.lanes, n, Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
-    for_pieces([&](Tape<T>& tape) { tape.product(kind_, v, hv); });
+    bool add = decay != T(0);
+    if (add) impl_.ops.for_each(v.lanes, n, Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
+    for_pieces([&](Tape<T>& tape) {
+      tape.product(kind_, v, hv, add);
+      add = true;
+    });
   }
 
   void to_dense(T* h) override {
@@ -221,9 +225,11 @@ double NetworkObjective<T>::value(const T* theta) {
 
 template <class T>
 double NetworkObjective<T>::gradient(const T* theta, T* g) {
-  impl_->ops.axpby(dimension(), static_cast<T>(impl_->options.weight_decay), theta, T(0), g);
+  const double decay = impl_->options.weight_decay;
+  if (decay != 0) impl_->ops.axpby(dimension(), static_cast<T>(decay), theta, T(0), g);
   double sum = impl_->penalty(theta);
-  for (Index piece = 0; piece < impl_->pieces(); ++piece) sum += impl_->main(piece).gradient(theta, g);
+  for (Index piece = 0; piece < impl_->pieces(); ++piece)
+    sum += impl_->main(piece).gradient(theta, g, decay != 0 || piece > 0);
   return sum;
 }
 

@@ -136,33 +136,37 @@ void Tape<T>::set_training(bool training, std::uint64_t step) {
 template <class T>
 double Tape<T>::forward(const T* theta) {
   impl_->state = Impl::State::none;
-  impl_->run_forward(theta, nullptr, false);
+  impl_->run_forward(theta, nullptr, false, false);
   const double loss = impl_->loss();
   impl_->state = Impl::State::forward;
   return loss;
 }
 
 template <class T>
-double Tape<T>::gradient(const T* theta, T* g) {
-  return linearize(theta, g);
+double Tape<T>::gradient(const T* theta, T* g, bool add) {
+  return linearize(theta, g, Linearization::for_hessian, add);
 }
 
 template <class T>
-double Tape<T>::linearize(const T* theta, T* g, Linearization purpose) {
+double Tape<T>::linearize(const T* theta, T* g, Linearization purpose, bool add) {
   impl_->state = Impl::State::none;
   const bool backward = g != nullptr || purpose == Linearization::for_hessian;
-  impl_->run_forward(theta, g, backward);
+  impl_->run_forward(theta, g, backward, add);
   const double loss = impl_->loss();
   impl_->state = backward ? Impl::State::linearized : Impl::State::forward;
   return loss;
 }
 
 template <class T>
-void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv) {
+void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv, bool add) {
   const Index n = dimension();
   if (v.size() != n || hv.size() != n || v.lanes != hv.lanes)
     throw InputError(fmt::format("Tape::product: V {} x {} and HV {} x {}; expected K x {} both", v.lanes,
                                  v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
+  if (!add && !impl_->partition) {
+    impl_->clear(hv);
+    add = true;
+  }
   std::vector<View<T>> tangents, results;
   for (Index k0 = 0; k0 < v.lanes; k0 += lanes()) {
     const Index k = std::min(lanes(), v.lanes - k0);
@@ -174,12 +178,12 @@ void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv) {
       tangents.push_back({const_cast<T*>(v.lane(k0)) + info.offset, info.shape, k, v.lane_stride});
       results.push_back({hv.lane(k0) + info.offset, info.shape, k, hv.lane_stride});
     }
-    product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results));
+    product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results), add);
   }
 }
 
 template <class T>
-void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results) {
+void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
   if (kind == Curvature::finite_difference)
     throw UsageError("Tape::product: a tape has exact products only; use FiniteDifferenceOperator");
   const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
@@ -190,27 +194,27 @@ void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const V
   Index common = 0;
   require_fitting(*this, tangents, common, "tangent");
   require_fitting(*this, results, common, "result");
-  impl_->run_product(kind, tangents, results);
+  impl_->run_product(kind, tangents, results, add);
 }
 
 namespace {
 
-/// h[j][:] += curvature * e_j for the whole theta: tied leaves cannot be taken one by one.
+/// h[j][:] (+)= curvature * e_j for the whole theta: tied leaves cannot be taken one by one.
 template <class T>
-void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h) {
+void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h, bool add) {
   const Index n = tape.dimension();
   Scratch scratch(tape.context());
   T* seeds = scratch.take<T>(tape.lanes() * n);
   for (Index first = 0; first < n; first += tape.lanes()) {
     const Index k = std::min(tape.lanes(), n - first);
     ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, first});
-    tape.product(kind, vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k));
+    tape.product(kind, vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k), add);
   }
 }
 
 /// The block row of one leaf: its columns against its own rows and those of every later leaf.
 template <class T>
-void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t leaf, T* h) {
+void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t leaf, T* h, bool add) {
   const Index n = tape.dimension();
   const auto& own = tape.graph()[tape.leaves()[leaf]];
   const Index size = own.shape.size();
@@ -225,7 +229,7 @@ void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t lea
       const auto& row = tape.graph()[tape.leaves()[r]];
       if (row.offset >= own.offset) results[r] = {h + (own.offset + first) * n + row.offset, row.shape, k, n};
     }
-    tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results));
+    tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results), add);
   }
 }
 
@@ -235,10 +239,9 @@ template <class T>
 void Tape<T>::dense(Curvature kind, T* h, bool add) {
   const Index n = dimension();
   Ops<T>& ops = impl_->ops;
-  if (!add) ops.for_each(n, n, detail::Fill<T>{h, n, T(0)});
-  if (graph().has_tied_parameters()) return dense_by_full_products(*this, ops, kind, h);
+  if (!impl_->partition) return dense_by_full_products(*this, ops, kind, h, add);
   for (std::size_t leaf = 0; leaf < leaves().size(); ++leaf) {
-    dense_block_row(*this, ops, kind, leaf, h);
+    dense_block_row(*this, ops, kind, leaf, h, add);
     const auto& own = graph()[leaves()[leaf]];
     const Index end = own.offset + own.shape.size();
     ops.for_each(own.shape.size(), n - end,

@@ -7,6 +7,17 @@
 
 namespace hso::detail {
 
+namespace {
+
+template <class T>
+bool leaves_partition(const Graph<T>& g, const std::vector<Node>& leaves) {
+  Index covered = 0;
+  for (Node leaf : leaves) covered += g[leaf].shape.size();
+  return covered == g.parameter_count() && !g.has_tied_parameters();
+}
+
+}  // namespace
+
 template <class T>
 Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
     : context(c),
@@ -14,6 +25,7 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
       graph(g),
       batch(n),
       lanes(k),
+      partition(false),
       plan(plan_tape(g, n)),
       theta(c, g.parameter_count()),
       weights(c, n),
@@ -26,6 +38,7 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
   const std::uint64_t zero = 0;
   c.to_device(&zero, step.data(), sizeof zero);
   ops.fill(n, T(0), weights.data());
+  partition = leaves_partition(g, plan.leaves);
   make_slots();
 }
 
@@ -56,12 +69,12 @@ Point<T> Traversal<T>::point(Node node) {
 }
 
 template <class T>
-void Traversal<T>::run_forward(const T* at, T* g, bool backward) {
+void Traversal<T>::run_forward(const T* at, T* g, bool backward, bool add) {
   if (at != theta.data()) ops.copy(graph.parameter_count(), at, theta.data());
-  key_ = {reinterpret_cast<std::uintptr_t>(g), backward, training, context.arena().position()};
+  key_ = {reinterpret_cast<std::uintptr_t>(g), backward, add, training, context.arena().position()};
   recorded_forward_->run(key_, [&] {
     forward_pass();
-    if (backward) backward_pass(g);
+    if (backward) backward_pass(g, add);
   });
 }
 
@@ -87,7 +100,21 @@ void Traversal<T>::gather_sinks(Node node, Accumulator<T> Slot::*which) {
 }
 
 template <class T>
-void Traversal<T>::backward_pass(T* g) {
+void Traversal<T>::clear(const View<T>& v) {
+  ops.for_each(v.lanes, v.size(), Fill<T>{v.data, v.lane_stride, T(0)});
+}
+
+template <class T>
+void Traversal<T>::clear_unwritten(Accumulator<T> Slot::*which) {
+  for (Node leaf : plan.leaves) {
+    Accumulator<T>& a = slot(leaf).*which;
+    if (a.view && !a.written) clear(a.view);
+  }
+}
+
+template <class T>
+void Traversal<T>::backward_pass(T* g, bool add) {
+  if (g != nullptr && !add && !partition) ops.fill(graph.parameter_count(), T(0), g);
   for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
     slot(i).dy.written = false;
     wanted_[static_cast<std::size_t>(i)] = node_plan(i).active;
@@ -95,7 +122,7 @@ void Traversal<T>::backward_pass(T* g) {
   for (Node leaf : plan.leaves) {
     const auto& info = graph[leaf];
     slot(leaf).dy = {g == nullptr ? View<T>{} : View<T>{g + info.offset, info.shape, 1, info.shape.size()},
-                     g != nullptr};
+                     g != nullptr && (add || !partition)};
   }
   slot(graph.loss_node()).dy.written = true;
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
@@ -104,6 +131,7 @@ void Traversal<T>::backward_pass(T* g) {
     gather_sinks(*it, &Slot::dy);
     graph[*it].op->vjp(ops, point(*it), s.dy.view, sinks_);
   }
+  clear_unwritten(&Slot::dy);
 }
 
 template <class T>
@@ -124,7 +152,7 @@ bool Traversal<T>::gather_tangents(Node node) {
 }
 
 template <class T>
-void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T>> results) {
+void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
   Index k = 1;
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views)
@@ -139,7 +167,7 @@ void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T
   for (std::size_t l = 0; l < plan.leaves.size(); ++l) {
     const Node leaf = plan.leaves[l];
     slot(leaf).Ry = {tangents[l], static_cast<bool>(tangents[l])};
-    slot(leaf).Rdy = {results[l], true};
+    slot(leaf).Rdy = {results[l], add || !partition};
     wanted_[static_cast<std::size_t>(leaf)] = static_cast<bool>(results[l]);
   }
   for (Node i = 0; i < static_cast<Node>(slots.size()); ++i)
@@ -171,10 +199,10 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind) {
 }
 
 template <class T>
-void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results) {
-  start_product(tangents, results);
+void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
+  start_product(tangents, results, add);
   bool repeatable = true;
-  key_ = {static_cast<std::uintptr_t>(kind), context.arena().position()};
+  key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position()};
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views) {
       key_.insert(key_.end(), {reinterpret_cast<std::uintptr_t>(v.data), static_cast<std::uintptr_t>(v.lane_stride),
@@ -182,8 +210,12 @@ void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Spa
       repeatable = repeatable && v.one_hot < 0;  // the seed's position is a kernel argument: never the same twice
     }
   const auto launch = [&] {
+    if (!add && !partition)
+      for (const View<T>& r : results)
+        if (r) clear(r);
     tangent_pass();
     reverse_tangent_pass(kind);
+    clear_unwritten(&Slot::Rdy);
   };
   if (repeatable)
     recorded_product_->run(key_, launch);

@@ -20,10 +20,11 @@ struct Traversal {
 
   Traversal(Context& context, const Graph<T>& graph, Index batch, Index lanes);
 
-  /// Values at theta and, with `backward`, adjoints; g += gradient unless g is null.
-  void run_forward(const T* theta, T* g, bool backward);
-  void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results);
+  /// Values at theta and, with `backward`, adjoints; g (+)= gradient unless g is null.
+  void run_forward(const T* theta, T* g, bool backward, bool add);
+  void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add);
   double loss();
+  void clear(const View<T>& v);
 
   Slot& slot(Node node) { return slots[static_cast<std::size_t>(node)]; }
   const NodePlan& node_plan(Node node) const { return plan.nodes[static_cast<std::size_t>(node)]; }
@@ -32,6 +33,7 @@ struct Traversal {
   Ops<T>& ops;
   const Graph<T>& graph;
   Index batch, lanes;
+  bool partition;  ///< every entry of theta lies in exactly one leaf: the first write to a leaf may overwrite
   TapePlan plan;
   Buffer<T> theta, weights, values, pool;
   Buffer<char> saved;
@@ -43,10 +45,12 @@ struct Traversal {
   void make_slots();
   Point<T> point(Node node);
   void forward_pass();
-  void backward_pass(T* g);
+  void backward_pass(T* g, bool add);
   void tangent_pass();
   void reverse_tangent_pass(Curvature kind);
-  void start_product(Span<const View<T>> tangents, Span<const View<T>> results);
+  void start_product(Span<const View<T>> tangents, Span<const View<T>> results, bool add);
+  /// Leaves that nothing reached are zero.
+  void clear_unwritten(Accumulator<T> Slot::*which);
   /// An input's tangent, or a null view.
   View<T> tangent(Node node);
   bool gather_tangents(Node node);

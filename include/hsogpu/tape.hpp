@@ -7,11 +7,11 @@
 //
 //   tape.bind(batch); f = tape.forward(theta);          f
 //   tape.linearize(theta, &g)                           f and g, and the point for products
-//   tape.product(Curvature::hessian, V, HV)             HV += H V, K directions at once, exact (Pearlmutter 1994)
-//   tape.product(Curvature::ggn, V, GV)                 GV += G V (Schraudolph 2002)
+//   tape.product(Curvature::hessian, V, HV)             HV = H V, K directions at once, exact (Pearlmutter 1994)
+//   tape.product(Curvature::ggn, V, GV)                 GV = G V (Schraudolph 2002)
 //
 // GEMM work with S = one forward pass and s1 its first layer: gradient 3S - s1, fresh HVP 8S - 5 s1, HVP at a
-// linearised point 6S - 4 s1, GGN product 4S - 2 s1. Results are added to; the caller clears g and HV.
+// linearised point 6S - 4 s1, GGN product 4S - 2 s1. With `add` a result is summed onto what is there.
 #pragma once
 
 #include <memory>
@@ -58,19 +58,19 @@ class Tape {
   double forward(const T* theta);
   View<const T> output() const;
   View<const T> losses() const;
-  /// f, and g += its gradient. The same as linearize(theta, g).
-  double gradient(const T* theta, T* g);
+  /// f, and g (+)= its gradient.
+  double gradient(const T* theta, T* g, bool add = false);
 
   /// Makes theta the point of the products that follow, until the next forward or linearize. `g` may be null: for
   /// Hessian products the interior adjoints are computed all the same, for GGN products nothing is. Returns f.
-  double linearize(const T* theta, T* g, Linearization purpose = Linearization::for_hessian);
+  double linearize(const T* theta, T* g, Linearization purpose = Linearization::for_hessian, bool add = false);
 
-  /// HV += curvature V, V and HV [lanes][n] on the device.
-  void product(Curvature kind, View<const T> v, View<T> hv);
+  /// HV (+)= curvature V, V and HV [lanes][n] on the device.
+  void product(Curvature kind, View<const T> v, View<T> hv, bool add = false);
 
   /// The same between chosen parameter leaves. One view for each parameter node, in order of creation; a null tangent
   /// is zero and a null result is not computed. All views have the same lane count, at most lanes().
-  void product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results);
+  void product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add = false);
 
   /// The dense matrix, all n rows, into h[n][n] (device). Columns go `lanes()` at a time, grouped by parameter leaf,
   /// rows from that leaf on; the rest is filled by symmetry. `add` sums onto a matrix that an earlier batch left.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/runner.hpp"
 
+#include <limits>
+
 namespace hso::test {
 namespace {
 
@@ -16,6 +18,9 @@ Buffer<T> device_copy(Context& context, const Numbers& x) {
   const std::vector<T> host(x.begin(), x.end());
   return Buffer<T>(context, Span<const T>(host));
 }
+
+/// What a result that is not added to must overwrite.
+Numbers unset(std::size_t n) { return Numbers(n, std::numeric_limits<double>::quiet_NaN()); }
 
 }  // namespace
 
@@ -69,22 +74,22 @@ void Runner<T>::scribble_on_padding(int rows) {
 
 template <class T>
 Numbers Runner<T>::gradient(const Numbers& start) {
-  Buffer<T> g = device_copy<T>(context, start.empty() ? Numbers(static_cast<std::size_t>(n())) : start);
-  tape.gradient(theta.data(), g.data());
+  Buffer<T> g = device_copy<T>(context, start.empty() ? unset(static_cast<std::size_t>(n())) : start);
+  tape.gradient(theta.data(), g.data(), !start.empty());
   return widen(g.download());
 }
 
 template <class T>
 Numbers Runner<T>::product(Curvature kind, const Numbers& v, const Numbers& start) {
   const Index k = static_cast<Index>(v.size()) / n();
-  Buffer<T> in = device_copy<T>(context, v), out = device_copy<T>(context, start.empty() ? Numbers(v.size()) : start);
-  tape.product(kind, vector_view<const T>(in.data(), n(), k), vector_view(out.data(), n(), k));
+  Buffer<T> in = device_copy<T>(context, v), out = device_copy<T>(context, start.empty() ? unset(v.size()) : start);
+  tape.product(kind, vector_view<const T>(in.data(), n(), k), vector_view(out.data(), n(), k), !start.empty());
   return widen(out.download());
 }
 
 template <class T>
 Numbers Runner<T>::dense(Curvature kind) {
-  Buffer<T> h(context, n() * n());
+  Buffer<T> h = device_copy<T>(context, unset(static_cast<std::size_t>(n() * n())));
   tape.dense(kind, h.data());
   return widen(h.download());
 }
