@@ -30,7 +30,8 @@ Array read_vectors(const std::string& path, Index n) {
 class HessianCommand {
  public:
   explicit HessianCommand(CLI::App& command) : problem_(command) {
-    command.add_option("--kind", kind_, "hessian, ggn or finite_difference [hessian]");
+    command.add_option("--kind", kind_,
+                       "hessian, ggn, fisher_mc, fisher_empirical, gradient_outer or finite_difference [hessian]");
     command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
         ->check(CLI::PositiveNumber);

@@ -136,41 +136,54 @@ class NetworkCurvature final : public LinearOperator<T> {
   Index dimension() const override { return impl_.n(); }
 
   void apply(View<const T> v, View<T> hv) override {
-    const Index n = dimension();
-    const T decay = static_cast<T>(impl_.options.weight_decay);
-    bool add = decay != T(0);
-    if (add) impl_.ops.for_each(v.lanes, n, Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
-    for_pieces([&](Tape<T>& tape) {
-      tape.product(kind_, v, hv, add);
-      add = true;
-    });
+    const T decay = static_cast<T>(impl_.options.weight_decay) * static_cast<T>(draws());
+    if (decay != T(0))
+      impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
+    each_draw(decay != T(0), [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
+    average(v.lanes, hv.data, hv.lane_stride);
   }
 
   void to_dense(T* h) override {
-    bool add = false;
-    for_pieces([&](Tape<T>& tape) {
-      tape.dense(kind_, h, add);
-      add = true;
-    });
+    each_draw(false, [&](Tape<T>& tape, bool add) { tape.dense(tape_kind(), h, add); });
+    average(dimension(), h, dimension());
     if (impl_.options.weight_decay != 0)
       impl_.ops.for_each(1, dimension(), AddDiagonal<T>{h, dimension(), static_cast<T>(impl_.options.weight_decay)});
   }
 
  private:
+  Index draws() const { return kind_ == Curvature::fisher_mc ? impl_.options.fisher_draws : 1; }
+  Curvature tape_kind() const { return kind_ == Curvature::fisher_mc ? Curvature::fisher_empirical : kind_; }
+
   Tape<T>& linearize(Index piece) {
     Tape<T>& tape = impl_.main(piece);
     tape.linearize(impl_.point.data(), nullptr,
-                   kind_ == Curvature::ggn ? Linearization::for_ggn : Linearization::for_hessian);
+                   kind_ == Curvature::hessian ? Linearization::for_hessian : Linearization::for_ggn);
     return tape;
   }
+  /// body(tape, add) for every piece and draw; `add` is false at most the first time.
   template <class Body>
-  void for_pieces(const Body& body) {
-    if (impl_.pieces() == 1) return body(*impl_.main_tape.tape);
-    for (Index piece = 0; piece < impl_.pieces(); ++piece) body(linearize(piece));
+  void each_draw(bool add, const Body& body) {
+    for (Index piece = 0; piece < impl_.pieces(); ++piece) {
+      Tape<T>& tape = impl_.pieces() == 1 ? *impl_.main_tape.tape : linearize(piece);
+      for (Index draw = 0; draw < draws(); ++draw, add = true) {
+        if (kind_ == Curvature::fisher_mc) {
+          tape.sample_targets(impl_.options.fisher_seed, static_cast<std::uint64_t>(draw), piece * impl_.batch);
+          impl_.main_tape.piece = -1;  // whoever needs the data's targets next binds them again
+        }
+        body(tape, add);
+      }
+    }
+  }
+  void average(Index lanes, T* x, Index stride) {
+    if (draws() > 1)
+      impl_.ops.for_each(lanes, dimension(), Axpby<T>{T(0), x, stride, T(1) / static_cast<T>(draws()), x, stride});
   }
   Impl& impl_;
   Curvature kind_;
 };
+
+/// Kinds that products of a tape serve; the others need gradients alone.
+bool from_tape(Curvature kind) { return kind != Curvature::finite_difference && kind != Curvature::gradient_outer; }
 
 }  // namespace
 
@@ -235,14 +248,14 @@ double NetworkObjective<T>::gradient(const T* theta, T* g) {
 
 template <class T>
 std::unique_ptr<LinearOperator<T>> NetworkObjective<T>::curvature(const T* theta, Curvature kind) {
-  if (kind == Curvature::finite_difference) return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
+  if (!from_tape(kind)) return Objective<T>::curvature(theta, kind);
   return std::make_unique<NetworkCurvature<T, Impl>>(*impl_, theta, kind, false);
 }
 
 template <class T>
 typename Objective<T>::Linearized NetworkObjective<T>::linearize(const T* theta, T* g, Curvature kind) {
   const double value = gradient(theta, g);
-  if (kind == Curvature::finite_difference) return {value, curvature(theta, kind)};
+  if (!from_tape(kind)) return {value, curvature(theta, kind)};
   return {value, std::make_unique<NetworkCurvature<T, Impl>>(*impl_, theta, kind, true)};
 }
 

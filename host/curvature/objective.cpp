@@ -17,7 +17,8 @@ namespace hso {
 using detail::Scratch;
 
 const std::vector<std::string>& curvature_names() {
-  static const std::vector<std::string> names{"hessian", "ggn", "finite_difference"};
+  static const std::vector<std::string> names{
+      "hessian", "ggn", "fisher_mc", "fisher_empirical", "gradient_outer", "finite_difference"};
   return names;
 }
 
@@ -47,8 +48,12 @@ void LinearOperator<T>::to_dense(T* h) {
 
 template <class T>
 std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curvature kind) {
-  if (kind == Curvature::ggn)
-    throw UsageError("Objective::curvature: this objective has no Gauss-Newton form; use hessian");
+  if (kind == Curvature::gradient_outer) return std::make_unique<GradientOuterOperator<T>>(*this, theta);
+  if (kind != Curvature::hessian && kind != Curvature::finite_difference)
+    throw UsageError(
+        fmt::format("Objective::curvature: {} needs a network's outputs, which this objective does not "
+                    "have; use hessian or gradient_outer",
+                    name_of(kind)));
   return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
 }
 
@@ -123,11 +128,28 @@ double FiniteDifferenceOperator<T>::error_estimate(View<const T> v) {
   return size > 0 ? change / size / (options_.central ? 3 : 1) : change;
 }
 
+template <class T>
+GradientOuterOperator<T>::GradientOuterOperator(Objective<T>& objective, const T* theta)
+    : context_(objective.context()), g_(context_, objective.dimension()) {
+  objective.gradient(theta, g_.data());
+}
+
+template <class T>
+void GradientOuterOperator<T>::apply(View<const T> v, View<T> hv) {
+  auto& ops = context_.template ops<T>();
+  std::vector<double> along(static_cast<std::size_t>(v.lanes));
+  ops.dots(v.lanes, dimension(), v.data, v.lane_stride, g_.data(), 0, along.data());
+  for (Index k = 0; k < v.lanes; ++k)
+    ops.axpby(dimension(), static_cast<T>(along[static_cast<std::size_t>(k)]), g_.data(), T(0), hv.lane(k));
+}
+
 template class LinearOperator<float>;
 template class LinearOperator<double>;
 template class Objective<float>;
 template class Objective<double>;
 template class FiniteDifferenceOperator<float>;
 template class FiniteDifferenceOperator<double>;
+template class GradientOuterOperator<float>;
+template class GradientOuterOperator<double>;
 
 }  // namespace hso

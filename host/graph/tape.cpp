@@ -184,8 +184,8 @@ void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv, bool add) {
 
 template <class T>
 void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  if (kind == Curvature::finite_difference)
-    throw UsageError("Tape::product: a tape has exact products only; use FiniteDifferenceOperator");
+  if (kind != Curvature::hessian && kind != Curvature::ggn && kind != Curvature::fisher_empirical)
+    throw UsageError("Tape::product: a tape has hessian, ggn and fisher_empirical products; an objective has the rest");
   const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
   if (impl_->state < needed) throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
   if (tangents.size() != leaves().size() || results.size() != leaves().size())
@@ -195,6 +195,13 @@ void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const V
   require_fitting(*this, tangents, common, "tangent");
   require_fitting(*this, results, common, "result");
   impl_->run_product(kind, tangents, results, add);
+}
+
+template <class T>
+void Tape<T>::sample_targets(std::uint64_t seed, std::uint64_t stream, Index first) {
+  if (impl_->state < Impl::State::forward) throw UsageError("Tape::sample_targets: call forward or linearize first");
+  const Node loss = graph().loss_node();
+  graph()[loss].op->sample_target(impl_->ops, impl_->point(loss), seed, stream, first);
 }
 
 namespace {

@@ -183,6 +183,19 @@ void Traversal<T>::tangent_pass() {
   }
 }
 
+/// Rdz of the empirical Fisher: each sample's loss gradient times w_n times its directional derivative.
+template <class T>
+void Traversal<T>::fisher_seed() {
+  const Node i = graph.loss_node();
+  if (!gather_tangents(i)) return;
+  const Index k = Rx_[0].lanes;
+  Scratch scratch(context);
+  Accumulator<T> along{{scratch.take<T>(k * batch), Shape{batch}, k, batch}, false};
+  graph[i].op->jvp(ops, point(i), Rx_, Sink<T>(along, Shape{batch}));
+  ops.for_each(k, batch, Scale<T>{weights.data(), along.view.data, batch, along.view.data, batch, false});
+  graph[i].op->vjp(ops, point(i), along.view, sinks_);
+}
+
 template <class T>
 void Traversal<T>::reverse_tangent_pass(Curvature kind) {
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
@@ -192,7 +205,11 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind) {
     const bool is_loss = i == graph.loss_node();
     if (std::none_of(sinks_.begin(), sinks_.end(), [](const Sink<T>& x) { return static_cast<bool>(x); })) continue;
     if (!is_loss && s.Rdy.written) graph[i].op->vjp(ops, point(i), s.Rdy.view, sinks_);
-    if (kind == Curvature::ggn && !is_loss) continue;
+    if (kind != Curvature::hessian && !is_loss) continue;
+    if (kind == Curvature::fisher_empirical) {
+      fisher_seed();
+      continue;
+    }
     if (!is_loss && !s.dy.written) continue;
     if (gather_tangents(i)) graph[i].op->cross(ops, point(i), s.dy.view, Rx_, is_loss ? View<T>{} : tangent(i), sinks_);
   }

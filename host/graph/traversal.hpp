@@ -26,6 +26,7 @@ struct Traversal {
   double loss();
   void clear(const View<T>& v);
 
+  Point<T> point(Node node);
   Slot& slot(Node node) { return slots[static_cast<std::size_t>(node)]; }
   const NodePlan& node_plan(Node node) const { return plan.nodes[static_cast<std::size_t>(node)]; }
 
@@ -43,11 +44,11 @@ struct Traversal {
 
  private:
   void make_slots();
-  Point<T> point(Node node);
   void forward_pass();
   void backward_pass(T* g, bool add);
   void tangent_pass();
   void reverse_tangent_pass(Curvature kind);
+  void fisher_seed();
   void start_product(Span<const View<T>> tangents, Span<const View<T>> results, bool add);
   /// Leaves that nothing reached are zero.
   void clear_unwritten(Accumulator<T> Slot::*which);

@@ -49,6 +49,10 @@ class CrossEntropy final : public Op<T> {
                  CrossEntropyCross<T>{softmax(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), z.accumulate});
   }
+  void sample_target(Ops<T>& ops, const Point<T>& p, std::uint64_t seed, std::uint64_t stream,
+                     Index first) const override {
+    ops.for_each(samples(p), 1, SampleClass<T>{softmax(p), p.x[1].data, classes(p), first, seed, stream});
+  }
 
  private:
   static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
@@ -92,6 +96,14 @@ class OutputLoss final : public Op<T> {
     ops.for_each(z.view.lanes * samples(p), outputs(p),
                  OutputLossCross<T, F>{p.x[0].data, p.x[1].data, dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                        z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+  }
+  void sample_target(Ops<T>& ops, const Point<T>& p, std::uint64_t seed, std::uint64_t stream,
+                     Index first) const override {
+    if constexpr (std::is_same_v<F, SquaredError>)
+      ops.for_each(samples(p), outputs(p), SampleNormal<T>{p.x[0].data, p.x[1].data, outputs(p), first, seed, stream});
+    else
+      ops.for_each(samples(p), outputs(p),
+                   SampleBernoulli<T>{p.x[0].data, p.x[1].data, outputs(p), first, seed, stream});
   }
 
  private:

@@ -28,6 +28,8 @@ struct NetworkObjectiveOptions {
   Index batch = 0;  ///< rows on the device at a time; 0: all
   Index lanes = 0;  ///< directions at a time; 0: chosen from the memory that is free
   double weight_decay = 0;
+  std::uint64_t fisher_seed = 0;  ///< fisher_mc: targets drawn once for each linearisation, by (seed, draw, row)
+  Index fisher_draws = 1;         ///< fisher_mc: draws of every target, averaged
 };
 
 struct Evaluation {

@@ -13,7 +13,16 @@
 
 namespace hso {
 
-/// "hessian", "ggn", "finite_difference"
+// Kinds of curvature of f(theta) = 1/N sum_n loss(z_n, t_n) + decay/2 |theta|^2; `decay I` is part of all of them but
+// gradient_outer. J_n = dz_n/dtheta, g_n the gradient of sample n's loss.
+//   hessian            H, exact (Pearlmutter 1994)
+//   ggn                1/N sum_n J_n' (d^2 loss/dz^2) J_n (Schraudolph 2002); the Fisher matrix of the three losses
+//   fisher_mc          1/N sum_n g_n g_n' with targets drawn from the model, averaged over draws: its mean is the ggn
+//   fisher_empirical   1/N sum_n g_n g_n' with the data's targets
+//   gradient_outer     g g', g the gradient of f: rank one
+//   finite_difference  H from differences of the gradient
+
+/// The names above.
 const std::vector<std::string>& curvature_names();
 Curvature parse_curvature(const std::string& name);  ///< UsageError lists the names
 const std::string& name_of(Curvature kind);
@@ -79,6 +88,20 @@ class FiniteDifferenceOperator final : public LinearOperator<T> {
   FiniteDifferenceOptions options_;
   Buffer<T> theta_, point_, plus_, base_;
   double theta_norm_ = 0;
+};
+
+/// g g' of the gradient at theta.
+template <class T>
+class GradientOuterOperator final : public LinearOperator<T> {
+ public:
+  GradientOuterOperator(Objective<T>& objective, const T* theta);
+  Context& context() const override { return context_; }
+  Index dimension() const override { return g_.size(); }
+  void apply(View<const T> v, View<T> hv) override;
+
+ private:
+  Context& context_;
+  Buffer<T> g_;
 };
 
 }  // namespace hso

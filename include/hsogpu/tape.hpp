@@ -9,6 +9,7 @@
 //   tape.linearize(theta, &g)                           f and g, and the point for products
 //   tape.product(Curvature::hessian, V, HV)             HV = H V, K directions at once, exact (Pearlmutter 1994)
 //   tape.product(Curvature::ggn, V, GV)                 GV = G V (Schraudolph 2002)
+//   tape.product(Curvature::fisher_empirical, V, FV)    FV = sum_n w_n g_n g_n' V, g_n the gradient of loss_n
 //
 // GEMM work with S = one forward pass and s1 its first layer: gradient 3S - s1, fresh HVP 8S - 5 s1, HVP at a
 // linearised point 6S - 4 s1, GGN product 4S - 2 s1. With `add` a result is summed onto what is there.
@@ -22,10 +23,10 @@
 
 namespace hso {
 
-/// The tape knows the first two; finite_difference belongs to objectives (objective.hpp).
-enum class Curvature { hessian, ggn, finite_difference };
+/// The tape knows hessian, ggn and fisher_empirical; the others belong to objectives (objective.hpp says what all are).
+enum class Curvature { hessian, ggn, fisher_mc, fisher_empirical, gradient_outer, finite_difference };
 
-/// What a linearisation prepares: GGN products need the forward pass alone.
+/// What a linearisation prepares: GGN and Fisher products need the forward pass alone.
 enum class Linearization { for_ggn, for_hessian };
 
 template <class T>
@@ -67,6 +68,11 @@ class Tape {
 
   /// HV (+)= curvature V, V and HV [lanes][n] on the device.
   void product(Curvature kind, View<const T> v, View<T> hv, bool add = false);
+
+  /// Replaces the bound targets by draw `stream` of `seed` from the model's own distribution at the linearised point,
+  /// rows numbered from `first`: class ~ softmax(z), target ~ z + N(0, 1), or 1 with probability logistic(z). Then
+  /// fisher_empirical products are those of the Monte Carlo Fisher matrix, whose mean is G for these three losses.
+  void sample_targets(std::uint64_t seed, std::uint64_t stream, Index first = 0);
 
   /// The same between chosen parameter leaves. One view for each parameter node, in order of creation; a null tangent
   /// is zero and a null result is not computed. All views have the same lane count, at most lanes().

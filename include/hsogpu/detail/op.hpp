@@ -88,6 +88,10 @@ class Op {
   virtual BatchRule batch_rule() const { return BatchRule::first_may; }
   /// True: one number for each sample from (z, target); `cross` is the second derivative in z, so it gives the GGN.
   virtual bool is_loss() const { return false; }
+  /// Losses: replaces the target by a draw from the distribution whose negative log-likelihood the loss is, at the
+  /// point's output. Draw number `stream` of `seed`; rows count from `first`.
+  virtual void sample_target(Ops<T>&, const Point<T>&, std::uint64_t /*seed*/, std::uint64_t /*stream*/,
+                             Index /*first*/) const {}
   /// Bytes that forward leaves for the other rules; full shapes.
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.

@@ -32,6 +32,45 @@ struct Axpby {
   }
 };
 
+/// y[o][i] = a[o] x[o][i] + b[o] y[o][i], one pair of factors a lane; a factor 0 never uses what it multiplies.
+template <class T>
+struct LaneAxpby {
+  const T* a;
+  const T* x;
+  Index x_stride;
+  const T* b;
+  T* y;
+  Index y_stride;
+  HSO_HD void operator()(Index o, Index i) const {
+    T& target = y[o * y_stride + i];
+    const T scaled = b[o] == T(0) ? T(0) : b[o] * target;
+    const T added = a[o] == T(0) ? T(0) : a[o] * x[o * x_stride + i];
+    target = added + scaled;
+  }
+};
+
+/// y[o][i] = x[o][index[i]]
+template <class T>
+struct GatherEntries {
+  const T* x;
+  Index x_stride;
+  const Index* index;
+  T* y;
+  Index y_stride;
+  HSO_HD void operator()(Index o, Index i) const { y[o * y_stride + i] = x[o * x_stride + index[i]]; }
+};
+
+/// y[o][index[i]] = x[o][i]; the indices differ.
+template <class T>
+struct ScatterEntries {
+  const T* x;
+  Index x_stride;
+  const Index* index;
+  T* y;
+  Index y_stride;
+  HSO_HD void operator()(Index o, Index i) const { y[o * y_stride + index[i]] = x[o * x_stride + i]; }
+};
+
 /// y[o][i] (+)= d[i] x[o][i]: the same diagonal for every lane.
 template <class T>
 struct Scale {

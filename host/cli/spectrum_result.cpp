@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/spectrum_result.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace hso::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Estimate& e) {
+  return {{"value", e.value},
+          {"standard_error", e.standard_error},
+          {"interval", {e.low, e.high}},
+          {"confidence", e.confidence},
+          {"probes", e.probes},
+          {"seed", e.seed}};
+}
+
+Json json_of(const SpectrumSummary& s, bool means_something) {
+  if (!means_something)
+    return {{"meaningful", false}, {"reason", "rounding is as large as the tolerance: use --precision float64"}};
+  return {{"rank", s.rank},           {"positive", s.inertia.positive},
+          {"zero", s.inertia.zero},   {"negative", s.inertia.negative},
+          {"tolerance", s.tolerance}, {"condition", s.condition}};
+}
+
+}  // namespace
+
+std::string to_json(const SpectrumResult& r) {
+  Json j{{"model", r.model},     {"kind", r.kind},        {"method", r.method},       {"n", r.n},
+         {"rows", r.rows},       {"device", r.device},    {"precision", r.precision}, {"layers", r.layers},
+         {"seconds", r.seconds}, {"products", r.products}};
+  j["eigenvalues"] = r.eigenvalues;
+  j["residuals"] = r.residuals;
+  j["complete"] = r.complete;
+  j["stop"] = r.stop;
+  if (r.summary) j["rank"] = json_of(*r.summary, r.summary_means_something);
+  if (r.exact_trace) j["trace"] = {{"value", *r.exact_trace}, {"exact", true}};
+  if (r.exact_frobenius_squared) j["frobenius_squared"] = {{"value", *r.exact_frobenius_squared}, {"exact", true}};
+  if (r.trace) j["trace"] = json_of(*r.trace);
+  if (r.frobenius_squared) j["frobenius_squared"] = json_of(*r.frobenius_squared);
+  if (r.density)
+    j["density"] = {{"x", r.density->x},
+                    {"value", r.density->value},
+                    {"standard_error", r.density->standard_error},
+                    {"sigma", r.density->sigma}};
+  j["notes"] = r.notes;
+  return j.dump(1) + "\n";
+}
+
+namespace {
+
+void print_estimate(const char* name, const Estimate& e) {
+  fmt::print(stderr, "  {:<12} {:.6g} +- {:.2g} ({:g} % interval {:.6g} to {:.6g}, {} probes, seed {})\n", name,
+             e.value, e.standard_error, 100 * e.confidence, e.low, e.high, e.probes, e.seed);
+}
+
+void print_eigenvalues(const SpectrumResult& r) {
+  if (r.eigenvalues.empty()) return;
+  constexpr std::size_t kShown = 10;
+  const std::size_t count = r.eigenvalues.size();
+  fmt::print(stderr, "  eigenvalues  {} of {}, {}\n", count, r.n, r.stop);
+  for (std::size_t i = count; i-- > 0;) {
+    if (count > 2 * kShown && i == count - kShown - 1) {
+      fmt::print(stderr, "  {:>13}\n", "...");
+      i = kShown;
+      continue;
+    }
+    fmt::print(stderr, "  {:>13.6g}   residual {:.1e}\n", r.eigenvalues[i], r.residuals[i]);
+  }
+}
+
+}  // namespace
+
+void print_table(const SpectrumResult& r) {
+  fmt::print(stderr, "{} of {} (n = {}, {} rows{}), {}, {} on {}: {} products, {:.2f} s\n", r.kind, r.model, r.n,
+             r.rows, r.layers.empty() ? "" : fmt::format(", layers {}", fmt::join(r.layers, " ")), r.method,
+             r.precision, r.device, r.products, r.seconds);
+  print_eigenvalues(r);
+  if (r.summary && r.summary_means_something)
+    fmt::print(stderr,
+               "  rank         {} of {} ({} positive, {} zero, {} negative at tolerance {:.2g}), condition {:.3g}\n",
+               r.summary->rank, r.n, r.summary->inertia.positive, r.summary->inertia.zero, r.summary->inertia.negative,
+               r.summary->tolerance, r.summary->condition);
+  if (r.summary && !r.summary_means_something)
+    fmt::print(stderr, "  rank         not meaningful in float32: rounding is as large as the tolerance\n");
+  if (r.exact_trace) fmt::print(stderr, "  trace        {:.9g}\n", *r.exact_trace);
+  if (r.exact_frobenius_squared) fmt::print(stderr, "  |A|_F^2      {:.9g}\n", *r.exact_frobenius_squared);
+  if (r.trace) print_estimate("trace", *r.trace);
+  if (r.frobenius_squared) print_estimate("|A|_F^2", *r.frobenius_squared);
+  for (const std::string& note : r.notes) fmt::print(stderr, "  note: {}\n", note);
+}
+
+}  // namespace hso::cli

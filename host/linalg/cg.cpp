@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/solvers.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+const char* name_of(CgStatus status) {
+  switch (status) {
+    case CgStatus::converged:
+      return "converged";
+    case CgStatus::max_iterations:
+      return "max_iterations";
+    case CgStatus::negative_curvature:
+      return "negative_curvature";
+    case CgStatus::not_finite:
+      return "not_finite";
+    case CgStatus::stalled:
+      return "stalled";
+  }
+  return "unknown";
+}
+
+bool CgResult::converged() const {
+  return std::all_of(lanes.begin(), lanes.end(), [](const CgLane& l) { return l.status == CgStatus::converged; });
+}
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+/// K vectors of n numbers in scratch, and the arithmetic of a step on all of them.
+template <class T>
+class Lanes {
+ public:
+  Lanes(Ops<T>& ops, Scratch& scratch, Index k, Index n) : ops_(ops), k_(k), n_(n) {
+    factors_ = scratch.take<T>(2 * k);
+  }
+  Numbers dots(View<const T> x, View<const T> y) {
+    Numbers out(static_cast<std::size_t>(k_));
+    ops_.dots(k_, n_, x.data, x.lane_stride, y.data, y.lane_stride, out.data());
+    return out;
+  }
+  /// y_k = a_k x_k + b_k y_k
+  void combine(const Numbers& a, View<const T> x, const Numbers& b, View<T> y) {
+    std::vector<T> host(a.begin(), a.end());
+    host.insert(host.end(), b.begin(), b.end());
+    ops_.context().to_device(host.data(), factors_, static_cast<Index>(host.size() * sizeof(T)));
+    ops_.for_each(k_, n_, LaneAxpby<T>{factors_, x.data, x.lane_stride, factors_ + k_, y.data, y.lane_stride});
+  }
+
+ private:
+  Ops<T>& ops_;
+  Index k_, n_;
+  T* factors_;
+};
+
+template <class T>
+class ConjugateGradients {
+ public:
+  ConjugateGradients(LinearOperator<T>& a, View<const T> b, View<T> x, const CgOptions<T>& o)
+      : a_(a),
+        b_(b),
+        x_(x),
+        o_(o),
+        n_(a.dimension()),
+        k_(b.lanes),
+        ops_(a.context().template ops<T>()),
+        scratch_(a.context()),
+        lanes_(ops_, scratch_, k_, n_),
+        r_(take()),
+        p_(take()),
+        ap_(take()),
+        z_(o.preconditioner != nullptr ? take() : r_),
+        running_(static_cast<std::size_t>(k_), 1) {}
+
+  CgResult run() {
+    result_.lanes.resize(static_cast<std::size_t>(k_));
+    start();
+    Numbers rz = lanes_.dots(r_, z_);
+    const Index most = o_.max_iterations > 0 ? o_.max_iterations : std::max<Index>(100, 2 * n_);
+    for (Index iteration = 0; iteration < most && any_running(); ++iteration) step(rz);
+    for (std::size_t k = 0; k < running_.size(); ++k)
+      if (running_[k] != 0) result_.lanes[k].status = CgStatus::max_iterations;
+    measure();
+    return std::move(result_);
+  }
+
+ private:
+  View<T> take() { return vector_view(scratch_.take<T>(k_ * n_), n_, k_); }
+  bool any_running() const { return std::find(running_.begin(), running_.end(), 1) != running_.end(); }
+  Numbers ones() const { return Numbers(running_.size(), 1); }
+  Numbers zeros() const { return Numbers(running_.size(), 0); }
+
+  void stop(std::size_t k, CgStatus status) {
+    running_[k] = 0;
+    result_.lanes[k].status = status;
+  }
+
+  /// r = b - A x
+  void residual() {
+    product(View<const T>(x_), r_);
+    lanes_.combine(ones(), b_, Numbers(running_.size(), -1), r_);
+  }
+  void product(View<const T> v, View<T> av) {
+    a_.apply(v, av);
+    ++result_.products;
+  }
+  void precondition() {
+    if (o_.preconditioner != nullptr) o_.preconditioner->apply(View<const T>(r_), z_);
+  }
+
+  void start() {
+    const Numbers bb = lanes_.dots(b_, b_);
+    for (double value : bb) norm_b_.push_back(std::sqrt(value));
+    if (o_.start_from_x) {
+      residual();
+    } else {
+      ops_.for_each(k_, n_, Fill<T>{x_.data, x_.lane_stride, T(0)});
+      lanes_.combine(ones(), b_, zeros(), r_);
+    }
+    precondition();
+    lanes_.combine(ones(), View<const T>(z_), zeros(), p_);
+    for (std::size_t k = 0; k < running_.size(); ++k)
+      if (!std::isfinite(norm_b_[k])) stop(k, CgStatus::not_finite);
+    stop_converged(lanes_.dots(r_, r_));
+  }
+
+  void stop_converged(const Numbers& rr) {
+    for (std::size_t k = 0; k < running_.size(); ++k)
+      if (running_[k] != 0 && std::sqrt(rr[k]) <= o_.tolerance * norm_b_[k]) stop(k, CgStatus::converged);
+  }
+
+  void step(Numbers& rz) {
+    product(View<const T>(p_), ap_);
+    const Numbers curvature = lanes_.dots(p_, ap_);
+    Numbers alpha = zeros();
+    for (std::size_t k = 0; k < running_.size(); ++k) {
+      if (running_[k] == 0) continue;
+      if (!std::isfinite(curvature[k]))
+        stop(k, CgStatus::not_finite);
+      else if (curvature[k] <= 0)
+        stop(k, CgStatus::negative_curvature);
+      else
+        alpha[k] = rz[k] / curvature[k];
+      result_.lanes[k].iterations += running_[k];
+    }
+    Numbers minus = alpha;
+    for (double& value : minus) value = -value;
+    lanes_.combine(alpha, View<const T>(p_), ones(), x_);
+    lanes_.combine(minus, View<const T>(ap_), ones(), r_);
+    stop_converged(lanes_.dots(r_, r_));
+    precondition();
+    const Numbers next = lanes_.dots(r_, z_);
+    Numbers beta = zeros();
+    for (std::size_t k = 0; k < running_.size(); ++k)
+      if (running_[k] != 0) beta[k] = next[k] / rz[k];
+    lanes_.combine(ones(), View<const T>(z_), beta, p_);
+    rz = next;
+  }
+
+  /// The true residuals. Rounding in the recurrence may have promised too much.
+  void measure() {
+    residual();
+    const Numbers rr = lanes_.dots(r_, r_);
+    for (std::size_t k = 0; k < running_.size(); ++k) {
+      CgLane& lane = result_.lanes[k];
+      lane.residual = norm_b_[k] > 0 ? std::sqrt(rr[k]) / norm_b_[k] : std::sqrt(rr[k]);
+      if (lane.status == CgStatus::converged && !(lane.residual <= 2 * o_.tolerance)) lane.status = CgStatus::stalled;
+    }
+  }
+
+  LinearOperator<T>& a_;
+  View<const T> b_;
+  View<T> x_;
+  const CgOptions<T>& o_;
+  Index n_, k_;
+  Ops<T>& ops_;
+  Scratch scratch_;
+  Lanes<T> lanes_;
+  View<T> r_, p_, ap_, z_;
+  std::vector<int> running_;
+  Numbers norm_b_;
+  CgResult result_;
+};
+
+}  // namespace
+
+template <class T>
+CgResult cg(LinearOperator<T>& a, View<const T> b, View<T> x, const CgOptions<T>& options) {
+  const Index n = a.dimension();
+  if (b.size() != n || x.size() != n || b.lanes != x.lanes)
+    throw InputError(fmt::format("cg: right-hand sides {} x {} and solutions {} x {}, expected K x [{}] both", b.lanes,
+                                 b.shape.to_string(), x.lanes, x.shape.to_string(), n));
+  if (!(options.tolerance > 0))
+    throw UsageError(fmt::format("cg: tolerance {}, expected a number above 0", options.tolerance));
+  if (n == 0) return {std::vector<CgLane>(static_cast<std::size_t>(b.lanes)), 0};
+  return ConjugateGradients<T>(a, b, x, options).run();
+}
+
+template <class T>
+void InverseOperator<T>::apply(View<const T> v, View<T> hv) {
+  const CgResult r = cg(a_, v, hv, options_);
+  for (std::size_t k = 0; k < r.lanes.size(); ++k)
+    if (r.lanes[k].status != CgStatus::converged)
+      throw NumericalError(fmt::format("InverseOperator: cg on lane {}: {} after {} iterations, residual {:.2e}", k,
+                                       name_of(r.lanes[k].status), r.lanes[k].iterations, r.lanes[k].residual));
+}
+
+template CgResult cg(LinearOperator<float>&, View<const float>, View<float>, const CgOptions<float>&);
+template CgResult cg(LinearOperator<double>&, View<const double>, View<double>, const CgOptions<double>&);
+template class InverseOperator<float>;
+template class InverseOperator<double>;
+
+}  // namespace hso

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stochastic Lanczos quadrature. All probes of a group are lanes: one call of the operator advances each by one step.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/spectrum.hpp"
+#include "linalg/host_eigen.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+/// Lanczos on K probes at once; lane k keeps its basis in V[k][steps][n].
+template <class T>
+class ProbeLanczos {
+ public:
+  ProbeLanczos(LinearOperator<T>& a, Index lanes, Index steps)
+      : a_(a),
+        context_(a.context()),
+        ops_(context_.template ops<T>()),
+        n_(a.dimension()),
+        most_lanes_(lanes),
+        steps_(steps),
+        basis_(context_, checked_multiply(checked_multiply(lanes, steps), n_)),
+        w_(context_, lanes * n_),
+        c_(context_, lanes * steps),
+        factors_(context_, 2 * lanes) {}
+
+  /// Probes `first` to first + k - 1 of the seed. False when a product was not finite.
+  bool run(std::uint64_t seed, Index first, Index k, SpectralDensity& out) {
+    k_ = k;
+    alpha_.assign(static_cast<std::size_t>(k), Numbers());
+    beta_.assign(static_cast<std::size_t>(k), Numbers());
+    alive_.assign(static_cast<std::size_t>(k), 1);
+    largest_ = 0;
+    start(seed, first);
+    for (Index j = 0; j < steps_; ++j) {
+      a_.apply(View<const T>(row(j)), w());
+      out.products += k;
+      if (!orthogonalize(j) || (j + 1 < steps_ && !extend(j))) return false;
+      if (std::find(alive_.begin(), alive_.end(), 1) == alive_.end()) break;
+    }
+    for (std::size_t p = 0; p < alpha_.size(); ++p) append(p, out);
+    return true;
+  }
+
+ private:
+  View<T> row(Index j) { return {basis_.data() + j * n_, Shape{n_}, k_, steps_ * n_}; }
+  View<T> w() { return vector_view(w_.data(), n_, k_); }
+
+  void start(std::uint64_t seed, Index first) {
+    const double scale = 1 / std::sqrt(static_cast<double>(n_));
+    for (Index p = 0; p < k_; ++p)
+      ops_.for_each(1, n_,
+                    RandomFill<T>{row(0).lane(p), seed, static_cast<std::uint64_t>(first + p), Distribution::rademacher,
+                                  0, scale});
+  }
+
+  /// w -= V'V w over the rows so far, twice; the coefficient of the last row is alpha.
+  bool orthogonalize(Index j) {
+    std::vector<T> host(static_cast<std::size_t>(k_ * (j + 1)));
+    Numbers alpha(static_cast<std::size_t>(k_), 0);
+    for (int pass = 0; pass < 2; ++pass) {
+      GemmArgs<T> onto{j + 1, 1, n_, basis_.data(), n_, false, w_.data(), 1, false, c_.data(), 1};
+      onto.batch = k_;
+      onto.stride_a = steps_ * n_;
+      onto.stride_b = n_;
+      onto.stride_c = j + 1;
+      ops_.gemm(onto);
+      GemmArgs<T> off{1, n_, j + 1, c_.data(), j + 1, false, basis_.data(), n_, false, w_.data(), n_, T(-1), T(1)};
+      off.batch = k_;
+      off.stride_a = j + 1;
+      off.stride_b = steps_ * n_;
+      off.stride_c = n_;
+      ops_.gemm(off);
+      context_.to_host(c_.data(), host.data(), static_cast<Index>(host.size() * sizeof(T)));
+      for (std::size_t p = 0; p < alpha.size(); ++p)
+        alpha[p] += static_cast<double>(host[(p + 1) * static_cast<std::size_t>(j + 1) - 1]);
+    }
+    for (std::size_t p = 0; p < alpha.size(); ++p) {
+      if (!std::isfinite(alpha[p])) return false;
+      if (alive_[p] != 0) alpha_[p].push_back(alpha[p]);
+      largest_ = std::max(largest_, std::abs(alpha[p]));
+    }
+    return true;
+  }
+
+  /// Row j + 1 = w / |w|. A probe whose space is exhausted stops there and goes on as a lane of zeros.
+  bool extend(Index j) {
+    Numbers squares(static_cast<std::size_t>(k_));
+    ops_.dots(k_, n_, w_.data(), n_, w_.data(), n_, squares.data());
+    std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(0));
+    const double negligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (std::size_t p = 0; p < squares.size(); ++p) {
+      const double beta = std::sqrt(squares[p]);
+      if (!std::isfinite(beta)) return false;
+      largest_ = std::max(largest_, beta);
+      if (alive_[p] != 0 && beta <= negligible * largest_) alive_[p] = 0;
+      if (alive_[p] == 0) continue;
+      beta_[p].push_back(beta);
+      factors[p] = static_cast<T>(1 / beta);
+    }
+    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
+    const View<T> next = row(j + 1);
+    ops_.for_each(k_, n_,
+                  LaneAxpby<T>{factors_.data(), w_.data(), n_, factors_.data() + k_, next.data, next.lane_stride});
+    return true;
+  }
+
+  void append(std::size_t p, SpectralDensity& out) {
+    const std::size_t m = alpha_[p].size();
+    beta_[p].resize(m - 1);
+    const HostEigen e = host_eigh_tridiagonal(alpha_[p], beta_[p]);
+    Numbers weights(m);
+    for (std::size_t i = 0; i < m; ++i) weights[i] = e.vectors[i * m] * e.vectors[i * m];
+    out.nodes.push_back(e.values);
+    out.weights.push_back(std::move(weights));
+  }
+
+  LinearOperator<T>& a_;
+  Context& context_;
+  Ops<T>& ops_;
+  Index n_, most_lanes_, steps_, k_ = 0;
+  Buffer<T> basis_, w_, c_, factors_;
+  std::vector<Numbers> alpha_, beta_;
+  std::vector<int> alive_;
+  double largest_ = 0;
+};
+
+template <class T>
+Index lanes_that_fit(Context& context, Index n, Index steps, const DensityOptions& o) {
+  const auto bytes = [&](Index m) {
+    return checked_multiply(checked_multiply(steps + 1, std::max<Index>(m, 1)), static_cast<Index>(sizeof(T)));
+  };
+  require_memory(context, fmt::format("spectral_density: {} vectors of one probe", steps + 1), n, bytes);
+  if (o.lanes > 0) return std::min(o.lanes, o.probes);
+  return std::clamp<Index>(context.memory().free_bytes / 2 / bytes(n), 1, std::min<Index>(o.probes, 32));
+}
+
+}  // namespace
+
+template <class T>
+SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) {
+  SpectralDensity out;
+  out.n = a.dimension();
+  out.seed = o.seed;
+  out.confidence = o.confidence;
+  if (out.n < 1) throw InputError("spectral_density: an operator of dimension 0, expected at least 1");
+  if (o.probes < 2 || o.steps < 1)
+    throw UsageError(
+        fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 1", o.probes, o.steps));
+  const Index steps = std::min(o.steps, out.n);
+  const Index lanes = lanes_that_fit<T>(a.context(), out.n, steps, o);
+  ProbeLanczos<T> probes(a, lanes, steps);
+  out.stop = "steps";
+  for (Index first = 0; first < o.probes && out.stop == "steps"; first += lanes)
+    if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) out.stop = "not_finite";
+  return out;
+}
+
+Estimate SpectralDensity::trace_of(const std::function<double(double)>& f) const {
+  Numbers samples;
+  for (std::size_t p = 0; p < nodes.size(); ++p) {
+    double sum = 0;
+    for (std::size_t i = 0; i < nodes[p].size(); ++i) sum += weights[p][i] * f(nodes[p][i]);
+    samples.push_back(static_cast<double>(n) * sum);
+  }
+  return mean_of(samples, seed, confidence);
+}
+
+Estimate SpectralDensity::trace() const {
+  return trace_of([](double x) { return x; });
+}
+
+Estimate SpectralDensity::frobenius_squared() const {
+  return trace_of([](double x) { return x * x; });
+}
+
+Estimate SpectralDensity::log_determinant(double delta) const {
+  if (!(smallest() + delta > 0))
+    throw InputError(
+        fmt::format("log_determinant: the smallest node is {:.6g}, so delta must exceed {:.6g}; found {:.6g}",
+                    smallest(), -smallest(), delta));
+  return trace_of([delta](double x) { return std::log(x + delta); });
+}
+
+Estimate SpectralDensity::count_above(double threshold) const {
+  return trace_of([threshold](double x) { return x > threshold ? 1.0 : 0.0; });
+}
+
+double SpectralDensity::smallest() const {
+  double low = std::numeric_limits<double>::infinity();
+  for (const Numbers& probe : nodes) low = std::min(low, probe.front());
+  return low;
+}
+
+double SpectralDensity::largest() const {
+  double high = -std::numeric_limits<double>::infinity();
+  for (const Numbers& probe : nodes) high = std::max(high, probe.back());
+  return high;
+}
+
+DensityCurve density_curve(const SpectralDensity& density, Index points, double sigma) {
+  if (points < 2 || density.nodes.size() < 2)
+    throw UsageError(
+        fmt::format("density_curve: {} points of {} probes, expected at least 2 of 2", points, density.nodes.size()));
+  const double low = density.smallest(), high = density.largest();
+  const double range = std::max(high - low, 1e-12 * std::max({std::abs(low), std::abs(high), 1e-300}));
+  DensityCurve curve;
+  curve.sigma = sigma > 0 ? sigma : range / 100;
+  const double begin = low - 5 * curve.sigma, step = (high - low + 10 * curve.sigma) / static_cast<double>(points - 1);
+  const double norm = 1 / (curve.sigma * std::sqrt(2 * std::numbers::pi));
+  for (Index i = 0; i < points; ++i) {
+    const double x = begin + static_cast<double>(i) * step;
+    Numbers samples;
+    for (std::size_t p = 0; p < density.nodes.size(); ++p) {
+      double sum = 0;
+      for (std::size_t j = 0; j < density.nodes[p].size(); ++j) {
+        const double d = (x - density.nodes[p][j]) / curve.sigma;
+        sum += density.weights[p][j] * norm * std::exp(-0.5 * d * d);
+      }
+      samples.push_back(sum);
+    }
+    const Estimate e = mean_of(samples, density.seed, density.confidence);
+    curve.x.push_back(x);
+    curve.value.push_back(e.value);
+    curve.standard_error.push_back(e.standard_error);
+  }
+  return curve;
+}
+
+template SpectralDensity spectral_density(LinearOperator<float>&, const DensityOptions&);
+template SpectralDensity spectral_density(LinearOperator<double>&, const DensityOptions&);
+
+}  // namespace hso

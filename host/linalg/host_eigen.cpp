@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "linalg/host_eigen.hpp"
+
+#include <fmt/format.h>
+
+#include "backend/blas.hpp"
+#include "backend/blas_threads.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso::detail {
+
+HostEigen host_eigh(std::vector<double> a, Index m) {
+  HostEigen out;
+  if (m == 0) return out;
+  const int order = blas_int(m, "host_eigh"), lwork = blas_int(1 + 6 * m + 2 * m * m, "host_eigh"),
+            liwork = blas_int(3 + 5 * m, "host_eigh");
+  const char job = 'V', triangle = 'U';  // column-major: our lower triangle
+  out.values.resize(static_cast<std::size_t>(m));
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  int info = 0;
+  const BlasThreads one(1);
+  Blas<double>::syevd(&job, &triangle, &order, a.data(), &order, out.values.data(), work.data(), &lwork, iwork.data(),
+                      &liwork, &info, 1, 1);
+  if (info != 0) throw NumericalError(fmt::format("host_eigh: LAPACK's dsyevd of order {} returned {}", m, info));
+  out.vectors = std::move(a);
+  return out;
+}
+
+HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal) {
+  const std::size_t m = diagonal.size();
+  std::vector<double> a(m * m);
+  for (std::size_t i = 0; i < m; ++i) {
+    a[i * m + i] = diagonal[i];
+    if (i > 0) a[i * m + i - 1] = off_diagonal[i - 1];
+  }
+  return host_eigh(std::move(a), static_cast<Index>(m));
+}
+
+}  // namespace hso::detail

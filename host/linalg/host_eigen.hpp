@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small symmetric eigenproblems in host memory: what iterative methods project onto.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/types.hpp"
+
+namespace hso::detail {
+
+struct HostEigen {
+  std::vector<double> values;   ///< ascending
+  std::vector<double> vectors;  ///< [m][m], row i is the unit eigenvector of values[i]
+};
+
+/// Of A [m][m], row-major, both triangles; the lower one is read. NumericalError when LAPACK does not converge.
+HostEigen host_eigh(std::vector<double> a, Index m);
+
+/// Of the tridiagonal matrix with this diagonal [m] and off-diagonal [m - 1].
+HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
+
+}  // namespace hso::detail

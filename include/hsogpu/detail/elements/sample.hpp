@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Targets drawn from the distribution whose negative log-likelihood a loss is, at outputs z: the Monte Carlo Fisher
+// matrix needs them. Row r of the draw uses element (first + r) of (seed, stream): the same on every backend and for
+// every cut into batches. `stream` numbers the draws.
+#pragma once
+
+#include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/elements/random.hpp"
+#include "hsogpu/detail/math.hpp"
+
+namespace hso::detail {
+
+/// target[r] = c with probability p[r][c]. Launch with N x 1.
+template <class T>
+struct SampleClass {
+  const T* p;  ///< [N][classes], rows sum to 1
+  T* target;
+  Index classes, first;
+  std::uint64_t seed, stream;
+  HSO_HD void operator()(Index r, Index) const {
+    const double u = uniform01(philox_word(seed, stream, static_cast<std::uint64_t>(first + r)));
+    double sum = 0;
+    Index chosen = classes - 1;
+    for (Index c = 0; c < classes; ++c) sum += static_cast<double>(p[r * classes + c]);
+    double left = u * sum;
+    for (Index c = 0; c < classes; ++c) {
+      left -= static_cast<double>(p[r * classes + c]);
+      if (left < 0) {
+        chosen = c;
+        break;
+      }
+    }
+    target[r] = static_cast<T>(chosen);
+  }
+};
+
+/// target = z + standard normal: squared error is the negative log-likelihood of unit variance. Launch with N x
+/// outputs.
+template <class T>
+struct SampleNormal {
+  const T* z;
+  T* target;
+  Index outputs, first;
+  std::uint64_t seed, stream;
+  HSO_HD void operator()(Index r, Index i) const {
+    const RandomFill<T> normal{nullptr, seed, stream, Distribution::normal, 0, 1};
+    const double draw = normal.draw((first + r) * outputs + i);
+    target[r * outputs + i] = static_cast<T>(static_cast<double>(z[r * outputs + i]) + draw);
+  }
+};
+
+/// target = 1 with probability logistic(z), else 0. Launch with N x outputs.
+template <class T>
+struct SampleBernoulli {
+  const T* z;
+  T* target;
+  Index outputs, first;
+  std::uint64_t seed, stream;
+  HSO_HD void operator()(Index r, Index i) const {
+    const double u = uniform01(philox_word(seed, stream, static_cast<std::uint64_t>((first + r) * outputs + i)));
+    target[r * outputs + i] = u < static_cast<double>(logistic(z[r * outputs + i])) ? T(1) : T(0);
+  }
+};
+
+}  // namespace hso::detail

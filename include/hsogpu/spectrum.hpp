@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Spectra of operators that are known by their products: eigenpairs with residuals, densities and traces with error
+// bars. Symmetric operators only; require_consistent (operators.hpp) tests that.
+//
+//   EigenPairs<T> top = lanczos(*hessian, {.count = 10});
+//   SpectralDensity density = spectral_density(*hessian, {.probes = 30, .steps = 80, .seed = 1});
+//   Estimate trace = density.trace();                       value, standard error, 99 % interval
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "hsogpu/operators.hpp"
+
+namespace hso {
+
+// ---- numbers with error bars ----
+
+/// A mean of independent samples. The interval is Student's t, value -+ t(dof) * standard_error.
+struct Estimate {
+  double value = 0;
+  double standard_error = 0;
+  double low = 0, high = 0;
+  double confidence = 0.99;
+  Index probes = 0;
+  std::uint64_t seed = 0;
+};
+/// InputError for fewer than two samples: they have no error bar.
+Estimate mean_of(Span<const double> samples, std::uint64_t seed, double confidence = 0.99);
+/// The number that |t| exceeds with probability 1 - confidence, t Student's with `dof` degrees of freedom.
+double student_t(double confidence, double dof);
+
+// ---- eigenpairs ----
+
+enum class SpectrumEnd {
+  largest,   ///< algebraically
+  smallest,  ///< algebraically
+  both,      ///< count / 2 smallest, the rest largest
+  magnitude  ///< largest in size
+};
+const std::vector<std::string>& spectrum_end_names();
+SpectrumEnd parse_spectrum_end(const std::string& name);  ///< UsageError lists the names
+
+struct LanczosOptions {
+  Index count = 10;
+  SpectrumEnd which = SpectrumEnd::largest;
+  Index block = 1;  ///< vectors multiplied at once: at least the multiplicity that is to be seen
+  Index basis =
+      0;  ///< vectors held before a restart; 0: as many as half the free memory holds, at most max(4 count, 100)
+  Index max_products = 0;   ///< vectors multiplied; 0: 20 n, at least 1000
+  double tolerance = 1e-8;  ///< of the residual over the largest |value| seen; rounding sets a floor of 20 eps
+  std::uint64_t seed = 0;
+  bool vectors = true;
+  std::function<bool()> interrupted{};  ///< asked once a block step
+};
+
+/// Ritz pairs. `residuals[i]` bounds the distance from values[i] to an eigenvalue of A.
+template <class T>
+struct EigenPairs {
+  std::vector<double> values;     ///< ascending
+  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence
+  Buffer<T> vectors;              ///< [count][n], row i of values[i]; empty without `vectors`
+  Index converged = 0;            ///< how many of them are within the tolerance
+  Index products = 0, restarts = 0, basis = 0;
+  double scale = 0;  ///< largest |Ritz value| seen: a lower bound of |A|
+  /// "converged", "complete" (the whole space was spanned: exact), "max_products", "interrupted" or "not_finite"
+  std::string stop;
+  bool all_converged() const { return stop == "converged" || stop == "complete"; }
+};
+
+/// Block Lanczos with full reorthogonalisation in two passes and thick restarts (Wu and Simon, SIAM J. Matrix Anal. 22
+/// (2000) 602). With block = 1 an eigenvalue of multiplicity m is found once at first; further copies need rounding or
+/// a larger block. InputError when count exceeds n or block exceeds basis.
+template <class T>
+EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
+
+/// |A| in the 2-norm from the power method: a lower bound that grows to it. Relative change below `tolerance` stops.
+struct PowerResult {
+  double value = 0;     ///< v'Av
+  double residual = 0;  ///< |A v - value v|
+  Index products = 0;
+  bool converged = false;
+};
+template <class T>
+PowerResult power_iteration(LinearOperator<T>& a, double tolerance = 1e-3, Index max_products = 1000,
+                            std::uint64_t seed = 0);
+
+// ---- density and functions of the matrix ----
+
+struct DensityOptions {
+  Index probes = 30;
+  Index steps = 80;  ///< Lanczos steps of a probe, at most n
+  std::uint64_t seed = 0;
+  double confidence = 0.99;
+  Index lanes = 0;  ///< probes at once; 0: as many as half the free memory holds the bases of
+};
+
+/// Stochastic Lanczos quadrature: probe p says tr f(A) ~ n sum_i weights[p][i] f(nodes[p][i]) (Ubaru, Chen and Saad,
+/// SIAM J. Matrix Anal. 38 (2017) 1075, eq. 14). The probes are independent, so their spread is the error bar.
+struct SpectralDensity {
+  Index n = 0;
+  std::vector<std::vector<double>> nodes, weights;  ///< of each probe
+  std::uint64_t seed = 0;
+  double confidence = 0.99;
+  Index products = 0;  ///< vectors multiplied
+  std::string stop;    ///< "steps", or "not_finite"
+
+  /// tr f(A)
+  Estimate trace_of(const std::function<double(double)>& f) const;
+  Estimate trace() const;
+  Estimate frobenius_squared() const;  ///< sum lambda^2
+  /// log det(A + delta I); InputError when a node is at or below -delta.
+  Estimate log_determinant(double delta) const;
+  /// How many eigenvalues exceed the threshold: an estimate, a smooth spectrum around it makes it a good one.
+  Estimate count_above(double threshold) const;
+  double smallest() const;
+  double largest() const;  ///< of the nodes
+};
+
+/// Probes are Rademacher vectors over sqrt(n). Full reorthogonalisation.
+template <class T>
+SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& options = {});
+
+/// The density on a grid, convolved with a Gaussian of standard deviation sigma (Ghorbani, Krishnan and Xiao, ICML
+/// 2019, eq. 4): mean over the probes and its standard error. Integrates to 1 over the real line.
+struct DensityCurve {
+  std::vector<double> x, value, standard_error;
+  double sigma = 0;
+};
+/// `sigma` 0 takes 1/100 of the range.
+DensityCurve density_curve(const SpectralDensity& density, Index points = 512, double sigma = 0);
+
+// ---- trace ----
+
+enum class TraceMethod { hutchinson, hutch_plus_plus, xtrace };
+const std::vector<std::string>& trace_method_names();
+TraceMethod parse_trace_method(const std::string& name);  ///< UsageError lists the names
+
+struct TraceOptions {
+  TraceMethod method = TraceMethod::hutchinson;
+  Index products = 90;  ///< vectors multiplied; hutch_plus_plus uses a third for each of its parts, xtrace half
+  std::uint64_t seed = 0;
+  double confidence = 0.99;
+};
+
+/// tr A. hutchinson: Rademacher probes, the mean of z'Az (Hutchinson 1990). hutch_plus_plus: the same on the complement
+/// of a sketched range (Meyer, Musco, Musco and Woodruff, SOSA 2021, algorithm 1); its error bar is that of the second
+/// part. xtrace: exchangeable leave-one-out estimates (Epperly, Tropp and Webber, SIAM J. Matrix Anal. 45 (2024) 1);
+/// its standard error is the spread of these over sqrt(probes), which is not a bound: they depend on each other.
+template <class T>
+Estimate trace(LinearOperator<T>& a, const TraceOptions& options = {});
+
+/// |A|_F^2 = E |A z|^2 over Rademacher probes.
+template <class T>
+Estimate frobenius_squared(LinearOperator<T>& a, Index probes = 30, std::uint64_t seed = 0, double confidence = 0.99);
+
+}  // namespace hso

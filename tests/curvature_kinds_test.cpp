@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Fisher matrices and the outer gradient against what they are made of: gradients of single samples.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/network_objective.hpp"
+#include "hsogpu/spectrum.hpp"
+#include "support/contexts.hpp"
+#include "support/dense_operator.hpp"
+#include "support/messages.hpp"
+
+namespace hso::test {
+namespace {
+
+class CurvatureKinds : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, CurvatureKinds, testing::ValuesIn(contexts()), device_word);
+
+/// A small network on `rows` random samples of 5 numbers and 3 classes or values.
+template <class T>
+struct Setting {
+  Setting(Context& c, const std::string& model, LossKind loss, Index rows, std::uint64_t seed = 1)
+      : context(c), network(build_network<T>(parse_model(model), loss)), data(c, network, dataset(loss, rows, seed)) {
+    const auto start = initial_parameters(network.parameters, Initialization::glorot, seed);
+    theta = Buffer<T>(c, Span<const T>(narrow<T>(start)));
+  }
+  static Dataset dataset(LossKind loss, Index rows, std::uint64_t seed) {
+    Dataset d;
+    d.name = "random";
+    d.size = rows;
+    d.input_shape = Shape{5};
+    d.inputs = random_numbers(static_cast<std::size_t>(5 * rows), seed);
+    const bool classes = loss == LossKind::cross_entropy;
+    d.classes = classes ? 3 : 0;
+    d.target_shape = classes ? Shape{} : Shape{3};
+    d.targets = random_numbers(static_cast<std::size_t>(rows * (classes ? 1 : 3)), seed + 1);
+    for (double& t : d.targets) {
+      if (classes) t = t < -0.4 ? 0 : t < 0.4 ? 1 : 2;
+      if (loss == LossKind::bce) t = t > 0 ? 1 : 0;
+    }
+    return d;
+  }
+  NetworkObjective<T> objective(const NetworkObjectiveOptions& o = {}) { return {context, network, data, o}; }
+  Index n() const { return theta.size(); }
+  Numbers dense(Objective<T>& f, Curvature kind) {
+    Buffer<T> h(context, n() * n());
+    f.curvature(theta.data(), kind)->to_dense(h.data());
+    return widen(h.download());
+  }
+
+  Context& context;
+  Network<T> network;
+  DeviceData<T> data;
+  Buffer<T> theta;
+};
+
+double worst(const Numbers& a, const Numbers& b) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference = std::max(difference, std::abs(a[i] - b[i]));
+    size = std::max(size, std::abs(b[i]));
+  }
+  return difference / size;
+}
+
+/// 1/N sum_n g_n g_n' from N gradients of one row each.
+template <class T>
+Numbers outer_products(Setting<T>& s) {
+  auto f = s.objective();
+  Buffer<T> g(s.context, s.n());
+  const auto n = static_cast<std::size_t>(s.n());
+  Numbers out(n * n);
+  for (Index row = 0; row < s.data.size; ++row) {
+    f.select(std::vector<Index>{row});
+    f.gradient(s.theta.data(), g.data());
+    const Numbers one = widen(g.download());
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) out[i * n + j] += one[i] * one[j] / static_cast<double>(s.data.size);
+  }
+  return out;
+}
+
+constexpr LossKind kLosses[] = {LossKind::cross_entropy, LossKind::squared_error, LossKind::bce};
+
+TEST_P(CurvatureKinds, TheEmpiricalFisherIsTheSumOfOuterGradients) {
+  for (LossKind loss : kLosses)
+    for_types([&]<class T>() {
+      SCOPED_TRACE(name_of(loss));
+      Setting<T> s(context(), "mlp:5-4-3:tanh", loss, 11);
+      const Numbers expected = outer_products(s);
+      const double tolerance = sizeof(T) == 8 ? 1e-13 : 2e-5;
+      auto whole = s.objective();
+      EXPECT_LE(worst(s.dense(whole, Curvature::fisher_empirical), expected), tolerance);
+      auto pieces = s.objective({.batch = 4, .lanes = 3});
+      EXPECT_LE(worst(s.dense(pieces, Curvature::fisher_empirical), expected), tolerance);
+      const auto f = whole.curvature(s.theta.data(), Curvature::fisher_empirical);
+      EXPECT_NO_THROW(require_consistent(*f));
+    });
+}
+
+/// The mean over draws of g g' is the GGN; each entry's error falls with 1 / sqrt(draws N).
+TEST_P(CurvatureKinds, TheMonteCarloFisherTendsToTheGaussNewtonMatrix) {
+  for (LossKind loss : kLosses) {
+    SCOPED_TRACE(name_of(loss));
+    Setting<double> s(context(), "mlp:5-4-3:tanh", loss, 10);
+    auto few = s.objective({.fisher_draws = 40}), many = s.objective({.fisher_draws = 4000});
+    const Numbers ggn = s.dense(many, Curvature::ggn);
+    const double coarse = worst(s.dense(few, Curvature::fisher_mc), ggn);
+    const double fine = worst(s.dense(many, Curvature::fisher_mc), ggn);
+    EXPECT_LT(fine, 0.05);
+    EXPECT_LT(fine, coarse / 3);
+  }
+}
+
+TEST_P(CurvatureKinds, DrawsAreAFunctionOfTheSeedAndTheRowAlone) {
+  Setting<double> s(context(), "mlp:5-4-3:tanh", LossKind::cross_entropy, 13);
+  auto one = s.objective({.fisher_seed = 5, .fisher_draws = 3});
+  auto cut = s.objective({.batch = 5, .lanes = 2, .fisher_seed = 5, .fisher_draws = 3});
+  auto other = s.objective({.fisher_seed = 6, .fisher_draws = 3});
+  const Numbers expected = s.dense(one, Curvature::fisher_mc);
+  EXPECT_LE(worst(s.dense(cut, Curvature::fisher_mc), expected), 1e-13);
+  EXPECT_GE(worst(s.dense(other, Curvature::fisher_mc), expected), 1e-3);
+  EXPECT_NO_THROW(require_consistent(*cut.curvature(s.theta.data(), Curvature::fisher_mc)));
+}
+
+/// The draws replace the tape's targets; what comes after sees the data's again.
+TEST_P(CurvatureKinds, DrawnTargetsDoNotLeakIntoLaterGradients) {
+  Setting<double> s(context(), "mlp:5-4-3:tanh", LossKind::squared_error, 9);
+  auto f = s.objective(), fresh = s.objective();
+  Buffer<double> g(context(), s.n()), expected(context(), s.n());
+  fresh.gradient(s.theta.data(), expected.data());
+  const auto linearized = f.linearize(s.theta.data(), g.data(), Curvature::fisher_mc);
+  s.dense(f, Curvature::fisher_mc);
+  f.gradient(s.theta.data(), g.data());
+  EXPECT_EQ(g.download(), expected.download());
+}
+
+TEST_P(CurvatureKinds, TheOuterGradientHasRankOneAndWeightDecayShiftsTheOthers) {
+  Setting<double> s(context(), "mlp:5-4-3:tanh", LossKind::cross_entropy, 9);
+  const auto n = static_cast<std::size_t>(s.n());
+  auto plain = s.objective(), decayed = s.objective({.weight_decay = 0.25});
+  Buffer<double> g(context(), s.n());
+  plain.gradient(s.theta.data(), g.data());
+  const Numbers gradient = g.download();
+  Numbers expected(n * n);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j) expected[i * n + j] = gradient[i] * gradient[j];
+  EXPECT_LE(worst(s.dense(plain, Curvature::gradient_outer), expected), 1e-14);
+  for (Curvature kind : {Curvature::hessian, Curvature::ggn, Curvature::fisher_mc, Curvature::fisher_empirical}) {
+    Numbers shifted = s.dense(plain, kind);
+    for (std::size_t i = 0; i < n; ++i) shifted[i * n + i] += 0.25;
+    EXPECT_LE(worst(s.dense(decayed, kind), shifted), 1e-13) << name_of(kind);
+  }
+}
+
+/// Softmax regression is linear in its weights, so H = GGN; its null space has the classes' common shift in it.
+TEST_P(CurvatureKinds, SoftmaxRegressionHasTheGaussNewtonHessian) {
+  Setting<double> s(context(), "mlp:5-3", LossKind::cross_entropy, 40);
+  auto f = s.objective();
+  EXPECT_LE(worst(s.dense(f, Curvature::hessian), s.dense(f, Curvature::ggn)), 1e-13);
+  const auto h = f.curvature(s.theta.data(), Curvature::hessian);
+  auto all = lanczos(*h, {.count = s.n(), .which = SpectrumEnd::both, .block = 3, .basis = s.n()});
+  ASSERT_EQ(all.stop, "complete");
+  const double rounding = 30 * static_cast<double>(s.n()) * 2.3e-16 * all.scale;
+  const auto zeros =
+      std::count_if(all.values.begin(), all.values.end(), [&](double v) { return std::abs(v) <= rounding; });
+  EXPECT_EQ(zeros, 6);  // (5 inputs + bias) x 1
+  EXPECT_GE(all.values.front(), -rounding);
+}
+
+TEST_P(CurvatureKinds, ObjectivesWithoutOutputsSaySo) {
+  Setting<double> s(context(), "mlp:5-3", LossKind::cross_entropy, 4);
+  auto f = s.objective();
+  const auto base = [&](Curvature kind) { return f.Objective<double>::curvature(s.theta.data(), kind); };
+  for (Curvature kind : {Curvature::ggn, Curvature::fisher_mc, Curvature::fisher_empirical})
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { base(kind); }), name_of(kind), "gradient_outer"));
+  for (const std::string& name : curvature_names()) EXPECT_EQ(name_of(parse_curvature(name)), name);
+}
+
+}  // namespace
+}  // namespace hso::test

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso spectrum through the program's own entry: its methods against each other, and what it refuses.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "hsogpu/io.hpp"
+#include "support/contexts.hpp"
+#include "support/messages.hpp"
+#include "support/program.hpp"
+#include "support/symmetric.hpp"
+#include "support/temp_dir.hpp"
+
+namespace hso {
+namespace {
+
+using test::contains;
+using test::ProgramResult;
+using Json = nlohmann::json;
+using Numbers = std::vector<double>;
+
+/// mlp:4-6-3:tanh at its seeded start on 20 rows, in float64.
+class SpectrumCli : public testing::Test {
+ protected:
+  static constexpr Index kN = 4 * 6 + 6 + 6 * 3 + 3;
+
+  void SetUp() override {
+    const Numbers x = test::normal_numbers<double>(80, 1), t = test::normal_numbers<double>(60, 2);
+    write_npy<double>(dir_.file("x.npy"), Shape{20, 4}, x);
+    write_npy<double>(dir_.file("y.npy"), Shape{20, 3}, t);
+  }
+  ProgramResult run(const std::vector<std::string>& more, const std::string& precision = "float64") const {
+    std::vector<std::string> arguments{
+        "spectrum", "--model",       "mlp:4-6-3:tanh", "--data", dir_.file("x.npy") + "," + dir_.file("y.npy"),
+        "--loss",   "squared_error", "--device",       "cpu",    "--precision",
+        precision};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return test::run_program(arguments);
+  }
+  Json json(const std::vector<std::string>& more) const {
+    std::vector<std::string> arguments = more;
+    arguments.push_back("--json");
+    const ProgramResult r = run(arguments);
+    EXPECT_EQ(r.exit_code, 0) << r.err;
+    return Json::parse(r.out, nullptr, false);
+  }
+  std::string file(const std::string& name) const { return dir_.file(name); }
+
+  test::TempDir dir_;
+};
+
+TEST_F(SpectrumCli, MethodsAgree) {
+  const Json dense = json({"--method", "dense", "--vectors", file("v.npy"), "--out", file("s.json")});
+  const Numbers values = dense["eigenvalues"];
+  ASSERT_EQ(values.size(), static_cast<std::size_t>(kN));
+  const double size = std::max(std::abs(values.front()), std::abs(values.back()));
+  EXPECT_NEAR(dense["trace"]["value"], std::accumulate(values.begin(), values.end(), 0.0), 1e-12 * size);
+  EXPECT_EQ(Json::parse(read_text(file("s.json"))), dense);
+
+  const Json ends = json({"--method", "lanczos", "--which", "both", "--k", "6"});
+  const Numbers few = ends["eigenvalues"], residuals = ends["residuals"];
+  ASSERT_EQ(few.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i)
+    EXPECT_NEAR(few[i], values[i < 3 ? i : values.size() - 6 + i], residuals[i] + 1e-12 * size);
+
+  const Json slq = json({"--method", "slq", "--probes", "40"});
+  EXPECT_LE(slq["trace"]["interval"][0], dense["trace"]["value"]);
+  EXPECT_GE(slq["trace"]["interval"][1], dense["trace"]["value"]);
+  EXPECT_EQ(slq["trace"]["probes"], 40);
+  const Json hutchinson = json({"--method", "trace", "--probes", "40"});
+  EXPECT_NEAR(hutchinson["trace"]["value"], slq["trace"]["value"], 1e-9 * size);  // the same probes
+  EXPECT_EQ(json({})["method"], "dense");
+}
+
+TEST_F(SpectrumCli, VectorsAreEigenvectorsOfTheWrittenHessian) {
+  const Json dense = json({"--method", "dense", "--vectors", file("v.npy")});
+  const ProgramResult h = test::run_program({"hessian", "--model", "mlp:4-6-3:tanh", "--data",
+                                             file("x.npy") + "," + file("y.npy"), "--loss", "squared_error", "--device",
+                                             "cpu", "--precision", "float64", "--out", file("h.npy")});
+  ASSERT_EQ(h.exit_code, 0) << h.err;
+  const Numbers v = read_npy(file("v.npy")).values, matrix = read_npy(file("h.npy")).values;
+  EXPECT_LE(test::eigen_residual(matrix, v, dense["eigenvalues"], kN, 2.3e-16), 30);
+}
+
+TEST_F(SpectrumCli, LayersAreDiagonalBlocks) {
+  const Json layer = json({"--layers", "2"}), tensor = json({"--layers", "0.bias"});
+  EXPECT_EQ(layer["n"], 6 * 3 + 3);
+  EXPECT_EQ(tensor["n"], 6);
+  const ProgramResult wrong = run({"--layers", "2.wieght"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_TRUE(contains(wrong.err, "2.wieght", "0.weight, 0.bias, 2.weight, 2.bias", "did you mean"));
+}
+
+TEST_F(SpectrumCli, KindsAreAllThere) {
+  for (const char* kind : {"ggn", "fisher_mc", "fisher_empirical", "gradient_outer"}) {
+    const Json r = json({"--kind", kind});
+    EXPECT_GE(r["eigenvalues"][0].get<double>(), -1e-12 * r["eigenvalues"].back().get<double>()) << kind;
+  }
+  EXPECT_EQ(json({"--kind", "gradient_outer"})["rank"]["rank"], 1);
+  EXPECT_EQ(run({"--kind", "hesian"}).exit_code, 2);
+}
+
+TEST_F(SpectrumCli, APictureStandsAlone) {
+  EXPECT_EQ(run({"--method", "slq", "--probes", "4", "--svg", file("s.svg")}).exit_code, 0);
+  const std::string svg = read_text(file("s.svg"));
+  EXPECT_TRUE(contains(svg, "<svg", "polyline", "</svg>"));
+  EXPECT_EQ(svg.find("href"), std::string::npos);
+}
+
+TEST_F(SpectrumCli, APlanComputesNothing) {
+  const ProgramResult r = run({"--plan", "--out", file("s.json")});
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_TRUE(contains(r.err, "plan: dense", "products: 51", "MB"));
+  EXPECT_FALSE(std::filesystem::exists(file("s.json")));
+}
+
+TEST_F(SpectrumCli, WhatDidNotConvergeIsWrittenWithExitCode5) {
+  const ProgramResult r = run({"--method", "lanczos", "--k", "10", "--max-products", "12", "--out", file("s.json")});
+  EXPECT_EQ(r.exit_code, 5) << r.err;
+  const Json written = Json::parse(read_text(file("s.json")));
+  EXPECT_EQ(written["stop"], "max_products");
+  EXPECT_EQ(written["eigenvalues"].size(), 10u);
+}
+
+TEST_F(SpectrumCli, RefusesBeforeItComputes) {
+  EXPECT_TRUE(contains(run({"--method", "dence"}).err, "--method dence", "did you mean 'dense'"));
+  EXPECT_EQ(run({"--method", "slq", "--vectors", file("v.npy")}).exit_code, 2);
+  EXPECT_EQ(run({"--out", file("missing/s.json")}).exit_code, 3);
+  EXPECT_EQ(run({"--method", "trace", "--probes", "1"}).exit_code, 2);
+  const ProgramResult r = run({"--method", "rank"}, "float32");
+  EXPECT_EQ(r.exit_code, 0);
+}
+
+}  // namespace
+}  // namespace hso
