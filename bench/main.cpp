@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
   benchmark::AddCustomContext("commit", HSO_BENCH_COMMIT);
   hso::bench::register_products();
   hso::bench::register_dense();
+  hso::bench::register_spectral();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

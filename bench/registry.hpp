@@ -7,5 +7,7 @@ namespace hso::bench {
 void register_products();
 /// dense Hessian, eigendecomposition, one HSO step: networks whose n x n matrix is small.
 void register_dense();
+/// Lanczos and stochastic Lanczos quadrature: every network, float32.
+void register_spectral();
 
 }  // namespace hso::bench

@@ -44,6 +44,10 @@ def targets(row, cuda):
     if measure == "lanes_32":
         return [("of 32 fresh products", row["of_fresh_singles"], 0.9, False),
                 ("of 32 linearised products", row["of_linearised_singles"], 0.9, False)]
+    if measure == "slq_10x80":
+        return [("of 800 linearised products", row["of_singles"], 1 / 3 if cuda else 1.0, False)]
+    if measure == "lanczos_step":
+        return [("over product and sweeps", row["over_floor"], 1.15, False)]
     return []
 
 

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/spectrum.hpp"
 #include "hsogpu/train.hpp"
 #include "support/messages.hpp"
 
@@ -104,6 +107,37 @@ TEST(DigitsRank, TheEpsilonModificationLiftsThePseudoInverseToFullRank) {
   EXPECT_EQ(metric("n_zero"), nullity);
   EXPECT_EQ(metric("rank"), 2410 - nullity);
   EXPECT_EQ(metric("rank_modified"), 2410);
+}
+
+/// Of the Hessian of a trained network, in double: the ten largest by Lanczos and by LAPACK.
+TEST(DigitsRank, LanczosFindsTheTopOfTheDenseSpectrum) {
+  TrainOptions o = digits_run("adam", {{"rate", "0.01"}}, 200);
+  o.precision = "float64";
+  const std::vector<double> trained = train(o).theta;
+  const auto context = Context::create("cpu");
+  DataSplit data = load_data("digits", 0.2, 0);
+  const Standardizer scaling = Standardizer::fit(data.train, Scaling::unit_range);
+  scaling.apply(data.train);
+  const auto network = build_network<double>(parse_model(kMlp), LossKind::cross_entropy);
+  const DeviceData<double> rows(*context, network, data.train);
+  NetworkObjective<double> objective(*context, network, rows);
+  const Buffer<double> theta(*context, Span<const double>(trained));
+  const auto h = objective.curvature(theta.data(), Curvature::hessian);
+  const Index n = h->dimension();
+  const auto top = lanczos(*h, {.count = 10, .tolerance = 1e-7});
+  ASSERT_EQ(top.stop, "converged");
+  Buffer<double> dense(*context, n * n);
+  h->to_dense(dense.data());
+  EighOptions range;
+  range.vectors = false;
+  range.first = n - 10;
+  const EighResult exact = eigh(*context, dense.view().reshaped({n, n}), range);
+  ASSERT_TRUE(exact.ok());
+  ASSERT_EQ(exact.values.size(), 10u);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_NEAR(top.values[i], exact.values[i], 1e-6 * exact.values[9]);
+    EXPECT_LE(std::abs(top.values[i] - exact.values[i]), top.residuals[i] + 1e-12) << "the residual bounds the error";
+  }
 }
 
 }  // namespace

@@ -296,6 +296,21 @@ TEST_P(StochasticTest, DensityCurvesIntegrateToOne) {
   EXPECT_NEAR(integral, 1, 1e-5);
 }
 
+/// Rounding makes copies of eigenvalues; the quadrature does not care.
+TEST_P(StochasticTest, ReorthogonalizationChangesTheNodesAndNotTheSums) {
+  const SymmetricCase c = network_like(300, 13);
+  for_types([&]<class T>() {
+    DenseOperator<T> a(context(), c.n, c.matrix);
+    const SpectralDensity local = spectral_density(a, {.probes = 3, .steps = 80, .seed = 1});
+    const SpectralDensity full = spectral_density(a, {.probes = 3, .steps = 80, .seed = 1, .reorthogonalize = true});
+    const double size = 300 * 8 * 1000 * kEps<T>;
+    EXPECT_NEAR(local.trace().value, full.trace().value, size);
+    EXPECT_NEAR(local.frobenius_squared().value, full.frobenius_squared().value, 8 * size);
+    EXPECT_NEAR(local.log_determinant(1).value, full.log_determinant(1).value, size);
+    EXPECT_NEAR(local.largest(), 8, 100 * kEps<T> * 8);
+  });
+}
+
 /// Groups of lanes are a matter of memory: they change nothing but rounding.
 TEST_P(StochasticTest, LanesDoNotChangeTheResult) {
   const SymmetricCase c = network_like(90, 12);

@@ -23,20 +23,21 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-/// Lanczos on K probes at once; lane k keeps its basis in V[k][steps][n].
+/// Lanczos on K probes at once; lane k keeps its basis in V[k][rows][n]: all steps, or the last two.
 template <class T>
 class ProbeLanczos {
  public:
-  ProbeLanczos(LinearOperator<T>& a, Index lanes, Index steps)
+  ProbeLanczos(LinearOperator<T>& a, Index lanes, Index steps, bool full)
       : a_(a),
         context_(a.context()),
         ops_(context_.template ops<T>()),
         n_(a.dimension()),
-        most_lanes_(lanes),
         steps_(steps),
-        basis_(context_, checked_multiply(checked_multiply(lanes, steps), n_)),
+        rows_(full ? steps : std::min<Index>(steps, 2)),
+        full_(full),
+        basis_(context_, checked_multiply(checked_multiply(lanes, rows_), n_)),
         w_(context_, lanes * n_),
-        c_(context_, lanes * steps),
+        c_(context_, lanes * rows_),
         factors_(context_, 2 * lanes) {}
 
   /// Probes `first` to first + k - 1 of the seed. False when a product was not finite.
@@ -50,7 +51,7 @@ class ProbeLanczos {
     for (Index j = 0; j < steps_; ++j) {
       a_.apply(View<const T>(row(j)), w());
       out.products += k;
-      if (!orthogonalize(j) || (j + 1 < steps_ && !extend(j))) return false;
+      if (!(full_ ? orthogonalize(j) : recur(j)) || (j + 1 < steps_ && !extend(j))) return false;
       if (std::find(alive_.begin(), alive_.end(), 1) == alive_.end()) break;
     }
     for (std::size_t p = 0; p < alpha_.size(); ++p) append(p, out);
@@ -58,7 +59,7 @@ class ProbeLanczos {
   }
 
  private:
-  View<T> row(Index j) { return {basis_.data() + j * n_, Shape{n_}, k_, steps_ * n_}; }
+  View<T> row(Index j) { return {basis_.data() + j % rows_ * n_, Shape{n_}, k_, rows_ * n_}; }
   View<T> w() { return vector_view(w_.data(), n_, k_); }
 
   void start(std::uint64_t seed, Index first) {
@@ -76,20 +77,51 @@ class ProbeLanczos {
     for (int pass = 0; pass < 2; ++pass) {
       GemmArgs<T> onto{j + 1, 1, n_, basis_.data(), n_, false, w_.data(), 1, false, c_.data(), 1};
       onto.batch = k_;
-      onto.stride_a = steps_ * n_;
+      onto.stride_a = rows_ * n_;
       onto.stride_b = n_;
       onto.stride_c = j + 1;
       ops_.gemm(onto);
       GemmArgs<T> off{1, n_, j + 1, c_.data(), j + 1, false, basis_.data(), n_, false, w_.data(), n_, T(-1), T(1)};
       off.batch = k_;
       off.stride_a = j + 1;
-      off.stride_b = steps_ * n_;
+      off.stride_b = rows_ * n_;
       off.stride_c = n_;
       ops_.gemm(off);
       context_.to_host(c_.data(), host.data(), static_cast<Index>(host.size() * sizeof(T)));
       for (std::size_t p = 0; p < alpha.size(); ++p)
         alpha[p] += static_cast<double>(host[(p + 1) * static_cast<std::size_t>(j + 1) - 1]);
     }
+    return append_alpha(alpha);
+  }
+
+  /// w -= beta v_{j-1}, alpha = v_j'w, w -= alpha v_j: Paige's order.
+  bool recur(Index j) {
+    Numbers alpha(static_cast<std::size_t>(k_));
+    if (j > 0) {
+      Numbers beta(alpha.size(), 0);
+      for (std::size_t p = 0; p < beta.size(); ++p)
+        if (alive_[p] != 0) beta[p] = beta_[p].back();
+      subtract(beta, row(j - 1));
+    }
+    ops_.dots(k_, n_, row(j).data, row(j).lane_stride, w_.data(), n_, alpha.data());
+    subtract(alpha, row(j));
+    return append_alpha(alpha);
+  }
+
+  /// w_k -= a_k v_k
+  void subtract(const Numbers& a, const View<T>& v) {
+    std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(1));
+    for (std::size_t p = 0; p < a.size(); ++p) factors[p] = static_cast<T>(-a[p]);
+    scale_and_add(factors, v, w());
+  }
+  /// y_k = factors[k] x_k + factors[K + k] y_k
+  void scale_and_add(const std::vector<T>& factors, const View<T>& x, const View<T>& y) {
+    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
+    ops_.for_each(k_, n_,
+                  LaneAxpby<T>{factors_.data(), x.data, x.lane_stride, factors_.data() + k_, y.data, y.lane_stride});
+  }
+
+  bool append_alpha(const Numbers& alpha) {
     for (std::size_t p = 0; p < alpha.size(); ++p) {
       if (!std::isfinite(alpha[p])) return false;
       if (alive_[p] != 0) alpha_[p].push_back(alpha[p]);
@@ -113,10 +145,7 @@ class ProbeLanczos {
       beta_[p].push_back(beta);
       factors[p] = static_cast<T>(1 / beta);
     }
-    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
-    const View<T> next = row(j + 1);
-    ops_.for_each(k_, n_,
-                  LaneAxpby<T>{factors_.data(), w_.data(), n_, factors_.data() + k_, next.data, next.lane_stride});
+    scale_and_add(factors, w(), row(j + 1));
     return true;
   }
 
@@ -133,7 +162,8 @@ class ProbeLanczos {
   LinearOperator<T>& a_;
   Context& context_;
   Ops<T>& ops_;
-  Index n_, most_lanes_, steps_, k_ = 0;
+  Index n_, steps_, rows_, k_ = 0;
+  bool full_;
   Buffer<T> basis_, w_, c_, factors_;
   std::vector<Numbers> alpha_, beta_;
   std::vector<int> alive_;
@@ -142,10 +172,11 @@ class ProbeLanczos {
 
 template <class T>
 Index lanes_that_fit(Context& context, Index n, Index steps, const DensityOptions& o) {
+  const Index vectors = 1 + (o.reorthogonalize ? steps : std::min<Index>(steps, 2));
   const auto bytes = [&](Index m) {
-    return checked_multiply(checked_multiply(steps + 1, std::max<Index>(m, 1)), static_cast<Index>(sizeof(T)));
+    return checked_multiply(checked_multiply(vectors, std::max<Index>(m, 1)), static_cast<Index>(sizeof(T)));
   };
-  require_memory(context, fmt::format("spectral_density: {} vectors of one probe", steps + 1), n, bytes);
+  require_memory(context, fmt::format("spectral_density: {} vectors of one probe", vectors), n, bytes);
   if (o.lanes > 0) return std::min(o.lanes, o.probes);
   return std::clamp<Index>(context.memory().free_bytes / 2 / bytes(n), 1, std::min<Index>(o.probes, 32));
 }
@@ -164,7 +195,7 @@ SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) 
         fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 1", o.probes, o.steps));
   const Index steps = std::min(o.steps, out.n);
   const Index lanes = lanes_that_fit<T>(a.context(), out.n, steps, o);
-  ProbeLanczos<T> probes(a, lanes, steps);
+  ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
   out.stop = "steps";
   for (Index first = 0; first < o.probes && out.stop == "steps"; first += lanes)
     if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) out.stop = "not_finite";

@@ -94,7 +94,11 @@ struct DensityOptions {
   Index steps = 80;  ///< Lanczos steps of a probe, at most n
   std::uint64_t seed = 0;
   double confidence = 0.99;
-  Index lanes = 0;  ///< probes at once; 0: as many as half the free memory holds the bases of
+  Index lanes = 0;  ///< probes at once; 0: as many as half the free memory holds the vectors of, 32 at most
+  /// Keeps all `steps` vectors of a probe and orthogonalises against them, in two passes. Without it the three-term
+  /// recurrence needs three: the quadrature stays good, since copies of an eigenvalue that rounding makes share its
+  /// weight (Greenbaum, Linear Algebra Appl. 113 (1989) 7).
+  bool reorthogonalize = false;
 };
 
 /// Stochastic Lanczos quadrature: probe p says tr f(A) ~ n sum_i weights[p][i] f(nodes[p][i]) (Ubaru, Chen and Saad,
@@ -119,7 +123,7 @@ struct SpectralDensity {
   double largest() const;  ///< of the nodes
 };
 
-/// Probes are Rademacher vectors over sqrt(n). Full reorthogonalisation.
+/// Probes are Rademacher vectors over sqrt(n).
 template <class T>
 SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& options = {});
 
