@@ -72,6 +72,36 @@ TEST(RunDirectory, IsCompleteAndReadsBack) {
   EXPECT_EQ(train(again).theta, result.theta) << "config.toml repeats the run to the bit";
 }
 
+TEST(RunDirectory, SpectraOverTrainingAreWrittenWhenAskedFor) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "hso");
+  options.steps = 2;
+  options.max_trials = 2;
+  options.spectrum_every = 1;
+  options.spectrum_kind = "ggn";
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { train(options); }), "spectrum_every", "run directory"));
+  options.run_directory = dir.file("run");
+  const TrainResult result = train(options);
+  const auto lines = read_lines(dir.file("run/spectra.jsonl"));
+  ASSERT_EQ(lines.size(), 3 * result.history.size());
+  for (std::size_t i = 0; i < lines.size(); i += 3) {
+    EXPECT_EQ(lines[i]["step"], i / 3);
+    EXPECT_EQ(lines[i]["layer"], "all");
+    EXPECT_EQ(lines[i + 1]["layer"], "0");
+    EXPECT_EQ(lines[i + 2]["n"], 4 * 2 + 2);
+    EXPECT_EQ(lines[i]["kind"], "ggn");
+    EXPECT_GE(lines[i]["eigenvalues"].back(), lines[i + 1]["eigenvalues"].back()) << "blocks interlace";
+    // Traces add up over blocks; each is known to within its interval.
+    double sum = 0, room = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      const double value = lines[i + k]["trace"]["value"], high = lines[i + k]["trace"]["interval"][1];
+      sum += k == 0 ? value : -value;
+      room += high - value;
+    }
+    EXPECT_LE(std::abs(sum), room);
+  }
+}
+
 TEST(RunDirectory, MetricsHaveTheirKeysAndTheOptimizersOwn) {
   const TempDir dir;
   TrainOptions options = tiny_options(dir, "hso");

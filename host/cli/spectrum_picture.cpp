@@ -107,8 +107,12 @@ std::string to_svg(const SpectrumResult& r) {
                 : "eigenvalues";
   out += text(kLeft, 40, "start", escaped(what));
   out += frame(a, r.density.has_value());
-  for (double v : r.eigenvalues)
-    out += line(a.x(v), kHeight - kBottom, a.x(v), kHeight - kBottom - 12, "stroke=\"#d62728\"");
+  double drawn = -1;  // one tick for all eigenvalues of a pixel
+  for (double v : r.eigenvalues) {
+    if (a.x(v) - drawn < 0.5) continue;
+    drawn = a.x(v);
+    out += line(drawn, kHeight - kBottom, drawn, kHeight - kBottom - 12, "stroke=\"#d62728\"");
+  }
   if (r.density) out += curve(a, *r.density);
   return out + "</svg>\n";
 }

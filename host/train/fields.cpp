@@ -98,6 +98,9 @@ std::vector<TrainField> make_fields() {
       {"seed", &O::seed, "of the split, the start, the order of the batches and dropout"},
       {"evaluate_every", &O::evaluate_every, "steps between records; 0: each step (full batch) or epoch"},
       {"checkpoint_every", &O::checkpoint_every, "steps between checkpoints; 0: the last alone"},
+      {"spectrum_every", &O::spectrum_every,
+       "steps between spectra, of all and of each layer, in spectra.jsonl; 0: none"},
+      {"spectrum_kind", &O::spectrum_kind, fmt::format("{}", fmt::join(curvature_names(), ", "))},
   };
 }
 
@@ -166,6 +169,9 @@ void check_train_options(const TrainOptions& options) {
   if (!(options.test_fraction >= 0 && options.test_fraction < 1))
     throw UsageError(
         fmt::format("test_fraction: found {}, expected a number from 0 to below 1", options.test_fraction));
+  parse_curvature(options.spectrum_kind);
+  if (options.spectrum_every > 0 && options.run_directory.empty())
+    throw UsageError("spectrum_every: spectra are written to the run directory, and there is none");
   TrainOptions copy;
   for (const TrainField& field : train_fields())
     if (field.key != "optimizer") set_field(copy, field, field_text(options, field), field.key);

@@ -21,7 +21,7 @@ constexpr const char* kNumber = "###";
 constexpr std::array<const char*, 8> kFiles = {"config.toml",   "env.json",  "model.toml",        "standardizer.json",
                                                "metrics.jsonl", "theta.npy", "model.safetensors", "checkpoints"};
 
-[[noreturn]] void fail(const std::string& path, const char* action, int error) {
+[[noreturn]] void fail(const std::string& path, const std::string& action, int error) {
   const std::string message = fmt::format("run directory {}: cannot {}: {}", path, action, std::strerror(error));
   if (error == ENOSPC || error == EDQUOT) throw MemoryError(message);
   throw InputError(message);
@@ -105,14 +105,14 @@ RunDirectory::~RunDirectory() {
   if (created_) fs::remove_all(path_, ignored);
 }
 
-void RunDirectory::append_metrics(const TrainRecord& record) {
-  const std::string name = file("metrics.jsonl");
-  const std::string line = metrics_line(record) + "\n";
-  const FileHandle out(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (out.get() < 0) fail(path_, "open metrics.jsonl", errno);
-  // One write a line: a reader never sees half of one.
+void RunDirectory::append_metrics(const TrainRecord& record) { append_line("metrics.jsonl", metrics_line(record)); }
+
+void RunDirectory::append_line(const std::string& name, const std::string& text) {
+  const std::string line = text + "\n";
+  const FileHandle out(::open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (out.get() < 0) fail(path_, "open " + name, errno);
   const ssize_t written = ::write(out.get(), line.data(), line.size());
-  if (written != static_cast<ssize_t>(line.size())) fail(path_, "write metrics.jsonl", written < 0 ? errno : ENOSPC);
+  if (written != static_cast<ssize_t>(line.size())) fail(path_, "write " + name, written < 0 ? errno : ENOSPC);
 }
 
 }  // namespace hso

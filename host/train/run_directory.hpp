@@ -38,6 +38,8 @@ class RunDirectory {
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   void append_metrics(const TrainRecord& record);
+  /// Adds a line to a file of the run with one write: a reader never sees half of one.
+  void append_line(const std::string& name, const std::string& line);
   void keep() { created_ = false; }
 
  private:

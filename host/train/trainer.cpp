@@ -9,6 +9,7 @@
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
 #include "train/run_files.hpp"
+#include "train/spectrum_log.hpp"
 #include "train/training_memory.hpp"
 
 namespace hso {
@@ -100,6 +101,7 @@ class Trainer {
     write_description(*directory_, {options_, in_.model, in_.standardizer, &context_, train_data_->size,
                                     test_data_ ? test_data_->size : 0});
     directory_->append_metrics(result_.last);
+    log_spectra();
     directory_->keep();
   }
 
@@ -117,6 +119,7 @@ class Trainer {
       result_.numerical_failure = true;
     }
     if (progress_.calls % schedule_.evaluate_every == 0 || !result_.stop_reason.empty()) record(report);
+    if (asked_.spectrum_every > 0 && progress_.calls % asked_.spectrum_every == 0) log_spectra();
     const bool reached = asked_.target_loss > 0 && result_.last.train.loss <= asked_.target_loss;
     if (reached && result_.stop_reason.empty()) result_.stop_reason = "target_loss";
     if (schedule_.checkpoint_every > 0 && progress_.calls % schedule_.checkpoint_every == 0) checkpoint();
@@ -147,6 +150,17 @@ class Trainer {
     result_.last = r;
     if (directory_) directory_->append_metrics(r);
     if (hooks_.on_record) hooks_.on_record(r);
+  }
+
+  /// At the current theta over the whole training part, dropout off.
+  void log_spectra() {
+    if (asked_.spectrum_every == 0 || !directory_) return;
+    NetworkObjective<T>& all = train_evaluation_ ? *train_evaluation_ : *objective_;
+    all.set_training(false, static_cast<std::uint64_t>(progress_.calls));
+    const Curvature kind = parse_curvature(asked_.spectrum_kind);
+    for (const std::string& line : spectrum_lines(all, static_cast<const T*>(theta_.data()), network_.parameters, kind,
+                                                  progress_.calls, asked_.seed))
+      directory_->append_line("spectra.jsonl", line);
   }
 
   std::vector<double> host_theta() const {

@@ -40,7 +40,9 @@ struct TrainOptions {
   std::uint64_t seed = 0;
   Index evaluate_every = 0;    ///< steps between evaluations; 0: every step (full batch) or epoch
   Index checkpoint_every = 0;  ///< steps between checkpoints; 0: only the last
-  std::string run_directory;   ///< empty: nothing is written; "###" in it becomes the first free number
+  Index spectrum_every = 0;    ///< steps between lines of spectra.jsonl in the run directory, step 0 first; 0: none
+  std::string spectrum_kind = "hessian";  ///< of what: see Curvature
+  std::string run_directory;              ///< empty: nothing is written; "###" in it becomes the first free number
 };
 
 /// One line of metrics.jsonl.
@@ -72,7 +74,8 @@ struct TrainHooks {
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
-/// The run directory gets config.toml, env.json, metrics.jsonl, theta.npy, model.safetensors and checkpoints/step_N/.
+/// The run directory gets config.toml, env.json, metrics.jsonl, theta.npy, model.safetensors and checkpoints/step_N/,
+/// and with `spectrum_every` spectra.jsonl: both ends of the spectrum, trace and norm, for all of theta and each layer.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
 
 /// config.toml of a run, and back: `hso eval`, `hso gradient` and others rebuild the network from it.

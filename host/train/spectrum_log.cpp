@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/spectrum_log.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "hsogpu/spectrum.hpp"
+
+namespace hso {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Layer {
+  std::string name;
+  IndexRange range;
+};
+
+/// Weight and bias of a layer follow each other in theta: "2.weight" and "2.bias" are layer "2".
+std::vector<Layer> layers_of(const std::vector<ParameterInfo>& parameters) {
+  std::vector<Layer> out;
+  for (const ParameterInfo& p : parameters) {
+    const std::string name = p.name.substr(0, p.name.rfind('.'));
+    if (out.empty() || out.back().name != name) out.push_back({name, {p.offset, p.offset}});
+    out.back().range.end = p.offset + p.shape.size();
+  }
+  return out;
+}
+
+Json json_of(const Estimate& e) {
+  return {{"value", e.value},
+          {"standard_error", e.standard_error},
+          {"interval", {e.low, e.high}},
+          {"probes", e.probes},
+          {"seed", e.seed}};
+}
+
+template <class T>
+void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
+  LanczosOptions ends;
+  ends.count = std::min<Index>(10, a.dimension());
+  ends.which = SpectrumEnd::both;
+  ends.tolerance = 1e-4;
+  ends.max_products = 200;
+  ends.seed = seed;
+  ends.vectors = false;
+  const EigenPairs<T> pairs = lanczos(a, ends);
+  line["n"] = a.dimension();
+  line["eigenvalues"] = pairs.values;
+  line["residuals"] = pairs.residuals;
+  line["stop"] = pairs.stop;
+  const SpectralDensity density = spectral_density(a, {.probes = 10, .steps = 20, .seed = seed});
+  if (density.stop == "not_finite") return;
+  line["trace"] = json_of(density.trace());
+  line["frobenius_squared"] = json_of(density.frobenius_squared());
+}
+
+}  // namespace
+
+template <class T>
+std::vector<std::string> spectrum_lines(NetworkObjective<T>& objective, const T* theta,
+                                        const std::vector<ParameterInfo>& parameters, Curvature kind, Index step,
+                                        std::uint64_t seed) {
+  const auto whole = objective.curvature(theta, kind);
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& name, LinearOperator<T>& a) {
+    Json line{{"step", step}, {"layer", name}, {"kind", name_of(kind)}};
+    describe(a, seed, line);
+    out.push_back(line.dump());
+  };
+  add("all", *whole);
+  for (const Layer& layer : layers_of(parameters)) {
+    RestrictedOperator<T> block(*whole, layer.range);
+    add(layer.name, block);
+  }
+  return out;
+}
+
+template std::vector<std::string> spectrum_lines(NetworkObjective<float>&, const float*,
+                                                 const std::vector<ParameterInfo>&, Curvature, Index, std::uint64_t);
+template std::vector<std::string> spectrum_lines(NetworkObjective<double>&, const double*,
+                                                 const std::vector<ParameterInfo>&, Curvature, Index, std::uint64_t);
+
+}  // namespace hso
