@@ -171,6 +171,19 @@ TEST_P(CurvatureKinds, SoftmaxRegressionHasTheGaussNewtonHessian) {
   EXPECT_GE(all.values.front(), -rounding);
 }
 
+TEST_P(CurvatureKinds, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
+  Setting<double> s(context(), "mlp:5-3", LossKind::cross_entropy, 4);
+  EXPECT_THROW(s.objective({.fisher_draws = 0}), UsageError);
+  auto f = s.objective({.weight_decay = 1});
+  Buffer<double> v(context(), 4 * s.n());
+  for (Curvature kind : {Curvature::hessian, Curvature::fisher_mc, Curvature::gradient_outer}) {
+    const auto a = f.curvature(s.theta.data(), kind);
+    EXPECT_THROW(a->apply(vector_view<const double>(v.data(), s.n(), 4), vector_view(v.data(), s.n())), InputError);
+    EXPECT_THROW(a->apply(vector_view<const double>(v.data(), s.n() - 1), vector_view(v.data(), s.n() - 1)),
+                 InputError);
+  }
+}
+
 TEST_P(CurvatureKinds, ObjectivesWithoutOutputsSaySo) {
   Setting<double> s(context(), "mlp:5-3", LossKind::cross_entropy, 4);
   auto f = s.objective();

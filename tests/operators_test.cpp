@@ -234,6 +234,15 @@ TEST_P(CgTest, SaysWhyItStopped) {
   EXPECT_TRUE(contains(message_of<NumericalError>([&] { inverse.apply(b.view(), x.view()); }), "negative_curvature"));
 }
 
+TEST_P(CgTest, AZeroRightHandSideGivesZeroFromAnyStart) {
+  DenseOperator<double> a(context(), 6, positive_definite(6, 9));
+  const Buffer<double> b(context(), Numbers(6, 0));
+  Buffer<double> x(context(), Numbers(6, 2.5));
+  const CgResult r = cg(a, b.view(), x.view(), {.start_from_x = true});
+  EXPECT_TRUE(r.converged());
+  EXPECT_EQ(x.download(), Numbers(6, 0));
+}
+
 /// A lane that cannot be solved does not disturb its neighbours.
 TEST_P(CgTest, LanesFailAlone) {
   const Index n = 10;

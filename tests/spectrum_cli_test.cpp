@@ -111,6 +111,17 @@ TEST_F(SpectrumCli, APictureStandsAlone) {
   EXPECT_EQ(svg.find("href"), std::string::npos);
 }
 
+/// At theta = 0 the first layer's Gauss-Newton block is zero.
+TEST_F(SpectrumCli, AZeroMatrixIsDrawnToo) {
+  write_npy<double>(file("zero.npy"), Shape{kN}, Numbers(static_cast<std::size_t>(kN)));
+  for (const char* method : {"dense", "slq"}) {
+    const ProgramResult r = run(
+        {"--params", file("zero.npy"), "--layers", "0", "--kind", "ggn", "--method", method, "--svg", file("s.svg")});
+    EXPECT_EQ(r.exit_code, 0) << r.err;
+    EXPECT_TRUE(contains(read_text(file("s.svg")), "</svg>"));
+  }
+}
+
 TEST_F(SpectrumCli, APlanComputesNothing) {
   const ProgramResult r = run({"--plan", "--out", file("s.json")});
   EXPECT_EQ(r.exit_code, 0);

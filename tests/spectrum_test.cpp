@@ -161,7 +161,9 @@ TEST_P(LanczosTest, PowerIterationFindsTheLargest) {
     DenseOperator<T> a(context(), c.n, c.matrix);
     const PowerResult r = power_iteration(a, 1e-5);
     EXPECT_TRUE(r.converged);
-    EXPECT_NEAR(r.value, 8, 1e-3);
+    EXPECT_NEAR(r.norm, 8, 1e-3);
+    EXPECT_LE(r.norm, 8 * (1 + 100 * kEps<T>));
+    EXPECT_NEAR(r.value, 8, 1e-2);
     EXPECT_LE(std::abs(r.value - 8), r.residual + 1e-4);
   });
 }
@@ -216,6 +218,22 @@ TEST_P(StochasticTest, LowRankTracesAreExact) {
     EXPECT_NEAR(t.value, expected, 1e-10) << trace_method_names()[static_cast<std::size_t>(method)];
     EXPECT_LE(t.standard_error, 1e-10);
   }
+}
+
+/// As many probes as dimensions, singular or not, and a single dimension.
+TEST_P(StochasticTest, XTraceOfASmallMatrixIsExact) {
+  for (const Numbers& d : {Numbers{1, 0, -2}, Numbers{3}, Numbers{0, 0}}) {
+    DiagonalOperator<double> a(context(), Span<const double>(d));
+    const Estimate t = trace(a, {.method = TraceMethod::xtrace, .products = 30});
+    EXPECT_NEAR(t.value, std::accumulate(d.begin(), d.end(), 0.0), 1e-13);
+    EXPECT_EQ(t.standard_error, 0);
+  }
+}
+
+TEST_P(StochasticTest, AZeroMatrixHasADensity) {
+  DiagonalOperator<float> zero(context(), Span<const float>(std::vector<float>(5)));
+  const DensityCurve curve = density_curve(spectral_density(zero, {.probes = 2, .steps = 5}));
+  for (std::size_t i = 0; i < curve.x.size(); ++i) ASSERT_TRUE(std::isfinite(curve.value[i] + curve.standard_error[i]));
 }
 
 struct Coverage {

@@ -50,8 +50,12 @@ PlacedProblem<T>::PlacedProblem(const Problem& p)
 template <class T>
 std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(Index lanes) const {
   const Index batch = std::min(problem.options.device_batch, data.size);
-  return std::make_unique<NetworkObjective<T>>(*context, network, data,
-                                               NetworkObjectiveOptions{batch, lanes, problem.options.weight_decay});
+  NetworkObjectiveOptions options;
+  options.batch = batch;
+  options.lanes = lanes;
+  options.weight_decay = problem.options.weight_decay;
+  options.fisher_seed = problem.options.seed;
+  return std::make_unique<NetworkObjective<T>>(*context, network, data, options);
 }
 
 template <class T>

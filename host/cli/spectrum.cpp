@@ -140,13 +140,13 @@ class SpectrumCommand {
       plan.products = n;
     }
     if (plan.method.find("lanczos") != std::string::npos)
-      plan.bytes = std::min<Index>(n, std::max<Index>(100, 4 * k_)) * vector;
+      plan.bytes = (std::min<Index>(n, std::max<Index>(100, 4 * k_ + 4 * block_)) + 2 * block_) * vector;
     if (plan.method.find("slq") != std::string::npos) {
-      plan.bytes = std::max(plan.bytes, std::min(steps_, n) * std::min<Index>(probes_, 32) * vector);
+      plan.bytes = std::max(plan.bytes, 3 * std::min<Index>(probes_, 32) * vector);
       plan.products += probes_ * std::min(steps_, n);
     }
     if (plan.method == "trace") {
-      plan.bytes = 64 * vector;
+      plan.bytes = (trace_kind_ == TraceMethod::hutchinson ? 2 * std::min<Index>(probes_, 32) : 3 * probes_) * vector;
       plan.products = probes_;
     }
     plan.product_seconds = time_product(a);
@@ -182,7 +182,7 @@ class SpectrumCommand {
     result_.method = method;
     if (method == "dense" || method == "rank") dense(a);
     if (method.find("lanczos") != std::string::npos) ends(a);
-    if (method.find("slq") != std::string::npos) density(a);
+    if (interrupted_ == 0 && method.find("slq") != std::string::npos) density(a);
     if (method == "trace") traces(a);
   }
 
@@ -208,7 +208,9 @@ class SpectrumCommand {
     result_.stop = "direct";
     result_.eigenvalues = r.values;
     const SpectrumSummary s = summarize_spectrum(r.values, spectrum_tolerance<T>(n));
-    result_.residuals.assign(r.values.size(), r.residual * spectrum_tolerance<T>(n) * s.largest);
+    // The largest entry of A x - value x was measured: its norm is at most sqrt(n) times that.
+    const double entry = r.residual * spectrum_tolerance<T>(n) * s.largest;
+    result_.residuals.assign(r.values.size(), std::sqrt(static_cast<double>(n)) * entry);
     result_.summary = s;
     result_.summary_means_something = sizeof(T) == sizeof(double) || s.inertia.zero == 0;
     result_.exact_trace = std::accumulate(r.values.begin(), r.values.end(), 0.0);
@@ -235,6 +237,7 @@ class SpectrumCommand {
     o.vectors = !vectors_.empty();
     o.interrupted = [&] { return watch.caught() != 0; };
     EigenPairs<T> pairs = lanczos(a, o);
+    interrupted_ = watch.caught();
     result_.products += pairs.products;
     result_.eigenvalues = pairs.values;
     result_.residuals = pairs.residuals;
@@ -278,7 +281,10 @@ class SpectrumCommand {
     if (!svg_.empty()) write_text_atomically(svg_, to_svg(result_));
     print_table(result_);
     if (json_) fmt::print("{}", text);
-    if (result_.failed) exit_code_ = static_cast<int>(ErrorKind::numerical);
+    if (interrupted_ != 0)
+      exit_code_ = 128 + interrupted_;
+    else if (result_.failed)
+      exit_code_ = static_cast<int>(ErrorKind::numerical);
   }
 
   ProblemOptions problem_;
@@ -293,6 +299,7 @@ class SpectrumCommand {
   SpectrumEnd end_ = SpectrumEnd::largest;
   TraceMethod trace_kind_ = TraceMethod::hutchinson;
   std::uint64_t seed_ = 0;
+  int interrupted_ = 0;  ///< the signal
   SpectrumResult result_;
 };
 

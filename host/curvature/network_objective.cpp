@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "curvature/fitting.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
@@ -45,6 +46,8 @@ template <class T>
 struct NetworkObjective<T>::Impl {
   Impl(Context& c, const Network<T>& net, const DeviceData<T>& d, const NetworkObjectiveOptions& o)
       : context(c), ops(c.ops<T>()), network(net), data(d), options(o) {
+    if (options.fisher_draws < 1)
+      throw UsageError(fmt::format("NetworkObjective: fisher_draws {}, expected at least 1", options.fisher_draws));
     batch = std::min(options.batch > 0 ? options.batch : data.size, data.size);
     lanes = options.lanes > 0 ? options.lanes : lanes_that_fit(context, network.graph, batch);
     rows = Buffer<Index>(context, padded(data.size));
@@ -136,6 +139,7 @@ class NetworkCurvature final : public LinearOperator<T> {
   Index dimension() const override { return impl_.n(); }
 
   void apply(View<const T> v, View<T> hv) override {
+    detail::require_fitting(*this, v, hv, "curvature of a network");
     const T decay = static_cast<T>(impl_.options.weight_decay) * static_cast<T>(draws());
     if (decay != T(0))
       impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});

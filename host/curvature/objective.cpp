@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/fitting.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
@@ -136,6 +137,7 @@ GradientOuterOperator<T>::GradientOuterOperator(Objective<T>& objective, const T
 
 template <class T>
 void GradientOuterOperator<T>::apply(View<const T> v, View<T> hv) {
+  detail::require_fitting(*this, v, hv, "GradientOuterOperator");
   auto& ops = context_.template ops<T>();
   std::vector<double> along(static_cast<std::size_t>(v.lanes));
   ops.dots(v.lanes, dimension(), v.data, v.lane_stride, g_.data(), 0, along.data());

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/fitting.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
@@ -16,14 +17,6 @@ namespace hso {
 using namespace detail;
 
 namespace {
-
-template <class T>
-void require_fitting(const LinearOperator<T>& a, const View<const T>& v, const View<T>& hv, const char* what) {
-  const Index n = a.dimension();
-  if (v.size() != n || hv.size() != n || v.lanes != hv.lanes)
-    throw InputError(fmt::format("{}: vectors {} x {} and {} x {}, expected K x [{}] both", what, v.lanes,
-                                 v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
-}
 
 /// hv[lanes][rows] = v[lanes][cols] M', M[rows][cols], or v M with M[cols][rows].
 template <class T>

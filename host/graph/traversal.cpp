@@ -217,7 +217,6 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind) {
 
 template <class T>
 void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  start_product(tangents, results, add);
   bool repeatable = true;
   key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position()};
   for (const auto& views : {tangents, results})
@@ -227,6 +226,7 @@ void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Spa
       repeatable = repeatable && v.one_hot < 0;  // the seed's position is a kernel argument: never the same twice
     }
   const auto launch = [&] {
+    start_product(tangents, results, add);  // here: a capture that is refused launches again, from a clean start
     if (!add && !partition)
       for (const View<T>& r : results)
         if (r) clear(r);

@@ -123,6 +123,9 @@ class ConjugateGradients {
     const Numbers bb = lanes_.dots(b_, b_);
     for (double value : bb) norm_b_.push_back(std::sqrt(value));
     if (o_.start_from_x) {
+      Numbers keep = ones();
+      for (std::size_t k = 0; k < keep.size(); ++k) keep[k] = norm_b_[k] > 0 ? 1 : 0;  // b = 0: x = 0
+      lanes_.combine(zeros(), View<const T>(x_), keep, x_);
       residual();
     } else {
       ops_.for_each(k_, n_, Fill<T>{x_.data, x_.lane_stride, T(0)});
@@ -152,6 +155,10 @@ class ConjugateGradients {
         stop(k, CgStatus::negative_curvature);
       else
         alpha[k] = rz[k] / curvature[k];
+      if (!std::isfinite(static_cast<T>(alpha[k]))) {
+        alpha[k] = 0;
+        stop(k, CgStatus::not_finite);
+      }
       result_.lanes[k].iterations += running_[k];
     }
     Numbers minus = alpha;

@@ -249,7 +249,8 @@ DensityCurve density_curve(const SpectralDensity& density, Index points, double 
     throw UsageError(
         fmt::format("density_curve: {} points of {} probes, expected at least 2 of 2", points, density.nodes.size()));
   const double low = density.smallest(), high = density.largest();
-  const double range = std::max(high - low, 1e-12 * std::max({std::abs(low), std::abs(high), 1e-300}));
+  const double size = std::max(std::abs(low), std::abs(high));
+  const double range = size > 1e-290 ? std::max(high - low, 1e-12 * size) : 1;  // a zero matrix: any width will do
   DensityCurve curve;
   curve.sigma = sigma > 0 ? sigma : range / 100;
   const double begin = low - 5 * curve.sigma, step = (high - low + 10 * curve.sigma) / static_cast<double>(points - 1);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "hsogpu/error.hpp"
@@ -96,6 +97,7 @@ class Lanczos {
     const double size = ops.nrm2(block_ * n_, w);
     if (!std::isfinite(size)) {
       out_.stop = "not_finite";
+      out_.converged = 0;
       basis_.resize(first);
       return false;
     }
@@ -120,13 +122,22 @@ class Lanczos {
     std::vector<double> r;
     basis_.orthonormalize(m, next, out_.scale, o_.seed, r);
     leak_.assign(static_cast<std::size_t>(block_ * block_), 0);
-    for (Index j = next; j < block_; ++j)  // fewer dimensions than rows are left: these wait for the next product
-      leak_[static_cast<std::size_t>(j * block_ + j)] = ops.nrm2(n_, w + j * n_);
     for (Index l = 0; l < next; ++l)
       for (Index j = 0; j < next; ++j)
         leak_[static_cast<std::size_t>(l * block_ + j)] = r[static_cast<std::size_t>(l * next + j)];
+    if (next < block_) bound_waiting_rows(next, w);
     block_ = next;
     return true;
+  }
+
+  /// Fewer dimensions than rows are left: rows from `next` on wait for the next product. All rows leak into the same
+  /// few dimensions, so |a + b|^2 <= 2 |a|^2 + 2 |b|^2 and |sum of m|^2 <= m sum of squares make the bound.
+  void bound_waiting_rows(Index next, const T* w) {
+    auto& ops = a_.context().template ops<T>();
+    for (Index j = next; j < last_; ++j)
+      leak_[static_cast<std::size_t>(j * last_ + j)] =
+          std::sqrt(static_cast<double>(last_ - next)) * ops.nrm2(n_, w + j * n_);
+    for (double& entry : leak_) entry *= std::numbers::sqrt2;
   }
 
   bool time_to_look() {
@@ -267,16 +278,17 @@ PowerResult power_iteration(LinearOperator<T>& a, double tolerance, Index max_pr
   ops.for_each(1, n, RandomFill<T>{v, seed, 0, Distribution::normal, 0, 1});
   ops.axpby(n, T(0), v, static_cast<T>(1 / ops.nrm2(n, v)), v);
   PowerResult r;
-  while (r.products < max_products) {
+  while (!r.converged && r.products < max_products) {
     a.apply(vector_view<const T>(v, n), vector_view(w, n));
     ++r.products;
-    const double before = r.value, norm = ops.nrm2(n, w);
+    const double before = r.norm;
+    r.norm = ops.nrm2(n, w);
     r.value = ops.dot(n, v, w);
-    r.residual = std::sqrt(std::max(0.0, norm * norm - r.value * r.value));
-    if (!(norm > 0) || !std::isfinite(norm)) return r;
-    r.converged = r.products > 1 && std::abs(r.value - before) <= tolerance * std::abs(r.value);
-    if (r.converged) return r;
-    ops.axpby(n, static_cast<T>(1 / norm), w, T(0), v);
+    if (!(r.norm > 0) || !std::isfinite(r.norm)) break;
+    r.converged = r.products > 1 && r.norm - before <= tolerance * r.norm;
+    ops.axpby(n, static_cast<T>(-r.value), v, T(1), w);
+    r.residual = ops.nrm2(n, w);
+    ops.axpby(n, static_cast<T>(1 / r.norm), w, static_cast<T>(r.value / r.norm), v);  // A v / |A v|
   }
   return r;
 }

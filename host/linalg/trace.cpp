@@ -131,11 +131,9 @@ Estimate hutch_plus_plus(LinearOperator<T>& a, const TraceOptions& o) {
 }
 
 /// Column j of the inverse transpose of the upper triangular r, scaled to length 1: the direction of the range that
-/// only probe j contributed. All zero when r is singular: then the other probes span the range without probe j.
+/// only probe j contributed. r is not singular.
 std::vector<Numbers> lonely_directions(const Numbers& r, std::size_t k) {
   std::vector<Numbers> out;
-  for (std::size_t i = 0; i < k; ++i)
-    if (r[i * k + i] == 0) return std::vector<Numbers>(k, Numbers(k, 0));
   for (std::size_t j = 0; j < k; ++j) {
     Numbers s(k, 0);  // r' s = e_j, by forward substitution
     for (std::size_t i = j; i < k; ++i) {
@@ -181,6 +179,10 @@ Estimate xtrace(LinearOperator<T>& a, const TraceOptions& o) {
   ops.dots(half, n, sketch.probes.data(), n, sketch.probes.data(), n, squares.data());
   double captured = 0;
   for (std::size_t i = 0; i < k; ++i) captured += h[i * k + i];
+  // The whole range was seen, with or without any one probe: nothing is left to estimate.
+  bool all = half == n;
+  for (std::size_t i = 0; i < k; ++i) all = all || sketch.r[i * k + i] == 0;
+  if (all) return {captured, 0, captured, captured, o.confidence, half, o.seed};
   const std::vector<Numbers> lonely = lonely_directions(sketch.r, k);
   Numbers samples;
   for (std::size_t j = 0; j < k; ++j) {

@@ -16,9 +16,9 @@ namespace hso {
 
 enum class CgStatus {
   converged,
-  max_iterations,      ///< what is there is the best iterate
+  max_iterations,      ///< x is the last iterate
   negative_curvature,  ///< p'Ap <= 0: A is not positive definite; x is the iterate before it
-  not_finite,          ///< b or a product is not finite; x is the last finite iterate
+  not_finite,          ///< b, a product or a step is not finite; x is the iterate before
   stalled              ///< rounding holds the true residual above the tolerance
 };
 const char* name_of(CgStatus status);
@@ -49,11 +49,13 @@ struct CgResult {
 template <class T>
 CgResult cg(LinearOperator<T>& a, View<const T> b, View<T> x, const CgOptions<T>& options = {});
 
-/// A^-1 by cg, as an operator. apply() throws NumericalError when a lane does not converge.
+/// A^-1 by cg, as an operator; `start_from_x` is ignored. apply() throws NumericalError when a lane does not converge.
 template <class T>
 class InverseOperator final : public LinearOperator<T> {
  public:
-  explicit InverseOperator(LinearOperator<T>& a, const CgOptions<T>& options = {}) : a_(a), options_(options) {}
+  explicit InverseOperator(LinearOperator<T>& a, const CgOptions<T>& options = {}) : a_(a), options_(options) {
+    options_.start_from_x = false;
+  }
   Context& context() const override { return a_.context(); }
   Index dimension() const override { return a_.dimension(); }
   void apply(View<const T> v, View<T> hv) override;

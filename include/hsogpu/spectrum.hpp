@@ -76,9 +76,11 @@ struct EigenPairs {
 template <class T>
 EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
 
-/// |A| in the 2-norm from the power method: a lower bound that grows to it. Relative change below `tolerance` stops.
+/// The power method on a random unit vector v: |A v| grows towards |A|, the largest |eigenvalue|. A relative growth
+/// below `tolerance` stops it.
 struct PowerResult {
-  double value = 0;     ///< v'Av
+  double norm = 0;      ///< |A v|, a lower bound of |A|; not finite when a product was not
+  double value = 0;     ///< v'Av: with two eigenvalues of that size and opposite signs it means nothing
   double residual = 0;  ///< |A v - value v|
   Index products = 0;
   bool converged = false;

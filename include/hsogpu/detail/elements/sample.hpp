@@ -11,6 +11,9 @@
 
 namespace hso::detail {
 
+/// Far from the streams of probes and starts, which are small numbers: with one seed the draws are still independent.
+inline constexpr std::uint64_t kTargetStreams = std::uint64_t{1} << 48;
+
 /// target[r] = c with probability p[r][c]. Launch with N x 1.
 template <class T>
 struct SampleClass {
@@ -19,7 +22,7 @@ struct SampleClass {
   Index classes, first;
   std::uint64_t seed, stream;
   HSO_HD void operator()(Index r, Index) const {
-    const double u = uniform01(philox_word(seed, stream, static_cast<std::uint64_t>(first + r)));
+    const double u = uniform01(philox_word(seed, kTargetStreams + stream, static_cast<std::uint64_t>(first + r)));
     double sum = 0;
     Index chosen = classes - 1;
     for (Index c = 0; c < classes; ++c) sum += static_cast<double>(p[r * classes + c]);
@@ -44,7 +47,7 @@ struct SampleNormal {
   Index outputs, first;
   std::uint64_t seed, stream;
   HSO_HD void operator()(Index r, Index i) const {
-    const RandomFill<T> normal{nullptr, seed, stream, Distribution::normal, 0, 1};
+    const RandomFill<T> normal{nullptr, seed, kTargetStreams + stream, Distribution::normal, 0, 1};
     const double draw = normal.draw((first + r) * outputs + i);
     target[r * outputs + i] = static_cast<T>(static_cast<double>(z[r * outputs + i]) + draw);
   }
@@ -58,7 +61,8 @@ struct SampleBernoulli {
   Index outputs, first;
   std::uint64_t seed, stream;
   HSO_HD void operator()(Index r, Index i) const {
-    const double u = uniform01(philox_word(seed, stream, static_cast<std::uint64_t>((first + r) * outputs + i)));
+    const double u =
+        uniform01(philox_word(seed, kTargetStreams + stream, static_cast<std::uint64_t>((first + r) * outputs + i)));
     target[r * outputs + i] = u < static_cast<double>(logistic(z[r * outputs + i])) ? T(1) : T(0);
   }
 };

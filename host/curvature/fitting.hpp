@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fmt/format.h>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/objective.hpp"
+
+namespace hso::detail {
+
+/// InputError unless v and hv are K vectors of the operator's dimension.
+template <class T>
+void require_fitting(const LinearOperator<T>& a, const View<const T>& v, const View<T>& hv, const char* what) {
+  const Index n = a.dimension();
+  if (v.size() != n || hv.size() != n || v.lanes != hv.lanes)
+    throw InputError(fmt::format("{}: vectors {} x {} and {} x {}, expected K x [{}] both", what, v.lanes,
+                                 v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
+}
+
+}  // namespace hso::detail
