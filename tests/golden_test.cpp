@@ -4,9 +4,12 @@
 // fourth-order differences.
 #include <gtest/gtest.h>
 
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/spectrum.hpp"
 #include "support/array_file.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
+#include "support/dense_operator.hpp"
 #include "support/reference_data.hpp"
 #include "support/runner.hpp"
 
@@ -94,6 +97,30 @@ TEST_P(GoldenNets, LossLogitsGradientProductsAndMatrices) {
     const NamedArrays data = read_arrays(folder / "index.json", folder / (golden.name + ".bin"), golden.name);
     const Problem p = problem_of(golden, data);
     for_types([&]<class T>() { check<T>(context(), p, data); });
+  }
+}
+
+/// All eigenvalues by the direct method and by Lanczos over the whole space, within 1e-9 of the largest.
+TEST_P(GoldenNets, SpectraOfHessianAndGaussNewtonMatrix) {
+  const auto folder = reference_data("golden/nets");
+  if (folder.empty()) GTEST_SKIP() << "no reference data: set HSO_REFERENCE_DATA";
+  for (Golden golden : golden_nets()) {
+    const NamedArrays data = read_arrays(folder / "index.json", folder / (golden.name + ".bin"), golden.name);
+    const Problem p = problem_of(golden, data);
+    Runner<double> run(context(), p, 17);
+    run.linearize();
+    for (const auto& [kind, name] : {std::pair(Curvature::hessian, "eig_H"), std::pair(Curvature::ggn, "eig_GGN")}) {
+      SCOPED_TRACE(golden.name + " " + name);
+      const Numbers& known = data[name];
+      DenseOperator<double> a(context(), run.n(), run.dense(kind));
+      Buffer<double> matrix(context(), a.host());
+      const EighResult direct = eigh(context(), matrix.view().reshaped({run.n(), run.n()}));
+      ASSERT_TRUE(direct.ok());
+      EXPECT_TRUE(close(direct.values, known, 1e-9));
+      const auto all = lanczos(a, {.count = run.n(), .which = SpectrumEnd::both, .block = 4, .basis = run.n()});
+      ASSERT_TRUE(all.all_converged()) << all.stop;
+      EXPECT_TRUE(close(all.values, known, 1e-9));
+    }
   }
 }
 

@@ -140,7 +140,7 @@ class SpectrumCommand {
       plan.products = n;
     }
     if (plan.method.find("lanczos") != std::string::npos)
-      plan.bytes = (std::min<Index>(n, std::max<Index>(100, 4 * k_ + 4 * block_)) + 2 * block_) * vector;
+      plan.bytes = (std::min<Index>(n, std::max<Index>(256, 4 * (k_ + block_))) + 2 * block_) * vector;
     if (plan.method.find("slq") != std::string::npos) {
       plan.bytes = std::max(plan.bytes, 3 * std::min<Index>(probes_, 32) * vector);
       plan.products += probes_ * std::min(steps_, n);

@@ -234,7 +234,7 @@ class Lanczos {
 template <class T>
 Index affordable_basis(Context& context, Index n, const LanczosOptions& o) {
   const Index least = std::min(n, o.count + 3 * o.block);
-  const Index good = std::min(n, std::max<Index>(100, 4 * o.count + 4 * o.block));
+  const Index good = std::min(n, std::max<Index>(256, 4 * (o.count + o.block)));
   const Index bytes = checked_multiply(std::max<Index>(n, 1), static_cast<Index>(sizeof(T)));
   const Index fit = context.memory().free_bytes / 2 / bytes - 2 * o.block;
   require_memory(context, fmt::format("lanczos: a basis of {} vectors", least), n, [&](Index m) {

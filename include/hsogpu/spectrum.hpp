@@ -47,8 +47,8 @@ struct LanczosOptions {
   Index count = 10;
   SpectrumEnd which = SpectrumEnd::largest;
   Index block = 1;  ///< vectors multiplied at once: at least the multiplicity that is to be seen
-  Index basis =
-      0;  ///< vectors held before a restart; 0: as many as half the free memory holds, at most max(4 count, 100)
+  /// Vectors held before a restart; 0: as many as half the free memory holds, at most max(4 (count + block), 256).
+  Index basis = 0;
   Index max_products = 0;   ///< vectors multiplied; 0: 20 n, at least 1000
   double tolerance = 1e-8;  ///< of the residual over the largest |value| seen; rounding sets a floor of 20 eps
   std::uint64_t seed = 0;
