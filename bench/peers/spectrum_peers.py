@@ -226,7 +226,9 @@ def main():
         print(f"| {r['what']} | {r['peer']} | {r['difference']:.1e} | {r['hso_seconds']:.3g} | {cells[0]} | {cells[1]} |")
     if args.out:
         date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        result = {"date": date, "network": args.network, "rows": args.rows, "torch": torch.__version__, "info": info,
+        commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
+                                cwd=pathlib.Path(__file__).parent).stdout.strip()
+        result = {"date": date, "commit": commit, "network": args.network, "rows": args.rows, "torch": torch.__version__, "info": info,
                   "results": rows}
         pathlib.Path(args.out).write_text(json.dumps(result, indent=1) + "\n")
 

@@ -5,21 +5,13 @@
 #include <fmt/ranges.h>
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
+
+#include "linalg/estimate_json.hpp"
 
 namespace hso::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json json_of(const Estimate& e) {
-  return {{"value", e.value},
-          {"standard_error", e.standard_error},
-          {"interval", {e.low, e.high}},
-          {"confidence", e.confidence},
-          {"probes", e.probes},
-          {"seed", e.seed}};
-}
 
 Json json_of(const SpectrumSummary& s, bool means_something) {
   if (!means_something)
@@ -42,8 +34,8 @@ std::string to_json(const SpectrumResult& r) {
   if (r.summary) j["rank"] = json_of(*r.summary, r.summary_means_something);
   if (r.exact_trace) j["trace"] = {{"value", *r.exact_trace}, {"exact", true}};
   if (r.exact_frobenius_squared) j["frobenius_squared"] = {{"value", *r.exact_frobenius_squared}, {"exact", true}};
-  if (r.trace) j["trace"] = json_of(*r.trace);
-  if (r.frobenius_squared) j["frobenius_squared"] = json_of(*r.frobenius_squared);
+  if (r.trace) j["trace"] = estimate_json(*r.trace);
+  if (r.frobenius_squared) j["frobenius_squared"] = estimate_json(*r.frobenius_squared);
   if (r.density)
     j["density"] = {{"x", r.density->x},
                     {"value", r.density->value},

@@ -2,7 +2,6 @@
 #include "hsogpu/objective.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +11,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "io/choice.hpp"
 
 namespace hso {
 
@@ -24,11 +24,7 @@ const std::vector<std::string>& curvature_names() {
 }
 
 Curvature parse_curvature(const std::string& name) {
-  const auto& names = curvature_names();
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at == names.end())
-    throw UsageError(fmt::format("curvature '{}': expected one of {}", name, fmt::join(names, ", ")));
-  return static_cast<Curvature>(at - names.begin());
+  return parse_choice<Curvature>("curvature", name, curvature_names());
 }
 
 const std::string& name_of(Curvature kind) { return curvature_names()[static_cast<std::size_t>(kind)]; }

@@ -18,7 +18,6 @@ class Basis {
 
   Index n() const { return n_; }
   Index size() const { return size_; }
-  Index capacity() const { return n_ > 0 ? vectors_.size() / n_ : 0; }
   T* row(Index i) { return vectors_.data() + i * n_; }
   void resize(Index size) { size_ = size; }
 

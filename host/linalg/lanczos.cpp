@@ -4,7 +4,6 @@
 // (Ritz vectors), then blocks; the projected matrix t = V A V' is taken from the coefficients of every product, so the
 // arrow of a restart needs no special case. After each block A V' = V' t + (leak of the last block) R.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/spectrum.hpp"
+#include "io/choice.hpp"
 #include "linalg/basis.hpp"
 #include "linalg/host_eigen.hpp"
 
@@ -28,11 +28,7 @@ const std::vector<std::string>& spectrum_end_names() {
 }
 
 SpectrumEnd parse_spectrum_end(const std::string& name) {
-  const auto& names = spectrum_end_names();
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at == names.end())
-    throw UsageError(fmt::format("end of the spectrum '{}': expected one of {}", name, fmt::join(names, ", ")));
-  return static_cast<SpectrumEnd>(at - names.begin());
+  return parse_choice<SpectrumEnd>("end of the spectrum", name, spectrum_end_names());
 }
 
 namespace {

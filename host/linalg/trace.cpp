@@ -2,13 +2,13 @@
 //
 // Traces and Frobenius norms from random probes, all probes as lanes.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/spectrum.hpp"
+#include "io/choice.hpp"
 #include "linalg/basis.hpp"
 
 namespace hso {
@@ -21,11 +21,7 @@ const std::vector<std::string>& trace_method_names() {
 }
 
 TraceMethod parse_trace_method(const std::string& name) {
-  const auto& names = trace_method_names();
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at == names.end())
-    throw UsageError(fmt::format("trace method '{}': expected one of {}", name, fmt::join(names, ", ")));
-  return static_cast<TraceMethod>(at - names.begin());
+  return parse_choice<TraceMethod>("trace method", name, trace_method_names());
 }
 
 namespace {

@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Names of losses and initialisations, in the order of their enums.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
-
-#include "hsogpu/error.hpp"
 #include "hsogpu/model.hpp"
-#include "io/suggest.hpp"
+#include "io/choice.hpp"
 
 namespace hso {
-namespace {
-
-template <class Enum>
-Enum parse_choice(const char* what, const std::string& name, const std::vector<std::string>& names) {
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at == names.end())
-    throw UsageError(
-        fmt::format("{} '{}'{}: expected one of {}", what, name, did_you_mean(name, names), fmt::join(names, ", ")));
-  return static_cast<Enum>(at - names.begin());
-}
-
-}  // namespace
-
 const std::vector<std::string>& loss_names() {
   static const std::vector<std::string> names{"cross_entropy", "squared_error", "bce"};
   return names;

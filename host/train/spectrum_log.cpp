@@ -2,9 +2,8 @@
 #include "train/spectrum_log.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "hsogpu/spectrum.hpp"
+#include "linalg/estimate_json.hpp"
 
 namespace hso {
 namespace {
@@ -27,14 +26,6 @@ std::vector<Layer> layers_of(const std::vector<ParameterInfo>& parameters) {
   return out;
 }
 
-Json json_of(const Estimate& e) {
-  return {{"value", e.value},
-          {"standard_error", e.standard_error},
-          {"interval", {e.low, e.high}},
-          {"probes", e.probes},
-          {"seed", e.seed}};
-}
-
 template <class T>
 void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
   LanczosOptions ends;
@@ -51,8 +42,8 @@ void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
   line["stop"] = pairs.stop;
   const SpectralDensity density = spectral_density(a, {.probes = 10, .steps = 20, .seed = seed});
   if (density.stop == "not_finite") return;
-  line["trace"] = json_of(density.trace());
-  line["frobenius_squared"] = json_of(density.frobenius_squared());
+  line["trace"] = estimate_json(density.trace());
+  line["frobenius_squared"] = estimate_json(density.frobenius_squared());
 }
 
 }  // namespace
