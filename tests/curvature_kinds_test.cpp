@@ -7,64 +7,15 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
-#include "hsogpu/network_objective.hpp"
 #include "hsogpu/spectrum.hpp"
-#include "support/contexts.hpp"
-#include "support/dense_operator.hpp"
 #include "support/messages.hpp"
+#include "support/setting.hpp"
 
 namespace hso::test {
 namespace {
 
 class CurvatureKinds : public OnDevice {};
 INSTANTIATE_TEST_SUITE_P(Devices, CurvatureKinds, testing::ValuesIn(contexts()), device_word);
-
-/// A small network on `rows` random samples of 5 numbers and 3 classes or values.
-template <class T>
-struct Setting {
-  Setting(Context& c, const std::string& model, LossKind loss, Index rows, std::uint64_t seed = 1)
-      : context(c), network(build_network<T>(parse_model(model), loss)), data(c, network, dataset(loss, rows, seed)) {
-    const auto start = initial_parameters(network.parameters, Initialization::glorot, seed);
-    theta = Buffer<T>(c, Span<const T>(narrow<T>(start)));
-  }
-  static Dataset dataset(LossKind loss, Index rows, std::uint64_t seed) {
-    Dataset d;
-    d.name = "random";
-    d.size = rows;
-    d.input_shape = Shape{5};
-    d.inputs = random_numbers(static_cast<std::size_t>(5 * rows), seed);
-    const bool classes = loss == LossKind::cross_entropy;
-    d.classes = classes ? 3 : 0;
-    d.target_shape = classes ? Shape{} : Shape{3};
-    d.targets = random_numbers(static_cast<std::size_t>(rows * (classes ? 1 : 3)), seed + 1);
-    for (double& t : d.targets) {
-      if (classes) t = t < -0.4 ? 0 : t < 0.4 ? 1 : 2;
-      if (loss == LossKind::bce) t = t > 0 ? 1 : 0;
-    }
-    return d;
-  }
-  NetworkObjective<T> objective(const NetworkObjectiveOptions& o = {}) { return {context, network, data, o}; }
-  Index n() const { return theta.size(); }
-  Numbers dense(Objective<T>& f, Curvature kind) {
-    Buffer<T> h(context, n() * n());
-    f.curvature(theta.data(), kind)->to_dense(h.data());
-    return widen(h.download());
-  }
-
-  Context& context;
-  Network<T> network;
-  DeviceData<T> data;
-  Buffer<T> theta;
-};
-
-double worst(const Numbers& a, const Numbers& b) {
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference = std::max(difference, std::abs(a[i] - b[i]));
-    size = std::max(size, std::abs(b[i]));
-  }
-  return difference / size;
-}
 
 /// 1/N sum_n g_n g_n' from N gradients of one row each.
 template <class T>

@@ -19,7 +19,8 @@ using detail::Scratch;
 
 const std::vector<std::string>& curvature_names() {
   static const std::vector<std::string> names{
-      "hessian", "ggn", "fisher_mc", "fisher_empirical", "gradient_outer", "finite_difference"};
+      "hessian", "ggn",  "fisher_mc", "fisher_empirical", "gradient_outer", "finite_difference",
+      "secant",  "kfac", "ekfac",     "diagonal"};
   return names;
 }
 
@@ -46,10 +47,11 @@ void LinearOperator<T>::to_dense(T* h) {
 template <class T>
 std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curvature kind) {
   if (kind == Curvature::gradient_outer) return std::make_unique<GradientOuterOperator<T>>(*this, theta);
+  if (kind == Curvature::secant) return std::make_unique<SecantOperator<T>>(*this, theta);
   if (kind != Curvature::hessian && kind != Curvature::finite_difference)
     throw UsageError(
         fmt::format("Objective::curvature: {} needs a network's outputs, which this objective does not "
-                    "have; use hessian or gradient_outer",
+                    "have; use hessian, secant or gradient_outer",
                     name_of(kind)));
   return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
 }

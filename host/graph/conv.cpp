@@ -15,7 +15,7 @@ namespace {
 /// Every rule is one or two products with the column matrix of a chunk of samples, all lanes at once; dW sums over
 /// samples inside the product because the chunk's columns lie side by side.
 template <class T>
-class Conv2d final : public Op<T> {
+class Conv2d final : public Op<T>, public ProductLayer<T> {
  public:
   explicit Conv2d(const Conv2dOptions& options) : o_(options) {}
   std::string_view name() const override { return "conv2d"; }
@@ -70,6 +70,23 @@ class Conv2d final : public Op<T> {
     const Plan c = plan(p);
     if (Rdx[0] && Rx[1]) spread(ops, c, dy, Rx[1], Rdx[0].write());
     if (Rdx[1] && Rx[0]) correlate(ops, c, dy, Rx[0], Rdx[1].write());
+  }
+
+  const ProductLayer<T>* as_product() const override { return this; }
+  ProductSizes product_sizes(Span<const Shape> in, const Shape& y) const override {
+    const Shape& w = in[1];
+    return {o_.groups, w[1] * w[2] * w[3], w[0] / o_.groups, y[1] * y[2]};
+  }
+  void input_rows(Ops<T>& ops, const Point<T>& p, Index group, Index first, Index samples, T* to) const override {
+    columns(ops, plan(p), {first, samples, group, to, nullptr, true}, p.x[0], 1);
+  }
+  void output_rows(Ops<T>& ops, const Point<T>& p, const View<T>& dy, Index group, Index first, Index samples,
+                   T* to) const override {
+    const Plan c = plan(p);
+    const Index pixels = c.g.pixels();
+    ops.for_each(c.out * dy.lanes * samples, pixels,
+                 ChannelRows<T>{dy.data + (first * c.groups + group) * c.out * pixels, dy.lane_stride,
+                                c.groups * c.out * pixels, pixels, 1, to, dy.lanes, samples, pixels});
   }
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 /// y [rows][out] = x [rows][in] W' + b. Bilinear in (x, W), so it has a second-order term.
 template <class T>
-class Linear final : public Op<T> {
+class Linear final : public Op<T>, public ProductLayer<T> {
  public:
   std::string_view name() const override { return "linear"; }
 
@@ -65,6 +65,18 @@ class Linear final : public Op<T> {
     if (Rdx[1] && Rx[0]) outer_products(ops, dy, Rx[0], s, Rdx[1].write());
   }
 
+  const ProductLayer<T>* as_product() const override { return this; }
+  ProductSizes product_sizes(Span<const Shape> in, const Shape& y) const override {
+    return {1, in[1][1], in[1][0], y.size() / in[1][0]};
+  }
+  void input_rows(Ops<T>& ops, const Point<T>& p, Index, Index first, Index samples, T* to) const override {
+    channel_rows(ops, p, p.x[0], sizes(p).in, first, samples, to);
+  }
+  void output_rows(Ops<T>& ops, const Point<T>& p, const View<T>& dy, Index, Index first, Index samples,
+                   T* to) const override {
+    channel_rows(ops, p, dy, sizes(p).out, first, samples, to);
+  }
+
  private:
   using Target = typename Sink<T>::Target;
   struct Sizes {
@@ -73,6 +85,15 @@ class Linear final : public Op<T> {
   static Sizes sizes(const Point<T>& p) {
     const Index in = p.x[1].shape[1];
     return {p.x[0].size() / in, in, p.x[1].shape[0]};
+  }
+
+  /// The transpose, lane by lane: to[channel][lane][row].
+  static void channel_rows(Ops<T>& ops, const Point<T>& p, const View<T>& x, Index channels, Index first, Index samples,
+                           T* to) {
+    const Index positions = sizes(p).rows / p.x[0].shape[0], rows = samples * positions;
+    ops.for_each(
+        channels * x.lanes, rows,
+        ChannelRows<T>{x.data + first * positions * channels, x.lane_stride, 0, 1, channels, to, x.lanes, 1, rows});
   }
 
   /// y_k [rows][to] (+)= x_k [rows][from] W (or W'): one wide product when the lanes lie end to end.

@@ -86,6 +86,11 @@ const std::vector<Node>& Tape<T>::leaves() const {
 }
 
 template <class T>
+detail::Traversal<T>& Tape<T>::traversal() {
+  return *impl_;
+}
+
+template <class T>
 View<T> Tape<T>::input() {
   return impl_->slot(impl_->graph.input_node()).y;
 }

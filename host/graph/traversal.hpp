@@ -3,6 +3,8 @@
 // The loops of a tape: forward, backward, and R-forward with R-backward, over buffers laid out by plan_tape.
 #pragma once
 
+#include <functional>
+
 #include "graph/tape_plan.hpp"
 #include "hsogpu/detail/op.hpp"
 #include "hsogpu/tape.hpp"
@@ -23,6 +25,11 @@ struct Traversal {
   /// Values at theta and, with `backward`, adjoints; g (+)= gradient unless g is null.
   void run_forward(const T* theta, T* g, bool backward, bool add);
   void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add);
+  /// Backpropagates `lanes` adjoints of the output from the columns first, first + 1, ... of the loss' root, or with
+  /// `gradient` (one lane) from its gradient, each sample scaled by sqrt(w_n); `visit` sees the adjoint of every
+  /// product layer's output, valid during the call.
+  using Visit = std::function<void(Node, const View<T>& adjoint)>;
+  void run_adjoints(bool gradient, Index first, Index count, const Visit& visit);
   double loss();
   void clear(const View<T>& v);
 
@@ -49,6 +56,8 @@ struct Traversal {
   void tangent_pass();
   void reverse_tangent_pass(Curvature kind);
   void fisher_seed();
+  void start_adjoints(Index count);
+  void seed_adjoints(bool gradient, Index first, Index count);
   void start_product(Span<const View<T>> tangents, Span<const View<T>> results, bool add);
   /// Leaves that nothing reached are zero.
   void clear_unwritten(Accumulator<T> Slot::*which);

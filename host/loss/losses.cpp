@@ -49,6 +49,12 @@ class CrossEntropy final : public Op<T> {
                  CrossEntropyCross<T>{softmax(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), z.accumulate});
   }
+  void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
+    const auto z = dz.write();
+    ops.for_each(z.view.lanes * samples(p), classes(p),
+                 CrossEntropyRoot<T>{softmax(p), w, z.view.data, z.view.lane_stride, samples(p), classes(p), first,
+                                     z.accumulate});
+  }
   void sample_target(Ops<T>& ops, const Point<T>& p, std::uint64_t seed, std::uint64_t stream,
                      Index first) const override {
     ops.for_each(samples(p), 1, SampleClass<T>{softmax(p), p.x[1].data, classes(p), first, seed, stream});
@@ -96,6 +102,12 @@ class OutputLoss final : public Op<T> {
     ops.for_each(z.view.lanes * samples(p), outputs(p),
                  OutputLossCross<T, F>{p.x[0].data, p.x[1].data, dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                        z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+  }
+  void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
+    const auto z = dz.write();
+    ops.for_each(z.view.lanes * samples(p), outputs(p),
+                 OutputLossRoot<T, F>{p.x[0].data, p.x[1].data, w, z.view.data, z.view.lane_stride, samples(p),
+                                      outputs(p), first, z.accumulate});
   }
   void sample_target(Ops<T>& ops, const Point<T>& p, std::uint64_t seed, std::uint64_t stream,
                      Index first) const override {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "hsogpu/data.hpp"
+#include "hsogpu/kronecker.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/objective.hpp"
 
@@ -30,6 +31,11 @@ struct NetworkObjectiveOptions {
   double weight_decay = 0;
   std::uint64_t fisher_seed = 0;  ///< fisher_mc: targets drawn once for each linearisation, by (seed, draw, row)
   Index fisher_draws = 1;         ///< fisher_mc: draws of every target, averaged
+  /// What kfac, ekfac and diagonal approximate: ggn (exact factors), fisher_mc, fisher_empirical; diagonal also
+  /// hessian, by Hutchinson's estimate from `diagonal_probes` products (seed: fisher_seed).
+  Curvature factors = Curvature::ggn;
+  Index diagonal_probes = 30;
+  SecantOptions secant{};
 };
 
 struct Evaluation {
@@ -58,6 +64,10 @@ class NetworkObjective final : public Objective<T> {
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
+
+  /// Kronecker factors at theta, which outlive later calls. UsageError names a parameter that belongs to no linear or
+  /// conv2d layer, or to two.
+  std::unique_ptr<KroneckerOperator<T>> kronecker(const T* theta, const KroneckerOptions& options = {});
 
   /// Loss and accuracy over the selected rows, dropout off.
   Evaluation evaluate(const T* theta);

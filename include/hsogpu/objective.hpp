@@ -21,6 +21,9 @@ namespace hso {
 //   fisher_empirical   1/N sum_n g_n g_n' with the data's targets
 //   gradient_outer     g g', g the gradient of f: rank one
 //   finite_difference  H from differences of the gradient
+//   secant             H_ij ~ (g_i(theta + d) - g_i(theta)) / d_j: SecantOperator
+//   kfac, ekfac        Kronecker factors of the ggn or a Fisher matrix (kronecker.hpp)
+//   diagonal           of the ggn or a Fisher matrix, exact, or of H, estimated
 
 /// The names above.
 const std::vector<std::string>& curvature_names();
@@ -88,6 +91,43 @@ class FiniteDifferenceOperator final : public LinearOperator<T> {
   FiniteDifferenceOptions options_;
   Buffer<T> theta_, point_, plus_, base_;
   double theta_norm_ = 0;
+};
+
+enum class SecantSteps {
+  axis,  ///< d = h e_j for every j: n + 1 gradients give all columns
+  sgd    ///< d = -rate g, step after step: every entry of a step's matrix from two gradients
+};
+const std::vector<std::string>& secant_steps_names();
+SecantSteps parse_secant_steps(const std::string& name);  ///< UsageError lists the names
+
+struct SecantOptions {
+  SecantSteps steps = SecantSteps::axis;
+  double step = 0;       ///< axis: h = step (1 + |theta_j|); 0 takes the square root of the machine epsilon
+  Index count = 10;      ///< sgd: steps, whose matrices are averaged
+  double rate = 0.01;    ///< sgd: the learning rate
+  double cutoff = 1e-3;  ///< sgd: columns with |d_j| <= cutoff max|d| are left out (zero)
+};
+
+/// The gradient-difference Hessian, symmetrised: (S + S') / 2 with S_ij = (g_i(theta + d) - g_i(theta)) / d_j. From
+/// axis steps S is the forward-difference Hessian, error O(h), n^2 numbers held (MemoryError when they do not fit).
+/// From SGD steps each S is the rank-one matrix (g' - g) (1/d)', which on the way sees every column of H at once: S_ij
+/// is sum_k H_ik d_k / d_j, so S equals H only where H is diagonal. 2 count n numbers are held.
+template <class T>
+class SecantOperator final : public LinearOperator<T> {
+ public:
+  /// UsageError for a count below 1 or a rate that is not positive.
+  SecantOperator(Objective<T>& objective, const T* theta, const SecantOptions& options = {});
+  Context& context() const override { return context_; }
+  Index dimension() const override { return n_; }
+  void apply(View<const T> v, View<T> hv) override;
+
+ private:
+  void take_axis_steps(Objective<T>& objective, const T* theta, const SecantOptions& options);
+  void take_sgd_steps(Objective<T>& objective, const T* theta, const SecantOptions& options);
+  Context& context_;
+  Index n_, pairs_ = 0;
+  Buffer<T> matrix_;                 ///< axis: [n][n]
+  Buffer<T> changes_, reciprocals_;  ///< sgd: [pairs][n], g' - g and 1/d over the number of pairs
 };
 
 /// g g' of the gradient at theta.

@@ -37,8 +37,10 @@ template <class T>
 class DiagonalOperator final : public LinearOperator<T> {
  public:
   DiagonalOperator(Context& context, Span<const T> d) : context_(context), d_(context, d) {}
+  DiagonalOperator(Context& context, Buffer<T> d) : context_(context), d_(std::move(d)) {}
   Context& context() const override { return context_; }
   Index dimension() const override { return d_.size(); }
+  const Buffer<T>& entries() const { return d_; }  ///< on the device
   void apply(View<const T> v, View<T> hv) override;
 
  private:

@@ -158,6 +158,21 @@ struct TraceOptions {
 template <class T>
 Estimate trace(LinearOperator<T>& a, const TraceOptions& options = {});
 
+struct DiagonalOptions {
+  Index probes = 30;
+  std::uint64_t seed = 0;
+};
+struct DiagonalEstimate {
+  std::vector<double> values, standard_errors;  ///< of each entry
+  Index probes = 0;
+  std::uint64_t seed = 0;
+};
+/// diag A = E z o (A z) over Rademacher probes z, o the product entry by entry (Bekas, Kokiopoulou and Saad, Appl.
+/// Numer. Math. 57 (2007) 1214). Entry i has variance sum_{j != i} A_ij^2 over the number of probes. InputError for
+/// fewer than two probes.
+template <class T>
+DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options = {});
+
 /// |A|_F^2 = E |A z|^2 over Rademacher probes.
 template <class T>
 Estimate frobenius_squared(LinearOperator<T>& a, Index probes = 30, std::uint64_t seed = 0, double confidence = 0.99);

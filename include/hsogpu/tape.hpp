@@ -23,8 +23,24 @@
 
 namespace hso {
 
+namespace detail {
+template <class T>
+struct Traversal;
+}
+
 /// The tape knows hessian, ggn and fisher_empirical; the others belong to objectives (objective.hpp says what all are).
-enum class Curvature { hessian, ggn, fisher_mc, fisher_empirical, gradient_outer, finite_difference };
+enum class Curvature {
+  hessian,
+  ggn,
+  fisher_mc,
+  fisher_empirical,
+  gradient_outer,
+  finite_difference,
+  secant,
+  kfac,
+  ekfac,
+  diagonal
+};
 
 /// What a linearisation prepares: GGN and Fisher products need the forward pass alone.
 enum class Linearization { for_ggn, for_hessian };
@@ -84,6 +100,8 @@ class Tape {
 
   /// Parameter nodes in order of creation.
   const std::vector<Node>& leaves() const;
+  /// For the library's own operators: the loops beneath, which know more than products.
+  detail::Traversal<T>& traversal();
   /// Device bytes that a tape of this batch and this many lanes takes, scratch excluded.
   static Index bytes(const Graph<T>& graph, Index batch, Index lanes);
 

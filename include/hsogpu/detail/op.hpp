@@ -78,6 +78,28 @@ enum class BatchRule {
   all_must
 };
 
+/// Channels in and out of one group, and positions of one sample.
+struct ProductSizes {
+  Index groups, inputs, outputs, positions;
+};
+
+/// A layer y[t] = W x[t] + b at every position t of a sample, in groups of channels (linear: W and x as they are;
+/// conv2d: x[t] a patch). Inputs are x, weight and, where there is one, bias. What Kronecker factors and exact
+/// diagonals need to see of a layer; rows of a result are channels, its columns the positions of samples first, first +
+/// 1, ...
+template <class T>
+class ProductLayer {
+ public:
+  virtual ~ProductLayer() = default;
+  /// From shapes without the batch.
+  virtual ProductSizes product_sizes(Span<const Shape> inputs, const Shape& output) const = 0;
+  /// to[inputs][samples * positions]
+  virtual void input_rows(Ops<T>&, const Point<T>&, Index group, Index first, Index samples, T* to) const = 0;
+  /// to[outputs][lanes][samples * positions] from dy, of the shape of the output
+  virtual void output_rows(Ops<T>&, const Point<T>&, const View<T>& dy, Index group, Index first, Index samples,
+                           T* to) const = 0;
+};
+
 template <class T>
 class Op {
  public:
@@ -92,6 +114,11 @@ class Op {
   /// point's output. Draw number `stream` of `seed`; rows count from `first`.
   virtual void sample_target(Ops<T>&, const Point<T>&, std::uint64_t /*seed*/, std::uint64_t /*stream*/,
                              Index /*first*/) const {}
+  /// Losses: lane k of dz is sqrt(w_n) times column first + k of S_n, where S_n S_n' = d^2 loss_n / dz^2 and S_n has as
+  /// many columns as z_n has entries.
+  virtual void root(Ops<T>&, const Point<T>&, const T* /*w*/, Index /*first*/, Sink<T> /*dz*/) const {}
+  /// Layers that multiply by a weight show themselves here; null: not such a layer.
+  virtual const ProductLayer<T>* as_product() const { return nullptr; }
   /// Bytes that forward leaves for the other rules; full shapes.
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.

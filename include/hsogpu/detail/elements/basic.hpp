@@ -150,6 +150,18 @@ struct TransposeBlock {
   HSO_HD void operator()(Index o, Index i) const { y[i * y_ld + o] = x[o * x_ld + i]; }
 };
 
+/// y[i] = scale / x[i], and 0 where |x[i]| <= cutoff. Launch with 1 x n.
+template <class T>
+struct Reciprocal {
+  const T* x;
+  T* y;
+  T cutoff, scale;
+  HSO_HD void operator()(Index, Index i) const {
+    const T value = x[i], size = value < T(0) ? -value : value;
+    y[i] = size > cutoff ? scale / value : T(0);
+  }
+};
+
 /// A[i][i] += value. Launch with 1 x n.
 template <class T>
 struct AddDiagonal {

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a KroneckerOperator holds. Matrices are on the device; q rows are eigenvectors.
+#pragma once
+
+#include "curvature/layer_blocks.hpp"
+#include "hsogpu/kronecker.hpp"
+
+namespace hso::detail {
+
+template <class T>
+struct KroneckerState {
+  struct Block {
+    LayerBlock place;
+    Buffer<T> a, b;    ///< the factors
+    Buffer<T> qa, qb;  ///< their eigenvectors, empty before decompose
+    Buffer<T> table;   ///< [rows][columns], the eigenvalues
+  };
+
+  KroneckerState(Context& c, const Graph<T>& g, bool correct, double weight_decay);
+
+  /// NumericalError names the layer whose factor has no eigendecomposition.
+  void decompose();
+  bool decomposed() const { return blocks.empty() || blocks.front().qa.size() > 0; }
+
+  /// kv = the blocks times v.
+  void multiply_factors(const View<const T>& v, const View<T>& kv);
+  /// The same in the eigenbasis, with tables[i] for the eigenvalues of block i.
+  void multiply_spectrum(const View<const T>& v, const View<T>& kv, const std::vector<const T*>& tables);
+
+  Context& context;
+  const Graph<T>& graph;
+  bool corrected;
+  double decay;
+  std::vector<Block> blocks;
+};
+
+}  // namespace hso::detail

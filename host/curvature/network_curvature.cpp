@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "curvature/network_curvature.hpp"
+
+#include "curvature/fitting.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso::detail {
+namespace {
+
+/// Exact products over the selection. With one piece the linearisation is made once; with more, for every call.
+template <class T>
+class NetworkCurvature final : public LinearOperator<T> {
+ public:
+  /// `linearized`: the main tape stands at theta with everything that products need.
+  NetworkCurvature(NetworkPieces<T>& impl, const T* theta, Curvature kind, bool linearized) : impl_(impl), kind_(kind) {
+    impl_.set_point(theta);
+    if (impl_.pieces() == 1 && !linearized) impl_.linearize(0, purpose());
+  }
+  Context& context() const override { return impl_.context; }
+  Index dimension() const override { return impl_.n(); }
+
+  void apply(View<const T> v, View<T> hv) override {
+    require_fitting(*this, v, hv, "curvature of a network");
+    const T decay = static_cast<T>(impl_.options.weight_decay) * static_cast<T>(draws());
+    if (decay != T(0))
+      impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
+    each_draw(decay != T(0), [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
+    average(v.lanes, hv.data, hv.lane_stride);
+  }
+
+  void to_dense(T* h) override {
+    each_draw(false, [&](Tape<T>& tape, bool add) { tape.dense(tape_kind(), h, add); });
+    average(dimension(), h, dimension());
+    if (impl_.options.weight_decay != 0)
+      impl_.ops.for_each(1, dimension(), AddDiagonal<T>{h, dimension(), static_cast<T>(impl_.options.weight_decay)});
+  }
+
+ private:
+  Index draws() const { return kind_ == Curvature::fisher_mc ? impl_.options.fisher_draws : 1; }
+  Curvature tape_kind() const { return kind_ == Curvature::fisher_mc ? Curvature::fisher_empirical : kind_; }
+
+  Linearization purpose() const {
+    return kind_ == Curvature::hessian ? Linearization::for_hessian : Linearization::for_ggn;
+  }
+  /// body(tape, add) for every piece and draw; `add` is false at most the first time.
+  template <class Body>
+  void each_draw(bool add, const Body& body) {
+    for (Index piece = 0; piece < impl_.pieces(); ++piece) {
+      Tape<T>& tape = impl_.pieces() == 1 ? *impl_.main_tape.tape : impl_.linearize(piece, purpose());
+      for (Index draw = 0; draw < draws(); ++draw, add = true) {
+        if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, draw);
+        body(tape, add);
+      }
+    }
+  }
+  void average(Index lanes, T* x, Index stride) {
+    if (draws() > 1)
+      impl_.ops.for_each(lanes, dimension(), Axpby<T>{T(0), x, stride, T(1) / static_cast<T>(draws()), x, stride});
+  }
+  NetworkPieces<T>& impl_;
+  Curvature kind_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<LinearOperator<T>> products_of(NetworkPieces<T>& pieces, const T* theta, Curvature kind,
+                                               bool linearized) {
+  return std::make_unique<NetworkCurvature<T>>(pieces, theta, kind, linearized);
+}
+
+template std::unique_ptr<LinearOperator<float>> products_of(NetworkPieces<float>&, const float*, Curvature, bool);
+template std::unique_ptr<LinearOperator<double>> products_of(NetworkPieces<double>&, const double*, Curvature, bool);
+
+}  // namespace hso::detail

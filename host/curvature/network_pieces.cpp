@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "curvature/network_pieces.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso::detail {
+namespace {
+
+constexpr Index kMostLanes = 32;
+
+/// The most lanes whose tape fits a quarter of the free memory; 32 at most, since wider products gain nothing more.
+template <class T>
+Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
+  const Index budget = context.memory().free_bytes / 4;
+  Index lanes = std::min(kMostLanes, std::max<Index>(graph.parameter_count(), 1));
+  while (lanes > 1 && Tape<T>::bytes(graph, batch, lanes) > budget) lanes /= 2;
+  return lanes;
+}
+
+}  // namespace
+
+template <class T>
+NetworkPieces<T>::NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d,
+                                const NetworkObjectiveOptions& o)
+    : context(c), ops(c.ops<T>()), network(net), data(d), options(o) {
+  if (options.fisher_draws < 1)
+    throw UsageError(fmt::format("NetworkObjective: fisher_draws {}, expected at least 1", options.fisher_draws));
+  batch = std::min(options.batch > 0 ? options.batch : data.size, data.size);
+  lanes = options.lanes > 0 ? options.lanes : lanes_that_fit(context, network.graph, batch);
+  rows = Buffer<Index>(context, padded(data.size));
+}
+
+template <class T>
+void NetworkPieces<T>::select(Span<const Index> chosen) {
+  if (chosen.empty()) throw UsageError("NetworkObjective::select: no rows");
+  for (Index row : chosen)
+    if (row < 0 || row >= data.size)
+      throw UsageError(fmt::format("NetworkObjective::select: row {} of {}", row, data.size));
+  host_rows.assign(chosen.begin(), chosen.end());
+  selected = static_cast<Index>(host_rows.size());
+  host_rows.resize(static_cast<std::size_t>(padded(selected)), host_rows.front());  // weight zero, but finite
+  if (padded(selected) > rows.size()) rows = Buffer<Index>(context, padded(selected));
+  rows.upload(host_rows);
+  ++selection;
+}
+
+template <class T>
+Tape<T>& NetworkPieces<T>::bound(BoundTape<T>& b, Index piece, Index most_lanes) {
+  if (!b.tape) {
+    b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes);
+    b.tape->set_training(training, step);
+  }
+  if (b.piece == piece && b.selection == selection) return *b.tape;
+  const Index* index = rows.data() + piece * batch;
+  const auto gather = [&](const Buffer<T>& from, View<T> to) {
+    const Index columns = from.size() / data.size;
+    ops.for_each(batch, columns, GatherRows<T>{from.data(), index, to.data, columns});
+  };
+  gather(data.inputs, b.tape->input());
+  gather(data.targets, b.tape->target());
+  const Index real = std::min(batch, selected - piece * batch);
+  T* weights = b.tape->weights().data;
+  ops.fill(batch, T(0), weights);
+  ops.fill(real, static_cast<T>(1.0 / static_cast<double>(selected)), weights);
+  b.piece = piece;
+  b.selection = selection;
+  return *b.tape;
+}
+
+template <class T>
+double NetworkPieces<T>::penalty(const T* theta) const {
+  return options.weight_decay == 0 ? 0 : 0.5 * options.weight_decay * ops.dot(n(), theta, theta);
+}
+
+template <class T>
+double NetworkPieces<T>::count_hits(Tape<T>& tape, Index piece) {
+  const Index real = std::min(batch, selected - piece * batch);
+  Scratch scratch(context);
+  T* labels = scratch.take<T>(batch);
+  T* hits = scratch.take<T>(batch);
+  ops.for_each(batch, 1, GatherRows<T>{data.labels.data(), rows.data() + piece * batch, labels, 1});
+  ops.for_each(real, 1, Hit<T>{tape.output().data, labels, hits, network.output.size()});
+  return ops.dot(real, hits, hits);
+}
+
+template <class T>
+void NetworkPieces<T>::set_point(const T* theta) {
+  if (point.size() == 0) point = Buffer<T>(context, n());
+  ops.copy(n(), theta, point.data());
+}
+
+template <class T>
+Tape<T>& NetworkPieces<T>::linearize(Index piece, Linearization purpose) {
+  Tape<T>& tape = main(piece);
+  tape.linearize(point.data(), nullptr, purpose);
+  return tape;
+}
+
+template <class T>
+void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, Index draw) {
+  tape.sample_targets(options.fisher_seed, static_cast<std::uint64_t>(draw), piece * batch);
+  main_tape.piece = -1;  // whoever needs the data's targets next binds them again
+}
+
+template struct NetworkPieces<float>;
+template struct NetworkPieces<double>;
+
+}  // namespace hso::detail

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A selection of rows cut into pieces of at most `batch`, each bound to a tape when it is needed: what all curvature
+// kinds of a network work on.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/network_objective.hpp"
+
+namespace hso::detail {
+
+/// A tape and the piece of the selection that is bound to it.
+template <class T>
+struct BoundTape {
+  std::unique_ptr<Tape<T>> tape;
+  Index piece = -1;
+  std::uint64_t selection = 0;
+};
+
+template <class T>
+struct NetworkPieces {
+  NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d, const NetworkObjectiveOptions& o);
+
+  Index padded(Index count) const { return (count + batch - 1) / batch * batch; }
+  Index pieces() const { return padded(selected) / batch; }
+  Index n() const { return network.graph.parameter_count(); }
+
+  void select(Span<const Index> chosen);
+  Tape<T>& main(Index piece) { return bound(main_tape, piece, lanes); }
+  /// Values of trial points run here, so that a linearisation survives them.
+  Tape<T>& trial(Index piece) { return bound(trial_tape, piece, 1); }
+  /// decay / 2 |theta|^2
+  double penalty(const T* theta) const;
+  double count_hits(Tape<T>& tape, Index piece);
+
+  /// Keeps theta as the point of the products that follow.
+  void set_point(const T* theta);
+  /// The main tape at that point with this piece bound.
+  Tape<T>& linearize(Index piece, Linearization purpose);
+  /// Draw `draw` of the model's own targets in place of the data's, at a linearised piece.
+  void draw_targets(Tape<T>& tape, Index piece, Index draw);
+
+  Context& context;
+  Ops<T>& ops;
+  const Network<T>& network;
+  const DeviceData<T>& data;
+  NetworkObjectiveOptions options;
+  Index batch = 0, lanes = 0, selected = 0;
+  Buffer<Index> rows;
+  std::vector<Index> host_rows;
+  std::uint64_t selection = 0, step = 0;
+  bool training = false;
+  BoundTape<T> main_tape, trial_tape;
+  Buffer<T> point;  ///< where the curvature in use was asked for
+
+ private:
+  /// The tape with rows [piece * batch, ...) of the selection bound.
+  Tape<T>& bound(BoundTape<T>& b, Index piece, Index most_lanes);
+};
+
+}  // namespace hso::detail
