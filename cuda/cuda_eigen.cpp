@@ -43,6 +43,15 @@ Index CudaOps<T>::syevd_workspace_bytes(Index n, bool vectors) {
   return static_cast<Index>(syevd_workspace(n, not_read, not_read, vectors).device);
 }
 
+/// cuSOLVER before that of CUDA 13.0 (12.0) failed from n of 23,000 to 26,000 on, though its interface has 64-bit
+/// sizes.
+template <class T>
+Index CudaOps<T>::syevd_limit(bool) {
+  int version = 0;
+  HSO_CHECK(cusolverGetVersion(&version));
+  return version >= 12000 ? Index{INT32_MAX} : Index{23000};
+}
+
 template <class T>
 Index CudaOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
   if (n == 0) return 0;
@@ -157,9 +166,11 @@ template Index CudaOps<float>::syevd(Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_range(Index, float*, Index, Index, float*, float*);
 template Index CudaOps<float>::syevd_batched(Index, Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_workspace_bytes(Index, bool);
+template Index CudaOps<float>::syevd_limit(bool);
 template Index CudaOps<double>::syevd(Index, double*, double*, bool);
 template Index CudaOps<double>::syevd_range(Index, double*, Index, Index, double*, double*);
 template Index CudaOps<double>::syevd_batched(Index, Index, double*, double*, bool);
 template Index CudaOps<double>::syevd_workspace_bytes(Index, bool);
+template Index CudaOps<double>::syevd_limit(bool);
 
 }  // namespace hso::detail

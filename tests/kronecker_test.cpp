@@ -259,8 +259,8 @@ TEST_P(Kronecker, APerfectPreconditionerNeedsOneStep) {
   const auto solve = [&](LinearOperator<double>* m) {
     return cg<double>(damped, b.view(), x.view(), {.tolerance = 1e-8, .preconditioner = m}).lanes[0];
   };
-  const CgLane plain = solve(nullptr), preconditioned = solve(inverse.get());
-  EXPECT_EQ(preconditioned.status, CgStatus::converged);
+  const KrylovLane plain = solve(nullptr), preconditioned = solve(inverse.get());
+  EXPECT_EQ(preconditioned.status, KrylovStatus::converged);
   EXPECT_LE(preconditioned.iterations, 2);
   EXPECT_GE(plain.iterations, 5);
 }

@@ -86,8 +86,69 @@ TEST_P(LinalgTest, EigenpairsOfAllKindsAndSizes) {
       for (const SymmetricCase& c : cases<T>(n)) {
         expect_eigh<T>(context(), c, {.check_residual = true});
         expect_eigh<T>(context(), c, {.vectors = false});
+        expect_eigh<T>(context(), c, {.vectors = false, .route = EigenRoute::reduction});
       }
   });
+}
+
+/// The same kinds at n = 1000, where blocked code runs; residuals and orthogonality by products in float64.
+TEST_P(LinalgTest, EigenpairsOfAllKindsAtAThousand) {
+  const Index n = 1000;
+  const auto cpu = Context::create("cpu");
+  auto& ops = cpu->ops<double>();
+  test::for_types([&]<class T>() {
+    for (const SymmetricCase& c : cases<T>(n)) {
+      SCOPED_TRACE(c.name);
+      const std::vector<T> matrix = cast<T>(c.matrix);
+      Buffer<T> a(context(), matrix);
+      const EighResult r = eigh(context(), square(a, n));
+      ASSERT_TRUE(r.ok());
+      EXPECT_TRUE(r.fallbacks.empty());
+      expect_values<T>(r.values, c.values, 0);
+      const double size = test::largest(c.values);
+      std::vector<double> v = wide(a.download()), av(v.size()), vv(v.size()), scaled = wide(matrix);
+      for (double& x : scaled) x /= std::max(size, 1e-300);
+      ops.gemm({n, n, n, v.data(), n, false, scaled.data(), n, false, av.data(), n});
+      ops.gemm({n, n, n, v.data(), n, false, v.data(), n, true, vv.data(), n});
+      double residual = 0, orthogonality = 0;
+      for (Index i = 0; i < n; ++i)
+        for (Index j = 0; j < n; ++j) {
+          const auto at = static_cast<std::size_t>(i * n + j);
+          const double value = r.values[static_cast<std::size_t>(i)] / std::max(size, 1e-300);
+          residual = std::max(residual, std::abs(av[at] - value * v[at]));
+          orthogonality = std::max(orthogonality, std::abs(vv[at] - (i == j ? 1 : 0)));
+        }
+      EXPECT_LE(residual, kUnits * spectrum_tolerance<T>(n));
+      EXPECT_LE(orthogonality, kUnits * spectrum_tolerance<T>(n));
+      expect_eigh<T>(context(), c, {.vectors = false, .route = EigenRoute::reduction});
+    }
+  });
+}
+
+TEST_P(LinalgTest, TheReductionTakesOverWhereTheLibraryFails) {
+  test::FailingContext failing;
+  failing.narrow.failures = failing.wide.failures = 9;
+  const SymmetricCase c = cases<float>(100)[4];
+  Buffer<float> a(failing, cast<float>(c.matrix));
+  const EighResult r = eigh(failing, square(a, 100), {.vectors = false});
+  ASSERT_TRUE(r.ok());
+  EXPECT_NE(r.fallbacks.back().find("own reduction"), std::string::npos) << r.fallbacks.back();
+  expect_values<float>(r.values, c.values, 0);
+  Buffer<float> b(failing, cast<float>(c.matrix));
+  EXPECT_THROW(eigh(failing, square(b, 100), {.route = EigenRoute::reduction}), UsageError);
+}
+
+/// Values that are wrong although the library reports success: the first two moments give them away.
+TEST_P(LinalgTest, WrongValuesAreNotBelieved) {
+  test::FailingContext lying;
+  lying.wide.lies = 1;
+  const SymmetricCase c = cases<double>(50)[0];
+  Buffer<double> a(lying, c.matrix);
+  const EighResult r = eigh(lying, square(a, 50), {.vectors = false});
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r.fallbacks.size(), 1u);
+  EXPECT_NE(r.fallbacks[0].find("trace or Frobenius norm differ"), std::string::npos) << r.fallbacks[0];
+  expect_values<double>(r.values, c.values, 0);
 }
 
 TEST_P(LinalgTest, RangesOfEigenpairs) {

@@ -178,7 +178,7 @@ TEST_P(CgTest, SolvesManyRightHandSidesAtOnce) {
     const Buffer<T> right(context(), Span<const T>(narrow<T>(b)));
     Buffer<T> x(context(), n * k), ax(context(), n * k);
     const double tolerance = sizeof(T) == 8 ? 1e-10 : 1e-4;
-    const CgResult r =
+    const KrylovResult r =
         cg(a, vector_view<const T>(right.data(), n, k), vector_view(x.data(), n, k), {.tolerance = tolerance});
     ASSERT_TRUE(r.converged());
     a.apply(vector_view<const T>(x.data(), n, k), vector_view(ax.data(), n, k));
@@ -201,14 +201,14 @@ TEST_P(CgTest, TakesAtMostNStepsAndOneWithTheInverseAsPreconditioner) {
   DenseOperator<double> a(context(), n, positive_definite(n, 3));
   const Buffer<double> b(context(), random_numbers(12, 4));
   Buffer<double> x(context(), n);
-  const CgResult plain = cg(a, b.view(), x.view(), {.tolerance = 1e-8});
+  const KrylovResult plain = cg(a, b.view(), x.view(), {.tolerance = 1e-8});
   EXPECT_TRUE(plain.converged());
   EXPECT_LE(plain.lanes[0].iterations, n + 1);
   InverseOperator<double> inverse(a, {.tolerance = 1e-13});
-  const CgResult helped = cg(a, b.view(), x.view(), {.tolerance = 1e-8, .preconditioner = &inverse});
+  const KrylovResult helped = cg(a, b.view(), x.view(), {.tolerance = 1e-8, .preconditioner = &inverse});
   EXPECT_TRUE(helped.converged());
   EXPECT_EQ(helped.lanes[0].iterations, 1);
-  const CgResult again = cg(a, b.view(), x.view(), {.tolerance = 1e-7, .start_from_x = true});
+  const KrylovResult again = cg(a, b.view(), x.view(), {.tolerance = 1e-7, .start_from_x = true});
   EXPECT_EQ(again.lanes[0].iterations, 0);
 }
 
@@ -218,16 +218,16 @@ TEST_P(CgTest, SaysWhyItStopped) {
   for (std::size_t i = 0; i < 8; ++i) d[9 * i] = i == 3 ? -1 : static_cast<double>(i + 1);
   DenseOperator<double> indefinite(context(), n, d);
   Buffer<double> b(context(), Numbers(8, 1)), x(context(), n);
-  const auto status = [&](LinearOperator<double>& a, CgOptions<double> o) {
+  const auto status = [&](LinearOperator<double>& a, KrylovOptions<double> o) {
     return cg(a, View<const double>(b.view()), x.view(), o).lanes[0].status;
   };
-  EXPECT_EQ(status(indefinite, {}), CgStatus::negative_curvature);
+  EXPECT_EQ(status(indefinite, {}), KrylovStatus::negative_curvature);
   DenseOperator<double> definite(context(), n, positive_definite(n, 5));
-  EXPECT_EQ(status(definite, {.tolerance = 1e-12, .max_iterations = 2}), CgStatus::max_iterations);
+  EXPECT_EQ(status(definite, {.tolerance = 1e-12, .max_iterations = 2}), KrylovStatus::max_iterations);
   Numbers broken = d;
   broken[0] = std::numeric_limits<double>::quiet_NaN();
   DenseOperator<double> nan(context(), n, broken);
-  EXPECT_EQ(status(nan, {}), CgStatus::not_finite);
+  EXPECT_EQ(status(nan, {}), KrylovStatus::not_finite);
   for (double value : x.download()) EXPECT_TRUE(std::isfinite(value));
   EXPECT_THROW(status(definite, {.tolerance = 0}), UsageError);
   InverseOperator<double> inverse(indefinite);
@@ -238,9 +238,61 @@ TEST_P(CgTest, AZeroRightHandSideGivesZeroFromAnyStart) {
   DenseOperator<double> a(context(), 6, positive_definite(6, 9));
   const Buffer<double> b(context(), Numbers(6, 0));
   Buffer<double> x(context(), Numbers(6, 2.5));
-  const CgResult r = cg(a, b.view(), x.view(), {.start_from_x = true});
+  const KrylovResult r = cg(a, b.view(), x.view(), {.start_from_x = true});
   EXPECT_TRUE(r.converged());
   EXPECT_EQ(x.download(), Numbers(6, 0));
+}
+
+// ---- minimal residuals ----
+
+TEST_P(CgTest, MinimalResidualsSolveIndefiniteSystems) {
+  for_types([&]<class T>() {
+    const Index n = 40, k = 3;
+    DenseOperator<T> a(context(), n, random_symmetric(n, 8));
+    const std::vector<T> right = narrow<T>(random_numbers(static_cast<std::size_t>(n * k), 3));
+    const Buffer<T> b(context(), Span<const T>(right));
+    Buffer<T> x(context(), n * k), ax(context(), n * k);
+    const double tolerance = sizeof(T) == 8 ? 1e-10 : 1e-4;
+    const KrylovResult r =
+        minres<T>(a, vector_view<const T>(b.data(), n, k), vector_view(x.data(), n, k), {.tolerance = tolerance});
+    ASSERT_TRUE(r.converged()) << name_of(r.lanes[0].status) << r.lanes[0].residual;
+    a.apply(vector_view<const T>(x.data(), n, k), vector_view(ax.data(), n, k));
+    const Numbers found = widen(ax.download()), expected = widen(right);
+    for (Index lane = 0; lane < k; ++lane) {
+      double error = 0, size = 0;
+      for (Index i = lane * n; i < (lane + 1) * n; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        error += (found[at] - expected[at]) * (found[at] - expected[at]);
+        size += expected[at] * expected[at];
+      }
+      EXPECT_LE(std::sqrt(error / size), 3 * tolerance);
+      EXPECT_NEAR(std::sqrt(error / size), r.lanes[static_cast<std::size_t>(lane)].residual, tolerance);
+    }
+    InverseOperator<T> inverse(a, {.tolerance = tolerance}, KrylovMethod::minres);
+    inverse.apply(vector_view<const T>(b.data(), n), vector_view(x.data(), n));
+    EXPECT_GT(inverse.products(), 0);
+  });
+}
+
+/// A = diag(1, -1, 2, 0, 0): a right-hand side in the range is solved although A is singular; one outside is not.
+TEST_P(CgTest, MinimalResidualsOfASingularMatrix) {
+  DiagonalOperator<double> a(context(), Span<const double>(Numbers{1, -1, 2, 0, 0}));
+  const Buffer<double> b(context(), Numbers{1, 2, 3, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0});
+  Buffer<double> x(context(), 15);
+  const KrylovResult r =
+      minres<double>(a, vector_view<const double>(b.data(), 5, 3), vector_view(x.data(), 5, 3), {.tolerance = 1e-12});
+  EXPECT_EQ(r.lanes[0].status, KrylovStatus::converged);
+  EXPECT_LE(r.lanes[0].iterations, 3);
+  const Numbers solution = x.download();
+  EXPECT_NEAR(solution[0], 1, 1e-12);
+  EXPECT_NEAR(solution[1], -2, 1e-12);
+  EXPECT_NEAR(solution[2], 1.5, 1e-12);
+  EXPECT_NE(r.lanes[1].status, KrylovStatus::converged);
+  EXPECT_NEAR(r.lanes[1].residual, 4 / std::sqrt(30.0), 1e-9);  // what is outside the range stays
+  EXPECT_EQ(r.lanes[2].status, KrylovStatus::converged);
+  EXPECT_EQ(r.lanes[2].iterations, 0);
+  DiagonalOperator<double> m(context(), Span<const double>(Numbers(5, 1)));
+  EXPECT_THROW(minres<double>(a, b.view(), x.view(), {.preconditioner = &m}), Error);
 }
 
 /// A lane that cannot be solved does not disturb its neighbours.
@@ -251,10 +303,10 @@ TEST_P(CgTest, LanesFailAlone) {
   b[12] = std::numeric_limits<double>::infinity();
   const Buffer<double> right(context(), b);
   Buffer<double> x(context(), 30);
-  const CgResult r = cg(a, vector_view<const double>(right.data(), n, 3), vector_view(x.data(), n, 3), {});
-  EXPECT_EQ(r.lanes[0].status, CgStatus::converged);
-  EXPECT_EQ(r.lanes[1].status, CgStatus::not_finite);
-  EXPECT_EQ(r.lanes[2].status, CgStatus::converged);
+  const KrylovResult r = cg(a, vector_view<const double>(right.data(), n, 3), vector_view(x.data(), n, 3), {});
+  EXPECT_EQ(r.lanes[0].status, KrylovStatus::converged);
+  EXPECT_EQ(r.lanes[1].status, KrylovStatus::not_finite);
+  EXPECT_EQ(r.lanes[2].status, KrylovStatus::converged);
 }
 
 }  // namespace

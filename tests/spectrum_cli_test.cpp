@@ -104,6 +104,39 @@ TEST_F(SpectrumCli, KindsAreAllThere) {
   EXPECT_EQ(run({"--kind", "hesian"}).exit_code, 2);
 }
 
+TEST_F(SpectrumCli, FactoredKindsAreThereToo) {
+  const double trace = json({"--kind", "ggn"})["trace"]["value"];
+  EXPECT_NEAR(json({"--kind", "ekfac"})["trace"]["value"], trace, 1e-10 * trace);
+  EXPECT_NEAR(json({"--kind", "diagonal"})["trace"]["value"], trace, 1e-10 * trace);
+  EXPECT_GE(json({"--kind", "kfac", "--factors", "fisher_mc", "--draws", "3"})["eigenvalues"][0], -1e-10 * trace);
+  const double top = json({})["eigenvalues"].back(), secant = json({"--kind", "secant"})["eigenvalues"].back();
+  EXPECT_NEAR(secant, top, 1e-5 * top);
+  EXPECT_EQ(json({"--kind", "secant", "--secant", "sgd", "--secant-count", "1"})["rank"]["rank"], 2);
+  const ProgramResult wrong = run({"--kind", "kfac", "--factors", "hessian"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_TRUE(contains(wrong.err, "kfac", "expected ggn, fisher_mc or fisher_empirical"));
+  EXPECT_EQ(run({"--kind", "secant", "--secant", "axes"}).exit_code, 2);
+}
+
+TEST_F(SpectrumCli, NearAShift) {
+  const Numbers all = json({})["eigenvalues"];
+  const double shift = all[30] + 0.4 * (all[31] - all[30]);
+  const Json near = json({"--method", "lanczos", "--near", std::to_string(shift), "--k", "1", "--tolerance", "1e-6"});
+  double best = all[0];
+  for (double v : all) best = std::abs(v - shift) < std::abs(best - shift) ? v : best;
+  EXPECT_NEAR(near["eigenvalues"][0], best, 1e-6 * all.back());
+  EXPECT_EQ(run({"--method", "lanczos", "--near", "left"}).exit_code, 2);
+  EXPECT_EQ(run({"--method", "slq", "--near", "1"}).exit_code, 2);
+}
+
+TEST_F(SpectrumCli, MemoryIsAsPlanned) {
+  for (const char* method : {"dense", "lanczos", "slq", "trace", "rank"}) {
+    const Json memory = json({"--method", method})["memory"];
+    EXPECT_LE(memory["high_water_bytes"], memory["planned_bytes"]) << method;
+    EXPECT_LE(memory["planned_bytes"].get<double>(), memory["high_water_bytes"].get<double>() + (32 << 20)) << method;
+  }
+}
+
 TEST_F(SpectrumCli, APictureStandsAlone) {
   EXPECT_EQ(run({"--method", "slq", "--probes", "4", "--svg", file("s.svg")}).exit_code, 0);
   const std::string svg = read_text(file("s.svg"));
@@ -138,7 +171,7 @@ TEST_F(SpectrumCli, WhatDidNotConvergeIsWrittenWithExitCode5) {
 }
 
 TEST_F(SpectrumCli, RefusesBeforeItComputes) {
-  EXPECT_TRUE(contains(run({"--method", "dence"}).err, "--method dence", "did you mean 'dense'"));
+  EXPECT_TRUE(contains(run({"--method", "dence"}).err, "spectrum method 'dence'", "did you mean 'dense'"));
   EXPECT_EQ(run({"--method", "slq", "--vectors", file("v.npy")}).exit_code, 2);
   EXPECT_EQ(run({"--out", file("missing/s.json")}).exit_code, 3);
   EXPECT_EQ(run({"--method", "trace", "--probes", "1"}).exit_code, 2);

@@ -155,6 +155,25 @@ TEST_P(LanczosTest, ImpossibleRequestsAreRefused) {
   EXPECT_THROW(parse_spectrum_end("top"), UsageError);
 }
 
+TEST_P(LanczosTest, FindsWhatIsNearAShift) {
+  for_types([&]<class T>() {
+    const Index n = 120;
+    Numbers values;
+    for (Index i = 0; i < n; ++i) values.push_back(static_cast<double>(i) - 40.3);  // -0.3 and 0.7 around zero
+    const SymmetricCase c = with_spectrum("evenly spaced", values, 3);
+    DenseOperator<T> a(context(), n, c.matrix);
+    const double tolerance = sizeof(T) == 8 ? 1e-8 : 1e-4;
+    const auto near = eigenpairs_near(a, 0.0, {.count = 3, .tolerance = tolerance});
+    ASSERT_TRUE(near.all_converged()) << near.stop;
+    for (Index i = 0; i < 3; ++i)
+      EXPECT_NEAR(near.values[static_cast<std::size_t>(i)], static_cast<double>(i) - 1.3, 10 * tolerance * 79);
+    for (double r : near.residuals) EXPECT_LE(r, tolerance * near.scale);
+    const auto inside = eigenpairs_near(a, 10.6, {.count = 1, .tolerance = tolerance});
+    EXPECT_NEAR(inside.values.at(0), 10.7, 10 * tolerance * 79);
+    EXPECT_EQ(inside.products, a.products - near.products);
+  });
+}
+
 TEST_P(LanczosTest, PowerIterationFindsTheLargest) {
   const SymmetricCase c = network_like(80, 7);
   for_types([&]<class T>() {

@@ -11,11 +11,14 @@ namespace {
 
 constexpr Index kAlignment = 256;
 constexpr Index kSmallestBlock = Index{1} << 20;
+constexpr Index kLargestSpare = Index{8} << 20;  ///< blocks grow with use up to here; beyond, they are as asked
 
 Index rounded(Index bytes) {
   const Index least = std::max<Index>(bytes, 1);
   return checked_multiply((least - 1) / kAlignment + 1, kAlignment);
 }
+
+Index block_for(Index size, Index last) { return std::max({size, kSmallestBlock, std::min(last, kLargestSpare)}); }
 
 /// Every byte 0xFF: NaN as a float, a double, and a wild number as an index.
 void poison(Context& context, char* from, Index bytes) {
@@ -46,12 +49,34 @@ void Arena::add_block(Index bytes) {
 
 void* Arena::take(Index bytes) {
   const Index size = rounded(bytes);
-  while (top_.block < blocks_.size() && size > blocks_[top_.block].bytes - top_.used) top_ = {top_.block + 1, 0};
-  if (top_.block == blocks_.size())
-    add_block(std::max({size, kSmallestBlock, blocks_.empty() ? 0 : blocks_.back().bytes}));
+  while (top_.block < blocks_.size() && size > blocks_[top_.block].bytes - top_.used)
+    top_ = {top_.block + 1, 0, top_.total};
+  if (top_.block == blocks_.size()) add_block(block_for(size, blocks_.empty() ? 0 : blocks_.back().bytes));
   char* memory = blocks_[top_.block].memory + top_.used;
   top_.used += size;
+  top_.total += size;
+  peak_used_ = std::max(peak_used_, top_.total);
   return memory;
+}
+
+Index Arena::growth(const std::vector<std::vector<Index>>& sequences) const {
+  std::vector<Index> sizes;
+  for (const Block& block : blocks_) sizes.push_back(block.bytes);
+  Index added = 0;
+  for (const auto& takes : sequences) {
+    std::size_t block = top_.block;
+    Index used = top_.used;
+    for (Index bytes : takes) {
+      const Index size = rounded(bytes);
+      for (; block < sizes.size() && size > sizes[block] - used; used = 0) ++block;
+      if (block == sizes.size()) {
+        sizes.push_back(block_for(size, sizes.empty() ? 0 : sizes.back()));
+        added += sizes.back();
+      }
+      used += size;
+    }
+  }
+  return added;
 }
 
 void Arena::rewind(Mark mark) noexcept {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
@@ -25,6 +27,7 @@ void* Context::allocate(Index bytes) {
                                   there.free_bytes, there.total_bytes));
   }
   allocated_bytes_ += bytes;
+  peak_bytes_ = std::max(peak_bytes_, allocated_bytes_);
   ++allocation_count_;
   return memory;
 }

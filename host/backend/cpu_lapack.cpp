@@ -60,11 +60,9 @@ Index solve_syevd(Index n, T* a, T* w, bool vectors, const SyevdWork<T>& work) {
   return checked_info(info, "syevd");
 }
 
-void check_order(Index n, bool vectors) {
-  constexpr Index kLargest = 32766;
-  if (vectors && n > kLargest)
-    throw NumericalError(
-        fmt::format("syevd: n = {} with eigenvectors; LAPACK's 32-bit workspace size holds n up to {}", n, kLargest));
+void check_order(Index n, Index limit) {
+  if (n > limit)
+    throw NumericalError(fmt::format("syevd: n = {}; LAPACK's 32-bit workspace size holds n up to {}", n, limit));
 }
 
 }  // namespace
@@ -115,7 +113,7 @@ template <class T>
 Index CpuOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
   constexpr Index kSmall = 256;  // below it one matrix does not keep the threads busy: one matrix a thread
   if (n == 0 || batch == 0) return 0;
-  check_order(n, vectors);
+  check_order(n, syevd_limit(vectors));
   const SyevdSizes sizes = syevd_sizes(n, vectors);
   const int threads = batch > 1 && n <= kSmall && !omp_in_parallel() ? omp_get_max_threads() : 1;
   Scratch scratch(context_);

@@ -31,6 +31,8 @@ class CpuOps : public Ops<T> {
   Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
   Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
   Index syevd_workspace_bytes(Index n, bool vectors) override;
+  /// Vectors: where LAPACK's 32-bit workspace size ends.
+  Index syevd_limit(bool vectors) override { return vectors ? 32766 : INT32_MAX / 128; }
 
   Index chunk_bytes() const override { return Index{3} << 19; }  // 1.5 MB: most of a core's second-level cache
 

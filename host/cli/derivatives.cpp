@@ -48,11 +48,9 @@ PlacedProblem<T>::PlacedProblem(const Problem& p)
       theta(placed<T>(*context, p)) {}
 
 template <class T>
-std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(Index lanes) const {
-  const Index batch = std::min(problem.options.device_batch, data.size);
-  NetworkObjectiveOptions options;
-  options.batch = batch;
-  options.lanes = lanes;
+std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkObjectiveOptions& base) const {
+  NetworkObjectiveOptions options = base;
+  options.batch = std::min(problem.options.device_batch, data.size);
   options.weight_decay = problem.options.weight_decay;
   options.fisher_seed = problem.options.seed;
   return std::make_unique<NetworkObjective<T>>(*context, network, data, options);

@@ -24,7 +24,8 @@ struct PlacedProblem {
   explicit PlacedProblem(const Problem& problem);
 
   Index dimension() const { return network.graph.parameter_count(); }
-  std::unique_ptr<NetworkObjective<T>> objective(Index lanes = 0) const;
+  /// `base` with batch, weight decay and seed of the problem.
+  std::unique_ptr<NetworkObjective<T>> objective(const NetworkObjectiveOptions& base = {}) const;
   /// "mlp:4-3-2: n = 23, 40 rows, cross_entropy, float64 on cpu, theta from theta.npy"
   std::string description() const;
 

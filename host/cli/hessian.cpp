@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "cli/commands.hpp"
+#include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
 #include "hsogpu/error.hpp"
@@ -29,9 +30,7 @@ Array read_vectors(const std::string& path, Index n) {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(CLI::App& command) : problem_(command) {
-    command.add_option("--kind", kind_,
-                       "hessian, ggn, fisher_mc, fisher_empirical, gradient_outer or finite_difference [hessian]");
+  explicit HessianCommand(CLI::App& command) : problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
         ->check(CLI::PositiveNumber);
@@ -41,7 +40,7 @@ class HessianCommand {
   }
 
   void run() const {
-    const Curvature kind = parse_curvature(kind_);
+    const Curvature kind = curvature_.kind();
     require_folder_of(out_);
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) {
@@ -56,13 +55,20 @@ class HessianCommand {
 
  private:
   template <class T>
+  std::unique_ptr<NetworkObjective<T>> objective_of(const PlacedProblem<T>& placed, Index lanes) const {
+    NetworkObjectiveOptions options = curvature_.options();
+    options.lanes = lanes;
+    return placed.objective(options);
+  }
+
+  template <class T>
   void products(const PlacedProblem<T>& placed, Curvature kind) const {
     const Index n = placed.dimension();
     const Array v = read_vectors(vector_, n);
     const std::vector<T> narrowed(v.values.begin(), v.values.end());
     const Buffer<T> in(*placed.context, Span<const T>(narrowed));
     Buffer<T> result(*placed.context, in.size());
-    const auto objective = placed.objective(lanes_);
+    const auto objective = objective_of(placed, lanes_);
     print_loss(objective->value(placed.theta.data()));
     const Index count = in.size() / n;
     objective->curvature(placed.theta.data(), kind)
@@ -77,7 +83,7 @@ class HessianCommand {
     const auto budget = static_cast<Index>(memory_);
     require_dense_memory(*placed.context, placed.network.graph, batch, budget);
     const Index within = budget > 0 ? lanes_within(placed.network.graph, batch, budget) : 0;
-    const auto objective = placed.objective(lanes_ > 0 ? lanes_ : within);
+    const auto objective = objective_of(placed, lanes_ > 0 ? lanes_ : within);
     print_loss(objective->value(placed.theta.data()));
     Buffer<T> h(*placed.context, checked_multiply(n, n));
     const auto op = objective->curvature(placed.theta.data(), kind);
@@ -101,7 +107,8 @@ class HessianCommand {
   }
 
   ProblemOptions problem_;
-  std::string kind_ = "hessian", vector_, out_;
+  CurvatureFlags curvature_;
+  std::string vector_, out_;
   Index lanes_ = 0;
   std::uint64_t memory_ = 0;
 };

@@ -13,12 +13,36 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json json_of(const SpectrumSummary& s, bool means_something) {
-  if (!means_something)
+Json json_of(const RankResult& r) {
+  if (!r.meaningful)
     return {{"meaningful", false}, {"reason", "rounding is as large as the tolerance: use --precision float64"}};
-  return {{"rank", s.rank},           {"positive", s.inertia.positive},
-          {"zero", s.inertia.zero},   {"negative", s.inertia.negative},
-          {"tolerance", s.tolerance}, {"condition", s.condition}};
+  if (!r.exact)
+    return {{"exact", false},
+            {"at_least", r.at_least},
+            {"at_most", r.at_most},
+            {"positive_at_least", r.inertia.positive},
+            {"negative_at_least", r.inertia.negative},
+            {"tolerance", r.tolerance}};
+  Json out{{"exact", true},
+           {"rank", r.at_least},
+           {"positive", r.inertia.positive},
+           {"zero", r.inertia.zero},
+           {"negative", r.inertia.negative},
+           {"tolerance", r.tolerance}};
+  if (r.condition) out["condition"] = *r.condition;
+  return out;
+}
+
+void print_rank(const RankResult& r, Index n) {
+  if (!r.meaningful)
+    fmt::print(stderr, "  rank         not meaningful in float32: rounding is as large as the tolerance\n");
+  else if (r.exact)
+    fmt::print(stderr, "  rank         {} of {} ({} positive, {} zero, {} negative at tolerance {:.2g}){}\n",
+               r.at_least, n, r.inertia.positive, r.inertia.zero, r.inertia.negative, r.tolerance,
+               r.condition ? fmt::format(", condition {:.3g}", *r.condition) : std::string());
+  else
+    fmt::print(stderr, "  rank         {} to {} of {} (at least {} positive, {} negative at tolerance {:.2g})\n",
+               r.at_least, r.at_most, n, r.inertia.positive, r.inertia.negative, r.tolerance);
 }
 
 }  // namespace
@@ -31,7 +55,7 @@ std::string to_json(const SpectrumResult& r) {
   j["residuals"] = r.residuals;
   j["complete"] = r.complete;
   j["stop"] = r.stop;
-  if (r.summary) j["rank"] = json_of(*r.summary, r.summary_means_something);
+  if (r.rank) j["rank"] = json_of(*r.rank);
   if (r.exact_trace) j["trace"] = {{"value", *r.exact_trace}, {"exact", true}};
   if (r.exact_frobenius_squared) j["frobenius_squared"] = {{"value", *r.exact_frobenius_squared}, {"exact", true}};
   if (r.trace) j["trace"] = estimate_json(*r.trace);
@@ -41,6 +65,7 @@ std::string to_json(const SpectrumResult& r) {
                     {"value", r.density->value},
                     {"standard_error", r.density->standard_error},
                     {"sigma", r.density->sigma}};
+  j["memory"] = {{"planned_bytes", r.planned_bytes}, {"high_water_bytes", r.high_water_bytes}};
   j["notes"] = r.notes;
   return j.dump(1) + "\n";
 }
@@ -74,13 +99,7 @@ void print_table(const SpectrumResult& r) {
              r.rows, r.layers.empty() ? "" : fmt::format(", layers {}", fmt::join(r.layers, " ")), r.method,
              r.precision, r.device, r.products, r.seconds);
   print_eigenvalues(r);
-  if (r.summary && r.summary_means_something)
-    fmt::print(stderr,
-               "  rank         {} of {} ({} positive, {} zero, {} negative at tolerance {:.2g}), condition {:.3g}\n",
-               r.summary->rank, r.n, r.summary->inertia.positive, r.summary->inertia.zero, r.summary->inertia.negative,
-               r.summary->tolerance, r.summary->condition);
-  if (r.summary && !r.summary_means_something)
-    fmt::print(stderr, "  rank         not meaningful in float32: rounding is as large as the tolerance\n");
+  if (r.rank) print_rank(*r.rank, r.n);
   if (r.exact_trace) fmt::print(stderr, "  trace        {:.9g}\n", *r.exact_trace);
   if (r.exact_frobenius_squared) fmt::print(stderr, "  |A|_F^2      {:.9g}\n", *r.exact_frobenius_squared);
   if (r.trace) print_estimate("trace", *r.trace);

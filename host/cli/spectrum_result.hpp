@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/analysis.hpp"
 
 namespace hso::cli {
 
@@ -22,14 +21,37 @@ struct SpectrumResult {
   std::vector<double> eigenvalues, residuals;  ///< ascending; |A x - value x| of each is at most its residual
   bool complete = false;                       ///< eigenvalues are all n
   std::string stop;                            ///< why an iteration ended; "direct" for dense
-  std::optional<SpectrumSummary> summary;      ///< of a complete spectrum
-  bool summary_means_something = true;         ///< false: rounding is as large as the tolerance
+  std::optional<RankResult> rank;
   std::optional<Estimate> trace, frobenius_squared;
   std::optional<double> exact_trace, exact_frobenius_squared;
   std::optional<DensityCurve> density;
   std::vector<std::string> notes;
   bool failed = false;  ///< exit code 5: something did not converge
+  Index planned_bytes = 0, high_water_bytes = 0;
 };
+
+/// The numbers of an analysis; model, data and time are for the caller to fill in.
+template <class T>
+SpectrumResult result_of(const SpectrumAnalysis<T>& a) {
+  SpectrumResult r;
+  r.method = name_of(a.plan.method);
+  r.planned_bytes = a.plan.bytes;
+  r.n = a.n;
+  r.products = a.products;
+  r.eigenvalues = a.eigenvalues;
+  r.residuals = a.residuals;
+  r.complete = a.complete;
+  r.stop = a.stop;
+  r.rank = a.rank;
+  r.trace = a.trace;
+  r.frobenius_squared = a.frobenius_squared;
+  r.exact_trace = a.exact_trace;
+  r.exact_frobenius_squared = a.exact_frobenius_squared;
+  r.density = a.density;
+  r.notes = a.notes;
+  r.failed = !a.converged;
+  return r;
+}
 
 std::string to_json(const SpectrumResult& result);
 void print_table(const SpectrumResult& result);  ///< to stderr

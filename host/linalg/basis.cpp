@@ -7,6 +7,10 @@
 
 namespace hso::detail {
 
+namespace {
+constexpr Index kRecombined = Index{1} << 19;  // numbers of the new basis at a time
+}
+
 template <class T>
 void Basis<T>::project_out(Index against, Index count, T* w, double* h) {
   if (against == 0 || count == 0) return;
@@ -67,12 +71,25 @@ void Basis<T>::combine(const std::vector<double>& c, Index m, T* out) {
 
 template <class T>
 void Basis<T>::recombine(const std::vector<double>& c, Index m, Index tail) {
+  // Some columns at a time, in place: each needs only itself.
   Scratch scratch(context_);
-  T* rows = scratch.take<T>(std::max<Index>(m, 1) * n_);
-  combine(c, m, rows);
-  ops_.copy(m * n_, rows, row(0));
+  const std::vector<T> narrowed(c.begin(), c.end());
+  T* device = scratch.take<T>(std::max<Index>(m * size_, 1));
+  context_.to_device(narrowed.data(), device, static_cast<Index>(narrowed.size() * sizeof(T)));
+  const Index width = std::clamp<Index>(kRecombined / std::max<Index>(m, 1), 1, n_);
+  T* part = scratch.take<T>(std::max<Index>(m, 1) * width);
+  for (Index first = 0; first < n_; first += width) {
+    const Index columns = std::min(width, n_ - first);
+    ops_.gemm({m, columns, size_, device, size_, false, row(0) + first, n_, false, part, columns});
+    ops_.for_each(m, columns, Axpby<T>{T(1), part, columns, T(0), row(0) + first, n_});
+  }
   for (Index i = 0; i < tail; ++i) ops_.copy(n_, row(size_ + i), row(m + i));
   size_ = m;
+}
+
+template <class T>
+Index Basis<T>::recombine_bytes(Index n, Index capacity) {
+  return std::min(std::max(kRecombined, capacity), checked_multiply(capacity, n)) * static_cast<Index>(sizeof(T));
 }
 
 template class Basis<float>;

@@ -32,6 +32,8 @@ class Basis {
 
   /// The rows become c V: c [m][size()] (host), m <= size(). Rows from size() on, `tail` of them, move to m on.
   void recombine(const std::vector<double>& c, Index m, Index tail);
+  /// Scratch that recombine takes beside c, for any m up to `capacity`.
+  static Index recombine_bytes(Index n, Index capacity);
 
   /// out[m][n] = c V
   void combine(const std::vector<double>& c, Index m, T* out);

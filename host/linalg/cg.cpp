@@ -9,65 +9,18 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/solvers.hpp"
+#include "linalg/lanes.hpp"
 
 namespace hso {
 
 using namespace detail;
 
-const char* name_of(CgStatus status) {
-  switch (status) {
-    case CgStatus::converged:
-      return "converged";
-    case CgStatus::max_iterations:
-      return "max_iterations";
-    case CgStatus::negative_curvature:
-      return "negative_curvature";
-    case CgStatus::not_finite:
-      return "not_finite";
-    case CgStatus::stalled:
-      return "stalled";
-  }
-  return "unknown";
-}
-
-bool CgResult::converged() const {
-  return std::all_of(lanes.begin(), lanes.end(), [](const CgLane& l) { return l.status == CgStatus::converged; });
-}
-
 namespace {
-
-using Numbers = std::vector<double>;
-
-/// K vectors of n numbers in scratch, and the arithmetic of a step on all of them.
-template <class T>
-class Lanes {
- public:
-  Lanes(Ops<T>& ops, Scratch& scratch, Index k, Index n) : ops_(ops), k_(k), n_(n) {
-    factors_ = scratch.take<T>(2 * k);
-  }
-  Numbers dots(View<const T> x, View<const T> y) {
-    Numbers out(static_cast<std::size_t>(k_));
-    ops_.dots(k_, n_, x.data, x.lane_stride, y.data, y.lane_stride, out.data());
-    return out;
-  }
-  /// y_k = a_k x_k + b_k y_k
-  void combine(const Numbers& a, View<const T> x, const Numbers& b, View<T> y) {
-    std::vector<T> host(a.begin(), a.end());
-    host.insert(host.end(), b.begin(), b.end());
-    ops_.context().to_device(host.data(), factors_, static_cast<Index>(host.size() * sizeof(T)));
-    ops_.for_each(k_, n_, LaneAxpby<T>{factors_, x.data, x.lane_stride, factors_ + k_, y.data, y.lane_stride});
-  }
-
- private:
-  Ops<T>& ops_;
-  Index k_, n_;
-  T* factors_;
-};
 
 template <class T>
 class ConjugateGradients {
  public:
-  ConjugateGradients(LinearOperator<T>& a, View<const T> b, View<T> x, const CgOptions<T>& o)
+  ConjugateGradients(LinearOperator<T>& a, View<const T> b, View<T> x, const KrylovOptions<T>& o)
       : a_(a),
         b_(b),
         x_(x),
@@ -83,14 +36,14 @@ class ConjugateGradients {
         z_(o.preconditioner != nullptr ? take() : r_),
         running_(static_cast<std::size_t>(k_), 1) {}
 
-  CgResult run() {
+  KrylovResult run() {
     result_.lanes.resize(static_cast<std::size_t>(k_));
     start();
     Numbers rz = lanes_.dots(r_, z_);
     const Index most = o_.max_iterations > 0 ? o_.max_iterations : std::max<Index>(100, 2 * n_);
     for (Index iteration = 0; iteration < most && any_running(); ++iteration) step(rz);
     for (std::size_t k = 0; k < running_.size(); ++k)
-      if (running_[k] != 0) result_.lanes[k].status = CgStatus::max_iterations;
+      if (running_[k] != 0) result_.lanes[k].status = KrylovStatus::max_iterations;
     measure();
     return std::move(result_);
   }
@@ -101,7 +54,7 @@ class ConjugateGradients {
   Numbers ones() const { return Numbers(running_.size(), 1); }
   Numbers zeros() const { return Numbers(running_.size(), 0); }
 
-  void stop(std::size_t k, CgStatus status) {
+  void stop(std::size_t k, KrylovStatus status) {
     running_[k] = 0;
     result_.lanes[k].status = status;
   }
@@ -134,13 +87,13 @@ class ConjugateGradients {
     precondition();
     lanes_.combine(ones(), View<const T>(z_), zeros(), p_);
     for (std::size_t k = 0; k < running_.size(); ++k)
-      if (!std::isfinite(norm_b_[k])) stop(k, CgStatus::not_finite);
+      if (!std::isfinite(norm_b_[k])) stop(k, KrylovStatus::not_finite);
     stop_converged(lanes_.dots(r_, r_));
   }
 
   void stop_converged(const Numbers& rr) {
     for (std::size_t k = 0; k < running_.size(); ++k)
-      if (running_[k] != 0 && std::sqrt(rr[k]) <= o_.tolerance * norm_b_[k]) stop(k, CgStatus::converged);
+      if (running_[k] != 0 && std::sqrt(rr[k]) <= o_.tolerance * norm_b_[k]) stop(k, KrylovStatus::converged);
   }
 
   void step(Numbers& rz) {
@@ -150,14 +103,14 @@ class ConjugateGradients {
     for (std::size_t k = 0; k < running_.size(); ++k) {
       if (running_[k] == 0) continue;
       if (!std::isfinite(curvature[k]))
-        stop(k, CgStatus::not_finite);
+        stop(k, KrylovStatus::not_finite);
       else if (curvature[k] <= 0)
-        stop(k, CgStatus::negative_curvature);
+        stop(k, KrylovStatus::negative_curvature);
       else
         alpha[k] = rz[k] / curvature[k];
       if (!std::isfinite(static_cast<T>(alpha[k]))) {
         alpha[k] = 0;
-        stop(k, CgStatus::not_finite);
+        stop(k, KrylovStatus::not_finite);
       }
       result_.lanes[k].iterations += running_[k];
     }
@@ -180,16 +133,17 @@ class ConjugateGradients {
     residual();
     const Numbers rr = lanes_.dots(r_, r_);
     for (std::size_t k = 0; k < running_.size(); ++k) {
-      CgLane& lane = result_.lanes[k];
+      KrylovLane& lane = result_.lanes[k];
       lane.residual = norm_b_[k] > 0 ? std::sqrt(rr[k]) / norm_b_[k] : std::sqrt(rr[k]);
-      if (lane.status == CgStatus::converged && !(lane.residual <= 2 * o_.tolerance)) lane.status = CgStatus::stalled;
+      if (lane.status == KrylovStatus::converged && !(lane.residual <= 2 * o_.tolerance))
+        lane.status = KrylovStatus::stalled;
     }
   }
 
   LinearOperator<T>& a_;
   View<const T> b_;
   View<T> x_;
-  const CgOptions<T>& o_;
+  const KrylovOptions<T>& o_;
   Index n_, k_;
   Ops<T>& ops_;
   Scratch scratch_;
@@ -197,35 +151,19 @@ class ConjugateGradients {
   View<T> r_, p_, ap_, z_;
   std::vector<int> running_;
   Numbers norm_b_;
-  CgResult result_;
+  KrylovResult result_;
 };
 
 }  // namespace
 
 template <class T>
-CgResult cg(LinearOperator<T>& a, View<const T> b, View<T> x, const CgOptions<T>& options) {
-  const Index n = a.dimension();
-  if (b.size() != n || x.size() != n || b.lanes != x.lanes)
-    throw InputError(fmt::format("cg: right-hand sides {} x {} and solutions {} x {}, expected K x [{}] both", b.lanes,
-                                 b.shape.to_string(), x.lanes, x.shape.to_string(), n));
-  if (!(options.tolerance > 0))
-    throw UsageError(fmt::format("cg: tolerance {}, expected a number above 0", options.tolerance));
-  if (n == 0) return {std::vector<CgLane>(static_cast<std::size_t>(b.lanes)), 0};
+KrylovResult cg(LinearOperator<T>& a, View<const T> b, View<T> x, const KrylovOptions<T>& options) {
+  require_system("cg", a, b, x, options);
+  if (a.dimension() == 0) return {std::vector<KrylovLane>(static_cast<std::size_t>(b.lanes)), 0};
   return ConjugateGradients<T>(a, b, x, options).run();
 }
 
-template <class T>
-void InverseOperator<T>::apply(View<const T> v, View<T> hv) {
-  const CgResult r = cg(a_, v, hv, options_);
-  for (std::size_t k = 0; k < r.lanes.size(); ++k)
-    if (r.lanes[k].status != CgStatus::converged)
-      throw NumericalError(fmt::format("InverseOperator: cg on lane {}: {} after {} iterations, residual {:.2e}", k,
-                                       name_of(r.lanes[k].status), r.lanes[k].iterations, r.lanes[k].residual));
-}
-
-template CgResult cg(LinearOperator<float>&, View<const float>, View<float>, const CgOptions<float>&);
-template CgResult cg(LinearOperator<double>&, View<const double>, View<double>, const CgOptions<double>&);
-template class InverseOperator<float>;
-template class InverseOperator<double>;
+template KrylovResult cg(LinearOperator<float>&, View<const float>, View<float>, const KrylovOptions<float>&);
+template KrylovResult cg(LinearOperator<double>&, View<const double>, View<double>, const KrylovOptions<double>&);
 
 }  // namespace hso

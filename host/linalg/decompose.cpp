@@ -7,7 +7,9 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "linalg/host_eigen.hpp"
 #include "linalg/prepare.hpp"
+#include "linalg/tridiagonal.hpp"
 
 namespace hso::detail {
 
@@ -18,7 +20,7 @@ struct Window {
   Index count() const { return last - first + 1; }
 };
 
-enum class Solver { whole, range };
+enum class Solver { whole, range, reduction };
 
 struct Attempt {
   std::string failure;  ///< empty when it is good
@@ -98,16 +100,52 @@ void measure(Context& context, Index n, const T* v, const T* original, double to
   if (!(out.residual <= options.residual_limit)) out.failure = "residual too large";
 }
 
+/// All eigenvalues without vectors: their first two moments against the matrix's.
+void measure_moments(Index n, double n_eps, const Moments& expected, const EighOptions& options, Attempt& out) {
+  if (options.vectors || static_cast<Index>(out.values.size()) < n || expected.squares == 0) return;
+  Moments found;
+  for (double v : out.values) {
+    found.trace += v;
+    found.squares += v * v;
+  }
+  const double size = std::sqrt(expected.squares);
+  out.residual = std::max(std::abs(found.trace - expected.trace) / (n_eps * std::sqrt(static_cast<double>(n)) * size),
+                          std::abs(found.squares - expected.squares) / (2 * n_eps * expected.squares));
+  if (!(out.residual <= options.residual_limit)) out.failure = "trace or Frobenius norm differ";
+}
+
+template <class T>
+std::vector<double> library_values(Context& context, Index n, T* a, const Window& w, bool vectors, Solver solver,
+                                   std::string& failure) {
+  Scratch scratch(context);
+  T* values = scratch.take<T>(w.count());
+  std::vector<T> host(static_cast<std::size_t>(w.count()));
+  if (run_solver(context, n, a, w, vectors, solver, values) != 0)
+    failure = "no convergence";
+  else
+    context.to_host(values, host.data(), static_cast<Index>(host.size() * sizeof(T)));
+  return {host.begin(), host.end()};
+}
+
+template <class T>
+std::vector<double> reduced_values(Context& context, Index n, T* a, const Window& w, std::string& failure) {
+  try {
+    const Tridiagonal t = tridiagonalize(context, n, a);
+    const std::vector<double> all = host_eigenvalues(t.diagonal, t.off_diagonal);
+    return {all.begin() + w.first, all.begin() + w.last + 1};
+  } catch (const NumericalError& e) {
+    failure = e.what();
+    return {};
+  }
+}
+
 template <class T>
 Attempt attempt(Context& context, Index n, T* a, const T* original, double top, const Window& w,
                 const EighOptions& options, Solver solver) {
   Attempt out;
-  Scratch scratch(context);
-  T* values = scratch.take<T>(w.count());
-  if (run_solver(context, n, a, w, options.vectors, solver, values) != 0) return {.failure = "no convergence"};
-  std::vector<T> host(static_cast<std::size_t>(w.count()));
-  context.to_host(values, host.data(), static_cast<Index>(host.size() * sizeof(T)));
-  out.values.assign(host.begin(), host.end());
+  out.values = solver == Solver::reduction ? reduced_values(context, n, a, w, out.failure)
+                                           : library_values(context, n, a, w, options.vectors, solver, out.failure);
+  if (!out.failure.empty()) return {.failure = out.failure};
   if (!all_finite(out.values)) return {.failure = "eigenvalues not finite"};
   measure(context, n, a, original, top, options, out);
   return out;
@@ -138,19 +176,52 @@ struct Rung {
 };
 
 std::string describe(const Rung& rung, const std::string& failure) {
-  const char* solver = rung.solver == Solver::whole ? "whole-spectrum solver" : "index-range solver";
+  const char* solver = rung.solver == Solver::whole   ? "whole-spectrum solver"
+                       : rung.solver == Solver::range ? "index-range solver"
+                                                      : "own reduction to tridiagonal form";
   return std::string(rung.wide ? "float64, " : "") + solver + " after: " + failure;
+}
+
+template <class T>
+std::vector<Rung> ladder_for(bool whole, bool vectors, bool reduce) {
+  if (reduce) return {{false, Solver::reduction}};
+  const Solver first = whole ? Solver::whole : Solver::range, other = whole ? Solver::range : Solver::whole;
+  std::vector<Rung> out = kIsFloat<T> ? std::vector<Rung>{{false, first}, {true, first}, {true, other}}
+                                      : std::vector<Rung>{{false, first}, {false, other}};
+  if (!vectors) out.push_back({false, Solver::reduction});
+  return out;
 }
 
 }  // namespace
 
 template <class T>
+Moments moments_of(Ops<T>& ops, Index n, const T* a) {
+  Scratch scratch(ops.context());
+  T* diagonal = scratch.take<T>(n);
+  ops.for_each(n, 1, Axpby<T>{T(1), a, n + 1, T(0), diagonal, 1});
+  std::vector<T> host(static_cast<std::size_t>(n));
+  ops.context().to_host(diagonal, host.data(), n * static_cast<Index>(sizeof(T)));
+  Moments out;
+  for (T value : host) out.trace += static_cast<double>(value);
+  out.squares = ops.dot(n * n, a, a);
+  return out;
+}
+
+template <class T>
+bool takes_reduction(Context& context, Index n, const EighOptions& options) {
+  if (options.vectors || options.route == EigenRoute::library) return false;
+  if (options.route == EigenRoute::reduction) return true;
+  auto& ops = context.ops<T>();
+  const Index room = context.memory().free_bytes + context.arena().unused_bytes();
+  return n > ops.syevd_limit(false) || ops.syevd_workspace_bytes(n, false) > room;
+}
+
+template <class T>
 EighResult decompose(Context& context, Index n, T* a, const T* original, double top, const EighOptions& options) {
   const Window w{options.first, options.last < 0 ? n - 1 : options.last};
-  const Solver first = w.count() == n ? Solver::whole : Solver::range;
-  const Solver other = w.count() == n ? Solver::range : Solver::whole;
-  const std::vector<Rung> ladder = kIsFloat<T> ? std::vector<Rung>{{false, first}, {true, first}, {true, other}}
-                                               : std::vector<Rung>{{false, first}, {false, other}};
+  const bool whole = w.count() == n;
+  const Moments expected = whole && !options.vectors ? moments_of(context.ops<T>(), n, a) : Moments{};
+  const auto ladder = ladder_for<T>(whole, options.vectors, takes_reduction<T>(context, n, options));
   EighResult out;
   std::string failure;
   for (const Rung& rung : ladder) {
@@ -161,6 +232,7 @@ EighResult decompose(Context& context, Index n, T* a, const T* original, double 
     }
     Attempt done = rung.wide ? attempt_wide(context, n, a, original, top, w, options, rung.solver)
                              : attempt(context, n, a, original, top, w, options, rung.solver);
+    if (done.failure.empty()) measure_moments(n, spectrum_tolerance<T>(n), expected, options, done);
     failure = done.failure;
     out.values = std::move(done.values);
     out.residual = done.residual;
@@ -172,6 +244,8 @@ EighResult decompose(Context& context, Index n, T* a, const T* original, double 
   return out;
 }
 
+template bool takes_reduction<float>(Context&, Index, const EighOptions&);
+template bool takes_reduction<double>(Context&, Index, const EighOptions&);
 template EighResult decompose(Context&, Index, float*, const float*, double, const EighOptions&);
 template EighResult decompose(Context&, Index, double*, const double*, double, const EighOptions&);
 

@@ -14,6 +14,7 @@
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
+#include "linalg/needs.hpp"
 
 namespace hso {
 
@@ -170,9 +171,16 @@ class ProbeLanczos {
   double largest_ = 0;
 };
 
+/// Vectors that one probe holds.
+Index vectors_of(Index n, const DensityOptions& o) {
+  return 1 + std::min(std::min(o.steps, n), o.reorthogonalize ? o.steps : Index{2});
+}
+
+}  // namespace
+
 template <class T>
-Index lanes_that_fit(Context& context, Index n, Index steps, const DensityOptions& o) {
-  const Index vectors = 1 + (o.reorthogonalize ? steps : std::min<Index>(steps, 2));
+Index detail::density_lanes(Context& context, Index n, const DensityOptions& o) {
+  const Index vectors = vectors_of(n, o);
   const auto bytes = [&](Index m) {
     return checked_multiply(checked_multiply(vectors, std::max<Index>(m, 1)), static_cast<Index>(sizeof(T)));
   };
@@ -181,7 +189,12 @@ Index lanes_that_fit(Context& context, Index n, Index steps, const DensityOption
   return std::clamp<Index>(context.memory().free_bytes / 2 / bytes(n), 1, std::min<Index>(o.probes, 32));
 }
 
-}  // namespace
+template <class T>
+Needs detail::density_needs(Index n, const DensityOptions& o, Index product) {
+  const Index vectors = vectors_of(n, o), element = sizeof(T);
+  const Index small = o.lanes * (vectors + 1) * element;
+  return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {{product}}};
+}
 
 template <class T>
 SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) {
@@ -194,7 +207,7 @@ SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) 
     throw UsageError(
         fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 1", o.probes, o.steps));
   const Index steps = std::min(o.steps, out.n);
-  const Index lanes = lanes_that_fit<T>(a.context(), out.n, steps, o);
+  const Index lanes = density_lanes<T>(a.context(), out.n, o);
   ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
   out.stop = "steps";
   for (Index first = 0; first < o.probes && out.stop == "steps"; first += lanes)
@@ -244,36 +257,65 @@ double SpectralDensity::largest() const {
   return high;
 }
 
-DensityCurve density_curve(const SpectralDensity& density, Index points, double sigma) {
-  if (points < 2 || density.nodes.size() < 2)
-    throw UsageError(
-        fmt::format("density_curve: {} points of {} probes, expected at least 2 of 2", points, density.nodes.size()));
-  const double low = density.smallest(), high = density.largest();
+namespace {
+
+/// The grid between the extremes, five widths beyond them.
+DensityCurve empty_curve(double low, double high, Index points, double sigma) {
+  if (points < 2) throw UsageError(fmt::format("density_curve: {} points, expected at least 2", points));
   const double size = std::max(std::abs(low), std::abs(high));
   const double range = size > 1e-290 ? std::max(high - low, 1e-12 * size) : 1;  // a zero matrix: any width will do
   DensityCurve curve;
   curve.sigma = sigma > 0 ? sigma : range / 100;
   const double begin = low - 5 * curve.sigma, step = (high - low + 10 * curve.sigma) / static_cast<double>(points - 1);
-  const double norm = 1 / (curve.sigma * std::sqrt(2 * std::numbers::pi));
-  for (Index i = 0; i < points; ++i) {
-    const double x = begin + static_cast<double>(i) * step;
+  for (Index i = 0; i < points; ++i) curve.x.push_back(begin + static_cast<double>(i) * step);
+  return curve;
+}
+
+/// sum_j weight(j) N(x; nodes[j], sigma)
+template <class Weight>
+double smoothed(double x, double sigma, Span<const double> nodes, const Weight& weight) {
+  const double norm = 1 / (sigma * std::sqrt(2 * std::numbers::pi));
+  double sum = 0;
+  for (std::size_t j = 0; j < nodes.size(); ++j) {
+    const double d = (x - nodes[j]) / sigma;
+    sum += weight(j) * norm * std::exp(-0.5 * d * d);
+  }
+  return sum;
+}
+
+}  // namespace
+
+DensityCurve density_curve(const SpectralDensity& density, Index points, double sigma) {
+  if (density.nodes.size() < 2)
+    throw UsageError(fmt::format("density_curve: {} probes, expected at least 2", density.nodes.size()));
+  DensityCurve curve = empty_curve(density.smallest(), density.largest(), points, sigma);
+  for (double x : curve.x) {
     Numbers samples;
-    for (std::size_t p = 0; p < density.nodes.size(); ++p) {
-      double sum = 0;
-      for (std::size_t j = 0; j < density.nodes[p].size(); ++j) {
-        const double d = (x - density.nodes[p][j]) / curve.sigma;
-        sum += density.weights[p][j] * norm * std::exp(-0.5 * d * d);
-      }
-      samples.push_back(sum);
-    }
+    for (std::size_t p = 0; p < density.nodes.size(); ++p)
+      samples.push_back(
+          smoothed(x, curve.sigma, density.nodes[p], [&](std::size_t j) { return density.weights[p][j]; }));
     const Estimate e = mean_of(samples, density.seed, density.confidence);
-    curve.x.push_back(x);
     curve.value.push_back(e.value);
     curve.standard_error.push_back(e.standard_error);
   }
   return curve;
 }
 
+DensityCurve density_curve(Span<const double> eigenvalues, Index points, double sigma) {
+  if (eigenvalues.empty()) throw UsageError("density_curve: no eigenvalues, expected at least one");
+  const auto [low, high] = std::minmax_element(eigenvalues.begin(), eigenvalues.end());
+  DensityCurve curve = empty_curve(*low, *high, points, sigma);
+  const double share = 1 / static_cast<double>(eigenvalues.size());
+  for (double x : curve.x)
+    curve.value.push_back(smoothed(x, curve.sigma, eigenvalues, [&](std::size_t) { return share; }));
+  curve.standard_error.assign(curve.x.size(), 0.0);
+  return curve;
+}
+
+template Index detail::density_lanes<float>(Context&, Index, const DensityOptions&);
+template Index detail::density_lanes<double>(Context&, Index, const DensityOptions&);
+template Needs detail::density_needs<float>(Index, const DensityOptions&, Index);
+template Needs detail::density_needs<double>(Index, const DensityOptions&, Index);
 template SpectralDensity spectral_density(LinearOperator<float>&, const DensityOptions&);
 template SpectralDensity spectral_density(LinearOperator<double>&, const DensityOptions&);
 

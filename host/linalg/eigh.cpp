@@ -7,6 +7,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "linalg/prepare.hpp"
+#include "linalg/tridiagonal.hpp"
 
 namespace hso {
 
@@ -15,6 +16,8 @@ using namespace detail;
 namespace {
 
 void check_window(Index n, const EighOptions& o) {
+  if (o.vectors && o.route == EigenRoute::reduction)
+    throw UsageError("eigh: the reduction route has values alone, found vectors = true");
   const Index last = o.last < 0 ? n - 1 : o.last;
   if (o.first < 0 || o.first > last || last >= n)
     throw UsageError(fmt::format("eigh: eigenvalues {}..{} asked of a matrix of order {}", o.first, last, n));
@@ -38,7 +41,7 @@ void unscale(EighResult& out, int exponent) {
   if (out.ok() && !finite) out.status = LinalgStatus::not_finite;
 }
 
-bool keeps_copy(const EighOptions& o) { return o.retry || o.check_residual; }
+bool keeps_copy(const EighOptions& o) { return o.retry || (o.check_residual && o.vectors); }
 
 template <class T>
 EighResult eigh_one(Context& context, Index n, T* a, const EighOptions& options) {
@@ -85,8 +88,9 @@ Index eigh_bytes(Context& context, Index n, const EighOptions& options) {
   const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
   const Index count = options.last < 0 ? n - options.first : options.last - options.first + 1;
   const bool part = count < n;
-  Index bytes =
-      part ? count * n * static_cast<Index>(sizeof(T)) : context.ops<T>().syevd_workspace_bytes(n, options.vectors);
+  Index bytes = takes_reduction<T>(context, n, options) ? tridiagonalize_bytes<T>(n)
+                : part                                  ? count * n * static_cast<Index>(sizeof(T))
+                                                        : context.ops<T>().syevd_workspace_bytes(n, options.vectors);
   if (keeps_copy(options)) bytes += square;
   return bytes;
 }

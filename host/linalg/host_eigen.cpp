@@ -27,6 +27,21 @@ HostEigen host_eigh(std::vector<double> a, Index m) {
   return out;
 }
 
+std::vector<double> host_eigenvalues(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal) {
+  std::vector<double> values = diagonal, off = off_diagonal;
+  const auto m = static_cast<Index>(values.size());
+  if (m == 0) return values;
+  const int order = blas_int(m, "host_eigenvalues"), one = 1;
+  const char job = 'N';
+  off.resize(static_cast<std::size_t>(m));
+  double work = 0, no_vectors = 0;
+  int iwork = 0, info = 0;
+  dstevd_(&job, &order, values.data(), off.data(), &no_vectors, &one, &work, &one, &iwork, &one, &info, 1);
+  if (info != 0)
+    throw NumericalError(fmt::format("host_eigenvalues: LAPACK's dstevd of order {} returned {}", m, info));
+  return values;
+}
+
 HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal) {
   HostEigen out{diagonal, {}};
   const auto m = static_cast<Index>(diagonal.size());

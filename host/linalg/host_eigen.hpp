@@ -17,7 +17,10 @@ struct HostEigen {
 /// Of A [m][m], row-major, both triangles; the lower one is read. NumericalError when LAPACK does not converge.
 HostEigen host_eigh(std::vector<double> a, Index m);
 
-/// Of the tridiagonal matrix with this diagonal [m] and off-diagonal [m - 1].
+/// Of the tridiagonal matrix with this diagonal [m] and off-diagonal [m - 1], ascending; work of O(m^2).
+std::vector<double> host_eigenvalues(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
+
+/// The same with vectors.
 HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
 
 }  // namespace hso::detail

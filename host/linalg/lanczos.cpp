@@ -17,6 +17,7 @@
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
 #include "linalg/host_eigen.hpp"
+#include "linalg/needs.hpp"
 
 namespace hso {
 
@@ -239,16 +240,17 @@ Index affordable_basis(Context& context, Index n, const LanczosOptions& o) {
   return std::clamp(fit, least, good);
 }
 
+}  // namespace
+
 template <class T>
-Index checked_basis(LinearOperator<T>& a, const LanczosOptions& o) {
-  const Index n = a.dimension();
+Index detail::lanczos_basis(Context& context, Index n, const LanczosOptions& o) {
   if (n < 1) throw InputError(fmt::format("lanczos: an operator of dimension {}, expected at least 1", n));
   if (o.count < 1 || o.count > n)
     throw InputError(
         fmt::format("lanczos: {} eigenvalues of an operator of dimension {}, expected 1 to {}", o.count, n, n));
   if (o.block < 1 || o.block > n)
     throw InputError(fmt::format("lanczos: block of {} for dimension {}, expected 1 to {}", o.block, n, n));
-  if (o.basis == 0) return affordable_basis<T>(a.context(), n, o);
+  if (o.basis == 0) return affordable_basis<T>(context, n, o);
   const Index least = std::min(n, o.count + 3 * o.block);
   if (o.basis < least)
     throw InputError(fmt::format("lanczos: basis of {} for {} eigenvalues with blocks of {}, expected at least {}",
@@ -256,11 +258,22 @@ Index checked_basis(LinearOperator<T>& a, const LanczosOptions& o) {
   return std::min(o.basis, n);
 }
 
-}  // namespace
+template <class T>
+Needs detail::lanczos_needs(Index n, const LanczosOptions& o, Index product) {
+  const Index m = o.basis, block = o.block, element = sizeof(T);
+  const Index vector = checked_multiply(n, element), w = block * vector;
+  Needs needs;
+  needs.buffers = checked_multiply(m + block, vector) + (o.vectors ? o.count * vector : 0);
+  needs.scratch = {{w, product},
+                   {w, m * block * element},
+                   {m * m * element, Basis<T>::recombine_bytes(n, m)},
+                   {o.count * m * element}};
+  return needs;
+}
 
 template <class T>
 EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options) {
-  return Lanczos<T>(a, options, checked_basis(a, options)).run();
+  return Lanczos<T>(a, options, lanczos_basis<T>(a.context(), a.dimension(), options)).run();
 }
 
 template <class T>
@@ -289,6 +302,10 @@ PowerResult power_iteration(LinearOperator<T>& a, double tolerance, Index max_pr
   return r;
 }
 
+template Index detail::lanczos_basis<float>(Context&, Index, const LanczosOptions&);
+template Index detail::lanczos_basis<double>(Context&, Index, const LanczosOptions&);
+template Needs detail::lanczos_needs<float>(Index, const LanczosOptions&, Index);
+template Needs detail::lanczos_needs<double>(Index, const LanczosOptions&, Index);
 template EigenPairs<float> lanczos(LinearOperator<float>&, const LanczosOptions&);
 template EigenPairs<double> lanczos(LinearOperator<double>&, const LanczosOptions&);
 template PowerResult power_iteration(LinearOperator<float>&, double, Index, std::uint64_t);

@@ -39,6 +39,16 @@ void upload(Context& context, Span<const double> host, T* device);
 template <class T>
 constexpr bool kIsFloat = sizeof(T) == 4;
 
+struct Moments {
+  double trace = 0, squares = 0;  ///< sum of eigenvalues and of their squares
+};
+template <class T>
+Moments moments_of(Ops<T>& ops, Index n, const T* a);
+
+/// True when eigh will not ask the library for these eigenvalues.
+template <class T>
+bool takes_reduction(Context& context, Index n, const EighOptions& options);
+
 /// What eigh does once A is prepared. `original`: a copy of A to try again from, or null.
 template <class T>
 EighResult decompose(Context& context, Index n, T* a, const T* original, double top, const EighOptions& options);

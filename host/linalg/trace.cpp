@@ -10,6 +10,7 @@
 #include "hsogpu/spectrum.hpp"
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
+#include "linalg/needs.hpp"
 
 namespace hso {
 
@@ -226,7 +227,6 @@ Estimate frobenius_squared(LinearOperator<T>& a, Index probes, std::uint64_t see
   return mean_of(samples, seed, confidence);
 }
 
-template Estimate trace(LinearOperator<float>&, const TraceOptions&);
 /// Welford's update of every entry's mean and sum of squared deviations, on the host.
 template <class T>
 DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) {
@@ -255,6 +255,29 @@ DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) 
   return out;
 }
 
+Index detail::trace_lanes(const TraceOptions& o) {
+  const Index together = o.method == TraceMethod::hutchinson        ? o.products
+                         : o.method == TraceMethod::hutch_plus_plus ? o.products / 3
+                                                                    : o.products / 2;
+  return std::clamp<Index>(together, 1, kLanes);
+}
+
+/// A sketch is probes and range; beside it lie the products of the range, then what is left of the probes.
+template <class T>
+Needs detail::trace_needs(Index n, const TraceOptions& o, Index product) {
+  const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), lanes = trace_lanes(o);
+  const bool plain = o.method == TraceMethod::hutchinson, xtrace = o.method == TraceMethod::xtrace;
+  const Index k = plain ? 0 : std::min(n, o.products / (xtrace ? 2 : 3));
+  const Index beside = plain    ? 2 * std::min(kLanes, o.products)
+                       : xtrace ? k
+                                : std::max(k, 2 * std::min(kLanes, o.products - 2 * k));
+  const Index square = 2 * k * k * static_cast<Index>(sizeof(T));
+  return {checked_multiply(2 * k + beside, vector) + square, {{product}, {lanes * k * static_cast<Index>(sizeof(T))}}};
+}
+
+template Needs detail::trace_needs<float>(Index, const TraceOptions&, Index);
+template Needs detail::trace_needs<double>(Index, const TraceOptions&, Index);
+template Estimate trace(LinearOperator<float>&, const TraceOptions&);
 template DiagonalEstimate diagonal(LinearOperator<float>&, const DiagonalOptions&);
 template DiagonalEstimate diagonal(LinearOperator<double>&, const DiagonalOptions&);
 template Estimate trace(LinearOperator<double>&, const TraceOptions&);

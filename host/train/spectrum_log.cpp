@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "hsogpu/analysis.hpp"
 #include "linalg/estimate_json.hpp"
 
 namespace hso {
@@ -26,24 +27,27 @@ std::vector<Layer> layers_of(const std::vector<ParameterInfo>& parameters) {
   return out;
 }
 
+/// Ends of the spectrum to 1e-4, trace and norm from ten probes: enough to plot over training.
 template <class T>
 void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
-  LanczosOptions ends;
-  ends.count = std::min<Index>(10, a.dimension());
-  ends.which = SpectrumEnd::both;
-  ends.tolerance = 1e-4;
-  ends.max_products = 200;
-  ends.seed = seed;
-  ends.vectors = false;
-  const EigenPairs<T> pairs = lanczos(a, ends);
-  line["n"] = a.dimension();
-  line["eigenvalues"] = pairs.values;
-  line["residuals"] = pairs.residuals;
-  line["stop"] = pairs.stop;
-  const SpectralDensity density = spectral_density(a, {.probes = 10, .steps = 20, .seed = seed});
-  if (density.stop == "not_finite") return;
-  line["trace"] = estimate_json(density.trace());
-  line["frobenius_squared"] = estimate_json(density.frobenius_squared());
+  SpectrumRequest request;
+  request.method = SpectrumMethod::lanczos_slq;
+  request.which = SpectrumEnd::both;
+  request.tolerance = 1e-4;
+  request.max_products = 200;
+  request.probes = 10;
+  request.steps = 20;
+  request.seed = seed;
+  SpectrumPlan plan;
+  plan.method = request.method;
+  const SpectrumAnalysis<T> s = analyze_spectrum(a, request, &plan);
+  line["n"] = s.n;
+  line["eigenvalues"] = s.eigenvalues;
+  line["residuals"] = s.residuals;
+  line["stop"] = s.stop;
+  if (!s.trace) return;
+  line["trace"] = estimate_json(*s.trace);
+  line["frobenius_squared"] = estimate_json(*s.frobenius_squared);
 }
 
 }  // namespace

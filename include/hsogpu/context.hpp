@@ -60,6 +60,7 @@ class Context {
   void* allocate(Index bytes);
   void release(void* memory, Index bytes) noexcept;
   Index allocated_bytes() const { return allocated_bytes_; }    ///< live
+  Index peak_bytes() const { return peak_bytes_; }              ///< the most that was live at once
   Index allocation_count() const { return allocation_count_; }  ///< ever made: flat in a loop that allocates nothing
 
   virtual void to_device(const void* host, void* device, Index bytes) = 0;
@@ -82,7 +83,7 @@ class Context {
  private:
   ContextOptions options_;
   std::unique_ptr<detail::Arena> arena_;
-  Index allocated_bytes_ = 0;
+  Index allocated_bytes_ = 0, peak_bytes_ = 0;
   Index allocation_count_ = 0;
 };
 

@@ -3,12 +3,14 @@
 // All of libhsogpu.
 #pragma once
 
+#include "hsogpu/analysis.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/context.hpp"
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/graph.hpp"
 #include "hsogpu/io.hpp"
+#include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/network_objective.hpp"

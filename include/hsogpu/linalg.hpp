@@ -31,18 +31,28 @@ const char* name_of(LinalgStatus status);
 
 // ---- eigendecomposition ----
 
+enum class EigenRoute {
+  automatic,  ///< the library, or the reduction for values alone where the library's limit or memory says so
+  library,    ///< LAPACK or cuSOLVER
+  reduction   ///< values alone: our own reduction to tridiagonal form, in place, with 64 n numbers of workspace
+};
+
 struct EighOptions {
   bool vectors = true;
   Index first = 0, last = -1;   ///< only these eigenvalues, counted in ascending order from 0; last < 0 means n - 1
-  bool check_residual = false;  ///< measures `residual`; one product of n^2 count
+  bool check_residual = false;  ///< measures `residual`; one product of n^2 count. All values alone: always measured
   double residual_limit = 30;   ///< a larger residual is a failure
   bool retry = true;            ///< keeps a copy of the matrix to try again from, and to put back when all fails
+  EigenRoute route = EigenRoute::automatic;
 };
 
 struct EighResult {
   LinalgStatus status = LinalgStatus::ok;
-  std::vector<double> values;            ///< ascending, `count` of them, on the host
-  double residual = -1;                  ///< max |V A - L V| in units of n eps |A|; negative when it was not measured
+  std::vector<double> values;  ///< ascending, `count` of them, on the host
+  /// max |V A - L V| in units of n eps |A|; negative when it was not measured. Of all values without vectors: the first
+  /// two moments against the matrix, the larger of |sum l - tr A| / (n^1.5 eps |A|_F) and
+  /// |sum l^2 - |A|_F^2| / (2 n eps |A|_F^2), which a perturbation of c n eps |A|_F keeps below c.
+  double residual = -1;
   std::vector<std::string> fallbacks{};  ///< empty when the first attempt was good
 
   bool ok() const { return status == LinalgStatus::ok; }

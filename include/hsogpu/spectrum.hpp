@@ -76,6 +76,14 @@ struct EigenPairs {
 template <class T>
 EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
 
+/// Eigenpairs nearest a shift, smallest in magnitude with shift 0: Lanczos on (A - shift I)^-1, whose products are
+/// solves by minimal residuals (solvers.hpp). Values are Rayleigh quotients and residuals measured with A; `which` is
+/// ignored, max_products counts solves (0: 5 count, 50 at least), `products` the vectors multiplied by A. `stop` may
+/// also be "solves_inexact": the solves were too poor for the tolerance. The shift must not be an eigenvalue: of a
+/// singular A ask near a small number, not near 0.
+template <class T>
+EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double shift, const LanczosOptions& options = {});
+
 /// The power method on a random unit vector v: |A v| grows towards |A|, the largest |eigenvalue|. A relative growth
 /// below `tolerance` stops it.
 struct PowerResult {
@@ -137,6 +145,8 @@ struct DensityCurve {
 };
 /// `sigma` 0 takes 1/100 of the range.
 DensityCurve density_curve(const SpectralDensity& density, Index points = 512, double sigma = 0);
+/// Of all eigenvalues, known exactly: standard errors are 0.
+DensityCurve density_curve(Span<const double> eigenvalues, Index points = 512, double sigma = 0);
 
 // ---- trace ----
 

@@ -22,6 +22,11 @@ class Arena {
 
   /// Bytes held and not in use.
   Index unused_bytes() const;
+  /// The most bytes in use at once since the last reset.
+  Index peak_used() const { return peak_used_; }
+  void reset_peak_used() { peak_used_ = top_.total; }
+  /// Bytes that the arena would add for these sequences of takes, each from where it stands now: a plan for scratch.
+  Index growth(const std::vector<std::vector<Index>>& sequences) const;
 
  private:
   friend class Scratch;
@@ -31,7 +36,8 @@ class Arena {
   };
   struct Mark {
     std::size_t block;
-    Index used;
+    Index used;   ///< of the block
+    Index total;  ///< in use, all blocks
   };
   void* take(Index bytes);  ///< 256-byte aligned, never null; blocks never move
   void rewind(Mark mark) noexcept;
@@ -40,7 +46,8 @@ class Arena {
 
   Context& context_;
   std::vector<Block> blocks_;
-  Mark top_{0, 0};
+  Mark top_{0, 0, 0};
+  Index peak_used_ = 0;
 };
 
 /// Memory taken through a Scratch goes back to the arena when the Scratch ends. Scratches nest.

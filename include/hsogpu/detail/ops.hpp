@@ -74,6 +74,8 @@ class Ops {
   virtual Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) = 0;
   /// `batch` matrices [batch][n][n], values into w[batch][n], vectors as in syevd.
   virtual Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) = 0;
+  /// The largest n that syevd and syevd_range of this library are trusted with.
+  virtual Index syevd_limit(bool vectors) = 0;
   /// Device bytes that syevd needs beside A and w.
   virtual Index syevd_workspace_bytes(Index n, bool vectors) = 0;
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/curvature_flags.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace hso::cli {
+
+CurvatureFlags::CurvatureFlags(CLI::App& command) {
+  command.add_option("--kind", kind_, fmt::format("{} [hessian]", fmt::join(curvature_names(), ", ")));
+  command.add_option("--factors", factors_,
+                     "what kfac, ekfac and diagonal are made from: ggn, fisher_mc, fisher_empirical; diagonal also "
+                     "hessian, estimated [ggn]");
+  command.add_option("--draws", options_.fisher_draws, "targets drawn for each sample by fisher_mc [1]")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--diagonal-probes", options_.diagonal_probes, "products that estimate the hessian's diagonal [30]")
+      ->check(CLI::Range(Index{2}, INT64_MAX));
+  command.add_option("--secant", secant_, "secant's steps: axis (n gradients) or sgd [axis]");
+  command.add_option("--secant-count", options_.secant.count, "sgd steps of secant [10]")->check(CLI::PositiveNumber);
+  command.add_option("--secant-rate", options_.secant.rate, "learning rate of secant's sgd steps [0.01]")
+      ->check(CLI::PositiveNumber);
+}
+
+Curvature CurvatureFlags::kind() const { return parse_curvature(kind_); }
+
+NetworkObjectiveOptions CurvatureFlags::options() const {
+  NetworkObjectiveOptions out = options_;
+  out.factors = parse_curvature(factors_);
+  out.secant.steps = parse_secant_steps(secant_);
+  return out;
+}
+
+}  // namespace hso::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// --kind and the options of its kinds, for the commands that show a curvature matrix.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "hsogpu/network_objective.hpp"
+
+namespace hso::cli {
+
+class CurvatureFlags {
+ public:
+  /// `command` must not outlive this.
+  explicit CurvatureFlags(CLI::App& command);
+
+  const std::string& name() const { return kind_; }
+  Curvature kind() const;  ///< UsageError lists the names
+  /// UsageError for a source or steps that there are none of.
+  NetworkObjectiveOptions options() const;
+
+ private:
+  std::string kind_ = "hessian", factors_ = "ggn", secant_ = "axis";
+  NetworkObjectiveOptions options_;
+};
+
+}  // namespace hso::cli

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/analysis.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "hsogpu/error.hpp"
+#include "linalg/analysis_parts.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+namespace {
+
+template <class T>
+class Analysis {
+ public:
+  Analysis(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan)
+      : a_(a), r_(request), n_(a.dimension()) {
+    out_.plan = plan;
+    out_.n = n_;
+  }
+
+  SpectrumAnalysis<T> run() {
+    switch (out_.plan.method) {
+      case SpectrumMethod::automatic:
+      case SpectrumMethod::dense:
+        dense();
+        break;
+      case SpectrumMethod::lanczos:
+        ends();
+        break;
+      case SpectrumMethod::slq:
+        density();
+        break;
+      case SpectrumMethod::trace:
+        traces();
+        break;
+      case SpectrumMethod::rank:
+        if (out_.plan.products == n_ && n_ <= kDenseRankAtMost)
+          dense();
+        else
+          bound_rank();
+        break;
+      case SpectrumMethod::lanczos_slq:
+        ends();
+        if (out_.stop != "interrupted" && out_.stop != "not_finite") density();
+        break;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void dense() {
+    Context& context = a_.context();
+    Buffer<T> h(context, checked_multiply(n_, n_));
+    a_.to_dense(h.data());
+    const EighOptions options = eigh_options<T>(context, n_, r_.vectors);
+    const EighResult r = eigh(context, h.view().reshaped({n_, n_}), options);
+    if (!r.ok()) throw NumericalError(fmt::format("dense spectrum: eigendecomposition: {}", name_of(r.status)));
+    for (const std::string& detour : r.fallbacks) out_.notes.push_back("eigendecomposition by " + detour);
+    out_.products = n_;
+    out_.complete = true;
+    out_.stop = "direct";
+    out_.eigenvalues = r.values;
+    const SpectrumSummary s = summarize_spectrum(r.values, spectrum_tolerance<T>(n_));
+    // With vectors the largest entry of A x - value x was measured: its norm is at most sqrt(n) times that.
+    const double units = r_.vectors ? std::sqrt(static_cast<double>(n_)) * r.residual : std::max(1.0, r.residual);
+    out_.residuals.assign(r.values.size(), units * spectrum_tolerance<T>(n_) * s.largest);
+    out_.rank = RankResult{
+        true, sizeof(T) == sizeof(double) || s.inertia.zero == 0, s.tolerance, s.inertia, s.rank, s.rank, s.condition};
+    out_.exact_trace = std::accumulate(r.values.begin(), r.values.end(), 0.0);
+    out_.exact_frobenius_squared = std::inner_product(r.values.begin(), r.values.end(), r.values.begin(), 0.0);
+    out_.density = density_curve(r.values);
+    if (r_.vectors) out_.vectors = std::move(h);
+  }
+
+  void ends() {
+    const LanczosOptions o = lanczos_request(r_, n_);
+    EigenPairs<T> pairs = r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
+    out_.products += pairs.products;
+    out_.eigenvalues = pairs.values;
+    out_.residuals = pairs.residuals;
+    out_.stop = pairs.stop;
+    out_.vectors = std::move(pairs.vectors);
+    out_.complete = static_cast<Index>(pairs.values.size()) == n_;
+    if (pairs.all_converged()) return;
+    out_.converged = false;
+    out_.notes.push_back(fmt::format("lanczos: {} of {} eigenvalues converged in {} products ({})", pairs.converged,
+                                     o.count, pairs.products, pairs.stop));
+  }
+
+  /// Cauchy's interlacing, as if arithmetic were exact: the tolerance is where rounding is.
+  void bound_rank() {
+    const EigenPairs<T> pairs = lanczos(a_, rank_request(r_, n_));
+    out_.products += pairs.products;
+    out_.stop = pairs.stop;
+    if (pairs.stop == "not_finite") {
+      out_.converged = false;
+      out_.notes.push_back("rank: a product was not finite");
+      return;
+    }
+    RankResult rank;
+    rank.tolerance = spectrum_tolerance<T>(n_) * pairs.scale;
+    for (double value : pairs.values) {
+      rank.inertia.positive += value > rank.tolerance;
+      rank.inertia.negative += value < -rank.tolerance;
+    }
+    rank.at_least = rank.inertia.positive + rank.inertia.negative;
+    rank.at_most = r_.rank_at_most > 0 ? std::min(n_, r_.rank_at_most) : n_;
+    rank.exact = pairs.stop == "complete" || rank.at_least == rank.at_most;
+    if (rank.exact) {
+      rank.at_most = rank.at_least;
+      rank.inertia.zero = n_ - rank.at_least;
+    }
+    out_.rank = rank;
+  }
+
+  void density() {
+    DensityOptions o = density_request(r_);
+    if (out_.plan.method == SpectrumMethod::slq) o.lanes = out_.plan.lanes;
+    const SpectralDensity d = spectral_density(a_, o);
+    out_.products += d.products;
+    if (d.stop == "not_finite") {
+      out_.converged = false;
+      out_.notes.push_back("slq: a product was not finite");
+      return;
+    }
+    out_.trace = d.trace();
+    out_.frobenius_squared = d.frobenius_squared();
+    out_.density = density_curve(d);
+    if (out_.stop.empty()) out_.stop = d.stop;
+  }
+
+  void traces() {
+    out_.trace = trace(a_, trace_request(r_));
+    out_.products += r_.probes;
+    out_.stop = "probes";
+  }
+
+  LinearOperator<T>& a_;
+  const SpectrumRequest& r_;
+  Index n_;
+  SpectrumAnalysis<T> out_;
+};
+
+}  // namespace
+
+template <class T>
+SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan* plan) {
+  return Analysis<T>(a, request, plan != nullptr ? *plan : plan_spectrum(a, request)).run();
+}
+
+template SpectrumAnalysis<float> analyze_spectrum(LinearOperator<float>&, const SpectrumRequest&, const SpectrumPlan*);
+template SpectrumAnalysis<double> analyze_spectrum(LinearOperator<double>&, const SpectrumRequest&,
+                                                   const SpectrumPlan*);
+
+}  // namespace hso

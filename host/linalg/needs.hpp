@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Device memory that the iterative methods take, known before they start. `product` is the scratch of one product.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/spectrum.hpp"
+
+namespace hso::detail {
+
+struct Needs {
+  Index buffers = 0;                        ///< bytes allocated for the length of the run
+  std::vector<std::vector<Index>> scratch;  ///< sequences of takes (Arena::growth)
+};
+
+/// `options.basis` is the number of vectors held (lanczos_basis).
+template <class T>
+Needs lanczos_needs(Index n, const LanczosOptions& options, Index product);
+/// The basis that lanczos takes when options.basis is 0. The errors of lanczos.
+template <class T>
+Index lanczos_basis(Context& context, Index n, const LanczosOptions& options);
+/// Of eigenpairs_near.
+template <class T>
+Needs near_needs(Index n, const LanczosOptions& options, Index product);
+
+/// `options.lanes` is the number of probes at once (density_lanes).
+template <class T>
+Needs density_needs(Index n, const DensityOptions& options, Index product);
+template <class T>
+Index density_lanes(Context& context, Index n, const DensityOptions& options);
+
+template <class T>
+Needs trace_needs(Index n, const TraceOptions& options, Index product);
+/// Probes that one product carries.
+Index trace_lanes(const TraceOptions& options);
+
+}  // namespace hso::detail

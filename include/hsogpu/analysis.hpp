@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One call for the spectrum of an operator: what it will take, and what there is to know. `hso spectrum` and
+// `hso train --spectrum-every` are made of it.
+//
+//   const SpectrumPlan plan = plan_spectrum(*hessian, request);      bytes, products, seconds; the method that fits
+//   const SpectrumAnalysis s = analyze_spectrum(*hessian, request);
+//
+// Symmetric operators only; require_consistent (operators.hpp) tests that.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/spectrum.hpp"
+
+namespace hso {
+
+enum class SpectrumMethod {
+  automatic,  ///< dense up to n = 4096 where it fits, lanczos_slq above
+  dense,      ///< all eigenvalues
+  lanczos,    ///< `count` of them at an end of the spectrum, or near `near`
+  slq,        ///< density, trace, Frobenius norm from probes
+  trace,      ///< from probes
+  rank,       ///< with inertia: exact where the dense matrix fits, bounded otherwise
+  lanczos_slq
+};
+/// auto, dense, lanczos, slq, trace, rank, lanczos+slq
+const std::vector<std::string>& spectrum_method_names();
+SpectrumMethod parse_spectrum_method(const std::string& name);  ///< UsageError lists the names
+const std::string& name_of(SpectrumMethod method);
+
+struct SpectrumRequest {
+  SpectrumMethod method = SpectrumMethod::automatic;
+  Index count = 10;  ///< lanczos; at most n are looked for
+  SpectrumEnd which = SpectrumEnd::largest;
+  std::optional<double> near{};  ///< lanczos: eigenvalues nearest this number instead (eigenpairs_near)
+  Index block = 1;
+  double tolerance = 1e-8;  ///< lanczos: residual over the largest value
+  Index max_products = 0;   ///< lanczos
+  Index probes = 30;        ///< slq, trace
+  Index steps = 80;         ///< slq
+  TraceMethod trace_method = TraceMethod::hutchinson;
+  std::uint64_t seed = 0;
+  bool vectors = false;    ///< dense, lanczos: keeps the eigenvectors
+  Index rank_at_most = 0;  ///< rank: known beforehand from how the matrix is made; 0: n
+  std::function<bool()> interrupted{};
+};
+
+struct SpectrumPlan {
+  SpectrumMethod method = SpectrumMethod::dense;  ///< never automatic
+  Index bytes = 0;             ///< the allocator's high-water mark, what is allocated already included
+  Index products = 0;          ///< vectors to be multiplied; 0: as many as it takes
+  Index lanes = 1;             ///< vectors in one product
+  double product_seconds = 0;  ///< of one vector when `lanes` go together, the best of three
+  double solver_seconds = 0;   ///< dense: of the eigendecomposition, extrapolated from a small one
+  double seconds() const { return static_cast<double>(products) * product_seconds + solver_seconds; }
+};
+/// Multiplies a few vectors to see what a product takes. MemoryError says what would fit when the method does not.
+template <class T>
+SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request);
+
+/// Inertia at a tolerance: exact counts, or lower bounds from Ritz values (Cauchy's interlacing: a projection of A has
+/// no more eigenvalues above t or below -t than A has).
+struct RankResult {
+  bool exact = false;
+  bool meaningful = true;           ///< false: rounding of this precision is as large as the tolerance
+  double tolerance = 0;             ///< n eps |A|
+  Inertia inertia;                  ///< exact; otherwise positive and negative are lower bounds and zero is 0
+  Index at_least = 0, at_most = 0;  ///< of the rank
+  std::optional<double> condition;  ///< exact: max |lambda| / min |lambda|
+};
+
+template <class T>
+struct SpectrumAnalysis {
+  SpectrumPlan plan;
+  Index n = 0, products = 0;
+  std::vector<double> eigenvalues;  ///< ascending
+  /// Bounds of |A x - value x|; of dense values without vectors the solver's backward error n eps |A|, which the first
+  /// two moments of the matrix have confirmed.
+  std::vector<double> residuals;
+  Buffer<T> vectors;      ///< [eigenvalues.size()][n] when asked for
+  bool complete = false;  ///< eigenvalues are all n
+  std::string stop;       ///< why it ended: "direct", "steps", "probes" or lanczos' reasons
+  bool converged = true;
+  std::optional<RankResult> rank;
+  std::optional<double> exact_trace, exact_frobenius_squared;
+  std::optional<Estimate> trace, frobenius_squared;
+  std::optional<DensityCurve> density;  ///< standard errors of 0 where it is exact
+  std::vector<std::string> notes;       ///< detours, and what did not converge
+};
+/// With `plan` null the plan is made first. NumericalError when a dense eigendecomposition fails; everything else that
+/// did not converge is in the result.
+template <class T>
+SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request,
+                                     const SpectrumPlan* plan = nullptr);
+
+}  // namespace hso

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plans against the allocator's high-water mark, and what an analysis says of matrices with known spectra.
+#include "hsogpu/analysis.hpp"
+
+#include <gtest/gtest.h>
+
+#include "hsogpu/error.hpp"
+#include "support/messages.hpp"
+#include "support/setting.hpp"
+#include "support/symmetric.hpp"
+
+namespace hso::test {
+namespace {
+
+class AnalysisTest : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, AnalysisTest, testing::ValuesIn(contexts()), device_word);
+
+constexpr Index kMiB = Index{1} << 20;
+
+/// Never below the mark, and above it by at most 10 % or 32 MiB.
+template <class T>
+void expect_plan(LinearOperator<T>& a, const SpectrumRequest& request) {
+  SCOPED_TRACE(name_of(request.method));
+  const SpectrumPlan plan = plan_spectrum(a, request);
+  const auto s = analyze_spectrum(a, request, &plan);
+  const Index mark = a.context().peak_bytes();
+  EXPECT_LE(mark, plan.bytes);
+  EXPECT_LE(plan.bytes, std::max(mark + 32 * kMiB, mark + mark / 10));
+  if (plan.products > 0) {
+    EXPECT_LE(s.products, plan.products);
+  }
+  EXPECT_GT(plan.product_seconds, 0);
+}
+
+/// Each in a fresh context: the mark never goes back.
+TEST_P(AnalysisTest, PlansAreHighWaterMarksOfNetworks) {
+  const ModelSpec image = parse_model_toml(R"(
+input = [1, 16, 16]
+[[layer]]
+type = "conv2d"
+out = 6
+kernel = 5
+[[layer]]
+type = "tanh"
+[[layer]]
+type = "avgpool2d"
+kernel = 2
+[[layer]]
+type = "flatten"
+[[layer]]
+type = "linear"
+out = 6
+)",
+                                           "image.toml");
+  for (const ModelSpec& model : {parse_model("mlp:40-30-10:tanh"), image})
+    for (SpectrumMethod method : {SpectrumMethod::dense, SpectrumMethod::lanczos, SpectrumMethod::slq,
+                                  SpectrumMethod::trace, SpectrumMethod::lanczos_slq}) {
+      const auto fresh = Context::create(GetParam());
+      Setting<float> s(*fresh, model, LossKind::cross_entropy, 200);
+      auto f = s.objective();
+      const auto h = f.curvature(s.theta.data(), Curvature::hessian);
+      expect_plan(*h, {.method = method, .count = 5, .tolerance = 1e-4, .max_products = 60, .probes = 12, .steps = 6});
+    }
+}
+
+/// Where 32 MiB are not much: hundreds of megabytes of vectors, and a dense matrix of 2,500^2.
+TEST_P(AnalysisTest, PlansAreHighWaterMarksAtSize) {
+  struct Case {
+    Index n;
+    SpectrumRequest request;
+  };
+  const auto of = [](Index n, SpectrumMethod method, TraceMethod trace = TraceMethod::hutchinson) {
+    SpectrumRequest r{.method = method, .count = 4, .tolerance = 1e-30, .max_products = 12, .probes = 60, .steps = 3};
+    r.trace_method = trace;
+    return Case{n, r};
+  };
+  std::vector<Case> cases{of(60000, SpectrumMethod::lanczos),
+                          of(300000, SpectrumMethod::slq),
+                          of(300000, SpectrumMethod::trace),
+                          of(100000, SpectrumMethod::trace, TraceMethod::hutch_plus_plus),
+                          of(100000, SpectrumMethod::trace, TraceMethod::xtrace),
+                          of(60000, SpectrumMethod::rank),
+                          of(60000, SpectrumMethod::lanczos_slq),
+                          of(2500, SpectrumMethod::dense)};
+  cases.push_back(of(40000, SpectrumMethod::lanczos));
+  cases.back().request.vectors = true;
+  cases.push_back(of(40000, SpectrumMethod::lanczos));
+  cases.back().request.block = 8;
+  cases.back().request.max_products = 400;  // restarts
+  cases.push_back(of(40000, SpectrumMethod::lanczos));
+  cases.back().request.near = 0.4;
+  for (const Case& c : cases) {
+    const auto fresh = Context::create(GetParam());
+    std::vector<double> d;
+    for (Index i = 0; i < c.n; ++i) d.push_back(static_cast<double>(1 + i % 7));
+    DiagonalOperator<double> a(*fresh, Span<const double>(d));
+    expect_plan(a, c.request);
+  }
+}
+
+TEST_P(AnalysisTest, WhatDoesNotFitIsRefusedWithWhatWould) {
+  DiagonalOperator<double> a(context(), Buffer<double>(context(), 3000000));
+  const std::string text = message_of<MemoryError>([&] { plan_spectrum(a, {.method = SpectrumMethod::dense}); });
+  EXPECT_TRUE(contains(text, "dense spectrum", "n = 3000000", "would fit"));
+  EXPECT_EQ(plan_spectrum(a, {.count = 2}).method, SpectrumMethod::lanczos_slq);
+}
+
+/// 100 positive, 50 negative eigenvalues and zeros, at an order where the matrix is not formed.
+TEST_P(AnalysisTest, RankIsBoundedWhereTheMatrixIsNotFormed) {
+  const Index n = 9000;
+  std::vector<double> d(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < 150; ++i) d[i] = i < 100 ? 1 + static_cast<double>(i) : -static_cast<double>(i);
+  DiagonalOperator<double> a(context(), Span<const double>(d));
+  const auto s = analyze_spectrum(a, {.method = SpectrumMethod::rank});
+  ASSERT_TRUE(s.rank);
+  EXPECT_FALSE(s.rank->exact);
+  EXPECT_EQ(s.rank->inertia.positive, 100);
+  EXPECT_EQ(s.rank->inertia.negative, 50);
+  EXPECT_EQ(s.rank->at_least, 150);
+  EXPECT_EQ(s.rank->at_most, n);
+  const auto known = analyze_spectrum(a, {.method = SpectrumMethod::rank, .rank_at_most = 150});
+  EXPECT_TRUE(known.rank->exact);
+  EXPECT_EQ(known.rank->inertia.zero, n - 150);
+}
+
+TEST_P(AnalysisTest, DenseAnalysisIsExact) {
+  for_types([&]<class T>() {
+    const SymmetricCase c = with_spectrum("known", {-2, -1, 0, 0, 0.5, 3, 4}, 5);
+    DenseOperator<T> a(context(), 7, c.matrix);
+    for (bool vectors : {false, true}) {
+      const auto s = analyze_spectrum(a, {.method = SpectrumMethod::dense, .vectors = vectors});
+      ASSERT_TRUE(s.complete);
+      for (std::size_t i = 0; i < 7; ++i) EXPECT_NEAR(s.eigenvalues[i], c.values[i], s.residuals[i] + 4e-7);
+      EXPECT_NEAR(*s.exact_trace, 4.5, 1e-5);
+      EXPECT_NEAR(*s.exact_frobenius_squared, 30.25, 1e-4);
+      for (double e : s.density->standard_error) EXPECT_EQ(e, 0);
+      EXPECT_EQ(s.vectors.size(), vectors ? 49 : 0);
+      if (sizeof(T) == 8) {
+        EXPECT_EQ(s.rank->inertia, (Inertia{3, 2, 2}));
+      }
+      EXPECT_EQ(s.rank->meaningful, sizeof(T) == 8 || s.rank->inertia.zero == 0);
+    }
+  });
+  for (const std::string& name : spectrum_method_names()) EXPECT_EQ(name_of(parse_spectrum_method(name)), name);
+}
+
+}  // namespace
+}  // namespace hso::test
