@@ -9,6 +9,8 @@
 #include "reference.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"
+#include "sgemm.hpp"
+#include "timed_ops.hpp"
 
 namespace hso::bench {
 namespace {
@@ -44,7 +46,21 @@ double dense_error(Fixture<T>& f, const Buffer<T>& h) {
   return distance(f.result(hv), exact.result(exact.hv));
 }
 
-/// Assembly against a gradient and against n single products at the same point.
+/// Multiply-adds of the matrix products that an assembly executes, counted on the way.
+template <class T>
+double assembly_work() {
+  TimedContext counting(device());
+  Fixture<T> f(counting, dense_case(), kDenseLanes);
+  Buffer<T> h(counting, f.n() * f.n());
+  f.linearise();
+  counting.times.clear();
+  f.tape.dense(Curvature::hessian, h.data());
+  double sum = 0;
+  for (const auto& [verb, time] : counting.times) sum += time.multiply_adds;
+  return sum;
+}
+
+/// Assembly against a gradient, against n single products at the same point, and against the square product's rate.
 template <class T>
 void run_assembly(State& state) {
   Fixture<T> one(device(), dense_case()), many(device(), dense_case(), kDenseLanes);
@@ -52,17 +68,21 @@ void run_assembly(State& state) {
   Buffer<T> h(device(), n * n);
   one.gradient();
   many.linearise();
+  SquareGemm<T> square(device());
+  const double work = assembly_work<T>();
   Timed own{[&] { many.tape.dense(Curvature::hessian, h.data()); }}, gradient{[&] { one.gradient(); }},
-      single{[&] { one.hvp_linearised(); }};
+      single{[&] { one.hvp_linearised(); }}, gemm{[&] { square.run(); }};
   own.run();
   const double error = dense_error(many, h);
   if (!(error <= kErrorLimit<T>)) return state.SkipWithError(fmt::format("dense: error {}", error).c_str());
   for (auto _ : state) {
-    sample(device(), {&gradient, &single, &own}, sampler_options());
+    sample(device(), {&gradient, &single, &own, &gemm}, sampler_options());
     report(state, own, gradient, n);
   }
   state.counters["error"] = error;
   state.counters["of_linearised_singles"] = median_ratio(own, single) / static_cast<double>(n);
+  state.counters["gemm_gflops"] = 2e-9 * square.multiply_adds() / median(gemm.seconds);
+  state.counters["gemm_share"] = work / square.multiply_adds() / median_ratio(own, gemm);
 }
 
 /// The matrix is destroyed by every run: the copy that restores it is part of the time (n^2 against n^3).

@@ -33,9 +33,15 @@ def verdict(value, limit, at_least=False, spread=0.0):
 
 def targets(row, cuda):
     """(what, measured, limit, at_least) of the project's targets that a row is measured against."""
+    measure = row["measure"]
+    if measure == "dense_hessian" and row["type"] == "float32":
+        return [("share of sgemm, executed products", row["gemm_share"], 0.4, True)]
+    if measure == "slq_10x80":
+        return [("of 800 linearised products", row["of_singles"], 1 / 3 if cuda else 1.0, False)]
+    if measure == "lanczos_step":
+        return [("over product and sweeps", row["over_floor"], 1.15, False)]
     if row["net"] not in COMPUTE_BOUND or row["type"] != "float32":
         return []
-    measure = row["measure"]
     if measure in ("hvp_fresh", "hvp_linearised", "ggn"):
         return [("over floor", row["over_floor"], 1.15, False)]
     if measure == "gradient":
@@ -44,10 +50,6 @@ def targets(row, cuda):
     if measure == "lanes_32":
         return [("of 32 fresh products", row["of_fresh_singles"], 0.9, False),
                 ("of 32 linearised products", row["of_linearised_singles"], 0.9, False)]
-    if measure == "slq_10x80":
-        return [("of 800 linearised products", row["of_singles"], 1 / 3 if cuda else 1.0, False)]
-    if measure == "lanczos_step":
-        return [("over product and sweeps", row["over_floor"], 1.15, False)]
     return []
 
 

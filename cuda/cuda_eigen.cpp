@@ -14,16 +14,18 @@ namespace hso::detail {
 
 namespace {
 
-// cuSOLVER before 12.0 (CUDA 13.0) fails, or worse, above about this order.
-void check_order(const char* call, Index n) {
-  constexpr Index kLargestBefore12 = 23000;
+/// cuSOLVER before 12.0 (CUDA 13.0) fails, or worse, from n of 23,000 to 26,000 on, though its sizes are 64-bit.
+Index largest_order() {
   int major = 0;
   HSO_CHECK(cusolverGetProperty(MAJOR_VERSION, &major));
-  if (major < 12 && n > kLargestBefore12)
+  return major < 12 ? Index{23000} : Index{INT32_MAX};
+}
+
+void check_order(const char* call, Index n) {
+  if (n > largest_order())
     throw NumericalError(
-        fmt::format("{}: order {} is above {}, the largest that cuSOLVER {} solves; use CUDA 13 or "
-                    "the CPU",
-                    call, n, kLargestBefore12, major));
+        fmt::format("{}: order {} is above {}, the largest that this cuSOLVER solves; use CUDA 13 or the CPU", call, n,
+                    largest_order()));
 }
 
 }  // namespace
@@ -43,13 +45,9 @@ Index CudaOps<T>::syevd_workspace_bytes(Index n, bool vectors) {
   return static_cast<Index>(syevd_workspace(n, not_read, not_read, vectors).device);
 }
 
-/// cuSOLVER before that of CUDA 13.0 (12.0) failed from n of 23,000 to 26,000 on, though its interface has 64-bit
-/// sizes.
 template <class T>
 Index CudaOps<T>::syevd_limit(bool) {
-  int version = 0;
-  HSO_CHECK(cusolverGetVersion(&version));
-  return version >= 12000 ? Index{INT32_MAX} : Index{23000};
+  return largest_order();
 }
 
 template <class T>

@@ -90,6 +90,13 @@ TEST_P(AnalysisTest, PlansAreHighWaterMarksAtSize) {
   cases.back().request.max_products = 400;  // restarts
   cases.push_back(of(40000, SpectrumMethod::lanczos));
   cases.back().request.near = 0.4;
+  cases.push_back(of(1000000, SpectrumMethod::lanczos));
+  cases.back().request.near = 0.4;
+  cases.back().request.block = 2;
+  cases.back().request.count = 1;
+  cases.back().request.max_products = 6;
+  cases.push_back(of(300000, SpectrumMethod::trace, TraceMethod::hutch_plus_plus));
+  cases.back().request.probes = 8;
   for (const Case& c : cases) {
     const auto fresh = Context::create(GetParam());
     std::vector<double> d;
@@ -97,6 +104,45 @@ TEST_P(AnalysisTest, PlansAreHighWaterMarksAtSize) {
     DiagonalOperator<double> a(*fresh, Span<const double>(d));
     expect_plan(a, c.request);
   }
+}
+
+/// Products that need scratch of their own: a restriction holds two vectors of the whole for each lane.
+TEST_P(AnalysisTest, PlansKnowTheScratchOfProducts) {
+  for (SpectrumMethod method : {SpectrumMethod::lanczos, SpectrumMethod::slq, SpectrumMethod::trace}) {
+    const auto fresh = Context::create(GetParam());
+    std::vector<double> d(400000, 1.5);
+    DiagonalOperator<double> whole(*fresh, Span<const double>(d));
+    RestrictedOperator<double> part(whole, {1000, 41000});
+    expect_plan(
+        part,
+        {.method = method, .count = 3, .block = 4, .tolerance = 1e-30, .max_products = 12, .probes = 20, .steps = 3});
+  }
+}
+
+TEST_P(AnalysisTest, APlanOfTheMatrixAlone) {
+  const auto fresh = Context::create(GetParam());
+  Setting<float> own(*fresh, "mlp:40-30-10:tanh", LossKind::cross_entropy, 300);
+  auto f = own.objective();
+  const auto h = f.curvature(own.theta.data(), Curvature::hessian);
+  const SpectrumPlan plan = plan_matrix(*h);
+  Buffer<float> dense(*fresh, own.n() * own.n());
+  h->to_dense(dense.data());
+  EXPECT_LE(fresh->peak_bytes(), plan.bytes);
+  EXPECT_LE(plan.bytes, fresh->peak_bytes() + 32 * kMiB);
+  EXPECT_EQ(plan.products, own.n());
+}
+
+TEST_P(AnalysisTest, LogDeterminants) {
+  const SymmetricCase c = with_spectrum("known", {-0.5, 0, 1, 2}, 5);
+  DenseOperator<double> a(context(), 4, c.matrix);
+  const double expected = std::log(0.5) + std::log(1.0) + std::log(2.0) + std::log(3.0);
+  const auto dense = analyze_spectrum(a, {.method = SpectrumMethod::dense, .damping = 1});
+  EXPECT_NEAR(*dense.exact_log_determinant, expected, 1e-12);
+  const auto slq = analyze_spectrum(a, {.method = SpectrumMethod::slq, .probes = 50, .damping = 1});
+  EXPECT_NEAR(slq.log_determinant->value, expected, 5 * slq.log_determinant->standard_error + 1e-12);
+  const auto indefinite = analyze_spectrum(a, {.method = SpectrumMethod::dense, .damping = 0.25});
+  EXPECT_FALSE(indefinite.exact_log_determinant);
+  EXPECT_TRUE(contains(indefinite.notes.at(0), "log-determinant", "-0.5", "0.25"));
 }
 
 TEST_P(AnalysisTest, WhatDoesNotFitIsRefusedWithWhatWould) {

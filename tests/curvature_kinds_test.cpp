@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hsogpu/analysis.hpp"
 #include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
 #include "support/messages.hpp"
 #include "support/setting.hpp"
 
@@ -120,6 +120,40 @@ TEST_P(CurvatureKinds, SoftmaxRegressionHasTheGaussNewtonHessian) {
       std::count_if(all.values.begin(), all.values.end(), [&](double v) { return std::abs(v) <= rounding; });
   EXPECT_EQ(zeros, 6);  // (5 inputs + bias) x 1
   EXPECT_GE(all.values.front(), -rounding);
+}
+
+/// Adding the same number to every class's weight of one hidden unit, or to every bias, changes no probability: last
+/// hidden width + 1 directions are null at every theta, of H and of the GGN, and the null space of the dense spectrum
+/// holds them.
+TEST_P(CurvatureKinds, NullVectorsOfSoftmaxNetworksAreFound) {
+  Setting<double> s(context(), "mlp:5-4-3:tanh", LossKind::cross_entropy, 30, 7);
+  auto f = s.objective();
+  const Index n = s.n(), hidden = 4, classes = 3, weight = 5 * 4 + 4, bias = weight + hidden * classes;
+  Numbers null(static_cast<std::size_t>((hidden + 1) * n));
+  for (Index u = 0; u <= hidden; ++u)
+    for (Index c = 0; c < classes; ++c)
+      null[static_cast<std::size_t>(u * n + (u < hidden ? weight + c * hidden + u : bias + c))] = 1 / std::sqrt(3.0);
+  for (Curvature kind : {Curvature::hessian, Curvature::ggn}) {
+    const auto h = f.curvature(s.theta.data(), kind);
+    const Buffer<double> u(context(), null);
+    Buffer<double> hu(context(), u.size());
+    h->apply(vector_view<const double>(u.data(), n, hidden + 1), vector_view(hu.data(), n, hidden + 1));
+    const auto analysis = analyze_spectrum(*h, {.method = SpectrumMethod::dense, .vectors = true});
+    const double rounding = 30 * analysis.rank->tolerance;
+    for (double x : hu.download()) EXPECT_LE(std::abs(x), rounding);
+    EXPECT_GE(analysis.rank->inertia.zero, hidden + 1);
+    const Numbers v = analysis.vectors.download();
+    for (Index k = 0; k <= hidden; ++k) {
+      double inside = 0;
+      for (Index i = 0; i < n; ++i) {
+        double along = 0;
+        for (Index j = 0; j < n; ++j)
+          along += v[static_cast<std::size_t>(i * n + j)] * null[static_cast<std::size_t>(k * n + j)];
+        if (std::abs(analysis.eigenvalues[static_cast<std::size_t>(i)]) <= rounding) inside += along * along;
+      }
+      EXPECT_NEAR(inside, 1, 1e-10);
+    }
+  }
 }
 
 TEST_P(CurvatureKinds, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {

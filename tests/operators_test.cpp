@@ -292,7 +292,9 @@ TEST_P(CgTest, MinimalResidualsOfASingularMatrix) {
   EXPECT_EQ(r.lanes[2].status, KrylovStatus::converged);
   EXPECT_EQ(r.lanes[2].iterations, 0);
   DiagonalOperator<double> m(context(), Span<const double>(Numbers(5, 1)));
-  EXPECT_THROW(minres<double>(a, b.view(), x.view(), {.preconditioner = &m}), Error);
+  EXPECT_THROW(
+      minres<double>(a, vector_view<const double>(b.data(), 5), vector_view(x.data(), 5), {.preconditioner = &m}),
+      UsageError);
 }
 
 /// A lane that cannot be solved does not disturb its neighbours.

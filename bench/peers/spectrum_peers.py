@@ -5,9 +5,10 @@
     bench/peers/spectrum_peers.py [--hso build/quickstart/hso] [--network 64-32-10] [--rows 1437] [--out peers.json]
 
 A tanh network with random parameters on random data, written as .npy for hso and loaded by the others. Compared:
-products H v, G v and empirical-Fisher v; the ten largest eigenvalues of the Hessian; its trace by Hutchinson. float64 for
-values, float32 for times. curvlinops (Dangel et al.) and PyHessian (Yao et al.) are used where they are installed, and
-skipped with a line on stderr where not. Seconds are of the computation alone: no start of a program, no reading of files.
+products with H, the GGN, the empirical Fisher matrix, K-FAC and EKFAC (exact factors, bias and weight together); the ten
+largest eigenvalues of the Hessian; its trace by Hutchinson. float64 for values, float32 for times. curvlinops (Dangel et
+al.), PyHessian (Yao et al.) and hessian-eigenthings (Golmant et al.) are used where they are installed, and skipped with
+a line on stderr where not. Seconds are of the computation alone: no start of a program, no reading of files.
 """
 import argparse
 import contextlib
@@ -103,8 +104,10 @@ class Curvlinops(Torch):
     def operator(self, kind):
         import curvlinops
         make = {"hessian": curvlinops.HessianLinearOperator, "ggn": curvlinops.GGNLinearOperator,
-                "fisher_empirical": curvlinops.EFLinearOperator}[kind]
-        return make(self.net, self.loss, list(self.net.parameters()), [self.data], check_deterministic=False)
+                "fisher_empirical": curvlinops.EFLinearOperator, "kfac": curvlinops.KFACLinearOperator,
+                "ekfac": curvlinops.EKFACLinearOperator}[kind]
+        more = {"fisher_type": "type-2", "separate_weight_and_bias": False} if kind.endswith("kfac") else {}
+        return make(self.net, self.loss, list(self.net.parameters()), [self.data], check_deterministic=False, **more)
 
     def product(self, kind):
         return (self.operator(kind) @ self.torch.tensor(self.p.v, dtype=self.dtype)).detach().numpy()
@@ -140,6 +143,26 @@ class PyHessian(Torch):
         from pyhessian import hessian
         h, start = hessian(self.net, self.loss, data=self.data, cuda=False), time.perf_counter()
         return float(np.mean(h.trace(maxIter=probes, tol=0))), time.perf_counter() - start
+
+
+class Eigenthings(Torch):
+    name = "hessian-eigenthings"
+
+    def operator(self):
+        from hessian_eigenthings import HessianOperator, supervised_loss
+        return HessianOperator(self.net, [self.data], supervised_loss(self.loss))
+
+    def eigenvalues(self):
+        from hessian_eigenthings import lanczos
+        operator, start = self.operator(), time.perf_counter()
+        values = lanczos(operator, k=TOP, which="LA", tol=1e-5, max_iter=300, reorthogonalize=True).eigenvalues
+        return np.sort(values.numpy()), time.perf_counter() - start
+
+    def trace(self, probes):
+        from hessian_eigenthings import hutchinson
+        operator, start = self.operator(), time.perf_counter()
+        result = hutchinson(operator, num_samples=probes)
+        return float(result.estimate), time.perf_counter() - start
 
 
 def best(f, rounds=5):
@@ -181,12 +204,12 @@ def compare(problem, hso, probes):
         rows.append({"what": what, "peer": peer, "difference": agreement, "hso_seconds": ours, "peer_seconds": theirs})
 
     exact, fast = installed(Curvlinops, problem, torch.float64), installed(Curvlinops, problem, torch.float32)
-    for kind in ("hessian", "ggn", "fisher_empirical"):
+    for kind in ("hessian", "ggn", "fisher_empirical", "kfac", "ekfac"):
         theirs = attempt("curvlinops", lambda: exact.product(kind))
         if theirs is not None:
             row(f"{kind} product", "curvlinops", difference(hso.product(kind), theirs), hso.product_seconds(kind),
                 attempt("curvlinops", lambda: fast.product_seconds(kind)))
-    for peer in (Curvlinops, PyHessian):
+    for peer in (Curvlinops, PyHessian, Eigenthings):
         ours, _ = hso.eigenvalues("float64")
         _, our_seconds = hso.eigenvalues("float32")
         accurate = attempt(peer.name, lambda: peer(problem, torch.float64).eigenvalues())

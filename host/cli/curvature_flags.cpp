@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "io/choice.hpp"
+
 namespace hso::cli {
 
 CurvatureFlags::CurvatureFlags(CLI::App& command) {
@@ -26,7 +28,8 @@ Curvature CurvatureFlags::kind() const { return parse_curvature(kind_); }
 
 NetworkObjectiveOptions CurvatureFlags::options() const {
   NetworkObjectiveOptions out = options_;
-  out.factors = parse_curvature(factors_);
+  static const std::vector<std::string> sources{"hessian", "ggn", "fisher_mc", "fisher_empirical"};
+  out.factors = parse_choice<Curvature>("--factors", factors_, sources);
   out.secant.steps = parse_secant_steps(secant_);
   return out;
 }

@@ -85,8 +85,9 @@ class HessianCommand {
     const Index within = budget > 0 ? lanes_within(placed.network.graph, batch, budget) : 0;
     const auto objective = objective_of(placed, lanes_ > 0 ? lanes_ : within);
     print_loss(objective->value(placed.theta.data()));
-    Buffer<T> h(*placed.context, checked_multiply(n, n));
     const auto op = objective->curvature(placed.theta.data(), kind);
+    print_plan(plan_matrix(*op), curvature_.name(), n, *placed.context);
+    Buffer<T> h(*placed.context, checked_multiply(n, n));
     op->to_dense(h.data());
     const double product = product_difference(*op, h);
     const HostValues<T> host(*placed.context, h);

@@ -36,10 +36,12 @@ class SpectrumCommand {
     command.add_option("--block", request_.block, "vectors that lanczos multiplies at once [1]")
         ->check(CLI::PositiveNumber);
     command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
-    command.add_option("--max-products", request_.max_products, "vectors that lanczos may multiply [20 n]");
+    command.add_option("--max-products", request_.max_products,
+                       "vectors that lanczos may multiply [20 n]; with --near, solves [5 k, at least 50]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
     command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(CLI::PositiveNumber);
     command.add_option("--trace-method", trace_method_, "hutchinson, hutch_plus_plus or xtrace [hutchinson]");
+    command.add_option("--log-det", log_det_, "also log det(A + this number times I), by dense or slq");
     command.add_flag("--plan", plan_only_, "print what it would take, and stop");
     command.add_flag("--json", json_, "print the result as JSON");
     command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
@@ -62,19 +64,28 @@ class SpectrumCommand {
     request_.trace_method = parse_trace_method(trace_method_);
     request_.vectors = !vectors_.empty();
     if (!near_.empty()) request_.near = parse_near();
+    if (!log_det_.empty()) request_.damping = parse_damping();
     const bool none = request_.method == SpectrumMethod::slq || request_.method == SpectrumMethod::trace ||
                       request_.method == SpectrumMethod::rank;
     if (request_.vectors && none)
       throw UsageError(fmt::format("--vectors: {} has no eigenvectors, expected --method dense or lanczos", method_));
   }
 
-  double parse_near() const {
+  static double parse_number(const char* flag, const std::string& text) {
     double value = 0;
-    if (!CLI::detail::lexical_cast(near_, value) || !std::isfinite(value))
-      throw UsageError(fmt::format("--near {}: expected a finite number", near_));
+    if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))
+      throw UsageError(fmt::format("{} {}: expected a finite number", flag, text));
+    return value;
+  }
+  double parse_damping() const {
+    if (request_.method == SpectrumMethod::lanczos || request_.method == SpectrumMethod::trace)
+      throw UsageError(fmt::format("--log-det: {} does not give it, expected --method dense or slq", method_));
+    return parse_number("--log-det", log_det_);
+  }
+  double parse_near() const {
     if (request_.method != SpectrumMethod::lanczos)
       throw UsageError(fmt::format("--near: {} looks at no single place, expected --method lanczos", method_));
-    return value;
+    return parse_number("--near", near_);
   }
 
   /// Entries of theta that --layers names.
@@ -119,6 +130,7 @@ class SpectrumCommand {
     const PlacedProblem<T> placed(p);
     const auto objective = placed.objective(curvature_.options());
     const double loss = objective->value(placed.theta.data());
+    announce_secant(placed.dimension(), sizeof(T));
     const auto whole = objective->curvature(placed.theta.data(), curvature_.kind());
     std::unique_ptr<LinearOperator<T>> part;
     if (!layers_.empty()) part = std::make_unique<RestrictedOperator<T>>(*whole, chosen(placed.network));
@@ -129,7 +141,7 @@ class SpectrumCommand {
     const SignalWatch watch;
     request.interrupted = [&] { return watch.caught() != 0; };
     const SpectrumPlan plan = plan_spectrum(a, request);
-    print_plan(plan, a.dimension(), *placed.context);
+    print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
     if (plan_only_) return;
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
     const auto start = std::chrono::steady_clock::now();
@@ -147,14 +159,11 @@ class SpectrumCommand {
       write_result(vectors_, Shape{static_cast<Index>(analysis.eigenvalues.size()), analysis.n},
                    HostValues<T>(*placed.context, analysis.vectors).get());
     finish(result, watch.caught());
-  }
-
-  void print_plan(const SpectrumPlan& plan, Index n, const Context& context) const {
-    const std::string products = plan.products > 0 ? fmt::to_string(plan.products) : std::string("as many as it takes");
-    fmt::print(stderr, "plan: {} of {} (n = {}), {:.1f} MB in all, {:.1f} MB are free; products: {}, {:.2g} s each",
-               name_of(plan.method), curvature_.name(), n, static_cast<double>(plan.bytes) / 1e6,
-               static_cast<double>(context.memory().free_bytes) / 1e6, products, plan.product_seconds);
-    fmt::print(stderr, "{}\n", plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string());
+  }  /// This one is formed before it can be planned.
+  void announce_secant(Index n, std::size_t bytes) const {
+    if (curvature_.kind() == Curvature::secant && curvature_.options().secant.steps == SecantSteps::axis)
+      fmt::print(stderr, "plan: secant takes {} gradients and holds {:.1f} MB\n", n + 1,
+                 1e-6 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(bytes));
   }
 
   void finish(const SpectrumResult& result, int signal) {
@@ -173,7 +182,7 @@ class SpectrumCommand {
   CurvatureFlags curvature_;
   int& exit_code_;
   SpectrumRequest request_;
-  std::string method_ = "auto", which_ = "largest", trace_method_ = "hutchinson", near_, out_, vectors_, svg_;
+  std::string method_ = "auto", which_ = "largest", trace_method_ = "hutchinson", near_, log_det_, out_, vectors_, svg_;
   std::vector<std::string> layers_;
   bool plan_only_ = false, json_ = false;
 };

@@ -60,6 +60,8 @@ std::string to_json(const SpectrumResult& r) {
   if (r.exact_frobenius_squared) j["frobenius_squared"] = {{"value", *r.exact_frobenius_squared}, {"exact", true}};
   if (r.trace) j["trace"] = estimate_json(*r.trace);
   if (r.frobenius_squared) j["frobenius_squared"] = estimate_json(*r.frobenius_squared);
+  if (r.exact_log_determinant) j["log_determinant"] = {{"value", *r.exact_log_determinant}, {"exact", true}};
+  if (r.log_determinant) j["log_determinant"] = estimate_json(*r.log_determinant);
   if (r.density)
     j["density"] = {{"x", r.density->x},
                     {"value", r.density->value},
@@ -104,6 +106,8 @@ void print_table(const SpectrumResult& r) {
   if (r.exact_frobenius_squared) fmt::print(stderr, "  |A|_F^2      {:.9g}\n", *r.exact_frobenius_squared);
   if (r.trace) print_estimate("trace", *r.trace);
   if (r.frobenius_squared) print_estimate("|A|_F^2", *r.frobenius_squared);
+  if (r.exact_log_determinant) fmt::print(stderr, "  log det      {:.9g}\n", *r.exact_log_determinant);
+  if (r.log_determinant) print_estimate("log det", *r.log_determinant);
   for (const std::string& note : r.notes) fmt::print(stderr, "  note: {}\n", note);
 }
 

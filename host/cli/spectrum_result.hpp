@@ -22,8 +22,8 @@ struct SpectrumResult {
   bool complete = false;                       ///< eigenvalues are all n
   std::string stop;                            ///< why an iteration ended; "direct" for dense
   std::optional<RankResult> rank;
-  std::optional<Estimate> trace, frobenius_squared;
-  std::optional<double> exact_trace, exact_frobenius_squared;
+  std::optional<Estimate> trace, frobenius_squared, log_determinant;
+  std::optional<double> exact_trace, exact_frobenius_squared, exact_log_determinant;
   std::optional<DensityCurve> density;
   std::vector<std::string> notes;
   bool failed = false;  ///< exit code 5: something did not converge
@@ -47,6 +47,8 @@ SpectrumResult result_of(const SpectrumAnalysis<T>& a) {
   r.frobenius_squared = a.frobenius_squared;
   r.exact_trace = a.exact_trace;
   r.exact_frobenius_squared = a.exact_frobenius_squared;
+  r.exact_log_determinant = a.exact_log_determinant;
+  r.log_determinant = a.log_determinant;
   r.density = a.density;
   r.notes = a.notes;
   r.failed = !a.converged;

@@ -46,6 +46,10 @@ class TrainCommand {
     TrainHooks hooks;
     hooks.interrupted = [&] { return signals.caught() != 0; };
     if (!quiet_) {
+      hooks.on_plan = [](Index planned, Index free) {
+        fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
+                   static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
+      };
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
       hooks.on_step = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }

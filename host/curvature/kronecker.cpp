@@ -50,12 +50,9 @@ void on_block(Context& context, const LayerBlock& b, const View<const T>& v, con
   T* x = scratch.take<T>(size);
   T* y = scratch.take<T>(size);
   const Sandwich<T> sandwich{ops, k, b.rows(), b.columns(), scratch.take<T>(size)};
-  ops.for_each(k * b.rows(), b.columns(),
-               JoinBias<T>{v.data, v.lane_stride, b.weight, b.bias_offset, x, b.rows(), b.sizes.inputs, b.columns()});
+  cut_out(ops, b, v, x);
   body(x, y, sandwich);
-  ops.for_each(
-      k * b.rows(), b.columns(),
-      SplitBias<T>{y, kv.data, kv.lane_stride, b.weight, b.bias_offset, b.rows(), b.sizes.inputs, b.columns()});
+  put_back(ops, b, y, kv);
 }
 
 /// A factor's eigenvalues; the factor's copy in q becomes the eigenvectors.
@@ -105,6 +102,13 @@ KroneckerState<T>::KroneckerState(Context& c, const Graph<T>& g, bool correct, d
 }
 
 template <class T>
+auto KroneckerState<T>::block(Index i) const -> const Block& {
+  const auto count = static_cast<Index>(blocks.size());
+  if (i < 0 || i >= count) throw UsageError(fmt::format("KroneckerOperator: block {} of {}", i, count));
+  return blocks[static_cast<std::size_t>(i)];
+}
+
+template <class T>
 void KroneckerState<T>::decompose() {
   for (Block& block : blocks) {
     const Index rows = block.place.rows(), columns = block.place.columns();
@@ -117,6 +121,7 @@ void KroneckerState<T>::decompose() {
       for (double in : a) table.push_back(static_cast<T>(std::max(out, 0.0) * std::max(in, 0.0)));
     block.table = Buffer<T>(context, Span<const T>(table));
   }
+  decomposed = true;
 }
 
 template <class T>
@@ -182,16 +187,16 @@ std::vector<KroneckerBlock> KroneckerOperator<T>::blocks() const {
 }
 template <class T>
 std::vector<T> KroneckerOperator<T>::input_factor(Index block) const {
-  return state_->blocks.at(static_cast<std::size_t>(block)).a.download();
+  return state_->block(block).a.download();
 }
 template <class T>
 std::vector<T> KroneckerOperator<T>::output_factor(Index block) const {
-  return state_->blocks.at(static_cast<std::size_t>(block)).b.download();
+  return state_->block(block).b.download();
 }
 
 template <class T>
 std::vector<double> KroneckerOperator<T>::eigenvalues() {
-  if (!state_->decomposed()) state_->decompose();
+  if (!state_->decomposed) state_->decompose();
   std::vector<double> out;
   for (const auto& block : state_->blocks)
     for (T value : block.table.download()) out.push_back(static_cast<double>(value) + state_->decay);
@@ -200,7 +205,7 @@ std::vector<double> KroneckerOperator<T>::eigenvalues() {
 
 template <class T>
 std::unique_ptr<LinearOperator<T>> KroneckerOperator<T>::function(const std::function<double(double)>& f) {
-  if (!state_->decomposed()) state_->decompose();
+  if (!state_->decomposed) state_->decompose();
   return std::make_unique<KroneckerFunction<T>>(*state_, f);
 }
 

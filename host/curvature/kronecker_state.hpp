@@ -19,9 +19,9 @@ struct KroneckerState {
 
   KroneckerState(Context& c, const Graph<T>& g, bool correct, double weight_decay);
 
+  const Block& block(Index i) const;  ///< UsageError for one that is not there
   /// NumericalError names the layer whose factor has no eigendecomposition.
   void decompose();
-  bool decomposed() const { return blocks.empty() || blocks.front().qa.size() > 0; }
 
   /// kv = the blocks times v.
   void multiply_factors(const View<const T>& v, const View<T>& kv);
@@ -30,7 +30,7 @@ struct KroneckerState {
 
   Context& context;
   const Graph<T>& graph;
-  bool corrected;
+  bool corrected, decomposed = false;
   double decay;
   std::vector<Block> blocks;
 };

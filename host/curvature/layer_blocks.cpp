@@ -12,16 +12,30 @@
 namespace hso::detail {
 namespace {
 
+/// How often a node is weight or bias of a product layer, and how often it is anything else.
+struct Uses {
+  int layers = 0, others = 0;
+};
+
 template <class T>
-void require_covered(const Graph<T>& graph, const std::vector<int>& uses) {
+void require_covered(const Graph<T>& graph, const std::vector<Uses>& uses) {
   using Kind = typename Graph<T>::Kind;
   if (graph.has_tied_parameters())
-    throw UsageError("kfac: parameters overlap (tied weights), expected every layer to have its own");
-  for (std::size_t i = 0; i < uses.size(); ++i)
-    if (graph.nodes()[i].kind == Kind::parameter && uses[i] != 1)
+    throw UsageError("layer blocks: parameters overlap (tied weights), expected every layer to have its own");
+  Index covered = 0;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const auto& info = graph.nodes()[i];
+    if (info.kind != Kind::parameter) continue;
+    covered += info.shape.size();
+    if (uses[i].layers != 1 || uses[i].others > 0)
       throw UsageError(
-          fmt::format("kfac: parameter '{}' belongs to {} linear or conv2d layers, expected one: use another kind",
-                      graph.nodes()[i].name, uses[i]));
+          fmt::format("layer blocks: parameter '{}' is weight or bias of {} linear or conv2d layers and used {} times "
+                      "elsewhere, expected one layer and nothing else; take another kind of curvature",
+                      info.name, uses[i].layers, uses[i].others));
+  }
+  if (covered != graph.parameter_count())
+    throw UsageError(fmt::format("layer blocks: {} of {} entries of theta belong to a parameter, expected all", covered,
+                                 graph.parameter_count()));
 }
 
 template <class T>
@@ -127,16 +141,40 @@ void add_squares_of_sums(Ops<T>& ops, const LayerBlock& b, Index samples, Index 
 template <class T>
 std::vector<LayerBlock> layer_blocks(const Graph<T>& graph) {
   std::vector<LayerBlock> out;
-  std::vector<int> uses(graph.nodes().size(), 0);
+  std::vector<Uses> uses(graph.nodes().size());
   for (Node i = 0; i < static_cast<Node>(graph.nodes().size()); ++i) {
     const auto& info = graph[i];
     const bool layer = info.op && info.op->as_product() != nullptr && graph[info.inputs[0]].batched;
-    for (std::size_t in = 0; in < info.inputs.size(); ++in)
-      uses[static_cast<std::size_t>(info.inputs[in])] += layer && in > 0 ? 1 : 2;  // any other use spoils it
+    for (std::size_t in = 0; in < info.inputs.size(); ++in) {
+      Uses& u = uses[static_cast<std::size_t>(info.inputs[in])];
+      ++(layer && in > 0 ? u.layers : u.others);
+    }
     if (layer) append_blocks(graph, i, out);
   }
   require_covered(graph, uses);
   return out;
+}
+
+template <class T>
+void cut_out(Ops<T>& ops, const LayerBlock& b, const View<const T>& theta, T* m) {
+  const Index inputs = b.sizes.inputs;
+  ops.for_each(theta.lanes * b.rows(), inputs,
+               CopyRows<T>{theta.data + b.weight, theta.lane_stride, inputs, m, b.size(), b.columns(), b.rows()});
+  if (b.bias)
+    ops.for_each(
+        theta.lanes * b.rows(), 1,
+        CopyRows<T>{theta.data + b.bias_offset, theta.lane_stride, 1, m + inputs, b.size(), b.columns(), b.rows()});
+}
+
+template <class T>
+void put_back(Ops<T>& ops, const LayerBlock& b, const T* m, const View<T>& theta) {
+  const Index inputs = b.sizes.inputs;
+  ops.for_each(theta.lanes * b.rows(), inputs,
+               CopyRows<T>{m, b.size(), b.columns(), theta.data + b.weight, theta.lane_stride, inputs, b.rows()});
+  if (b.bias)
+    ops.for_each(
+        theta.lanes * b.rows(), 1,
+        CopyRows<T>{m + inputs, b.size(), b.columns(), theta.data + b.bias_offset, theta.lane_stride, 1, b.rows()});
 }
 
 template <class T>
@@ -184,6 +222,10 @@ void add_squares(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint,
 
 template std::vector<LayerBlock> layer_blocks(const Graph<float>&);
 template std::vector<LayerBlock> layer_blocks(const Graph<double>&);
+template void cut_out(Ops<float>&, const LayerBlock&, const View<const float>&, float*);
+template void cut_out(Ops<double>&, const LayerBlock&, const View<const double>&, double*);
+template void put_back(Ops<float>&, const LayerBlock&, const float*, const View<float>&);
+template void put_back(Ops<double>&, const LayerBlock&, const double*, const View<double>&);
 template void add_input_factor(Tape<float>&, const LayerBlock&, float*);
 template void add_input_factor(Tape<double>&, const LayerBlock&, double*);
 template void add_output_factor(Tape<float>&, const LayerBlock&, const View<float>&, double, float*);

@@ -29,6 +29,13 @@ struct LayerBlock {
 template <class T>
 std::vector<LayerBlock> layer_blocks(const Graph<T>& graph);
 
+/// m[lanes][rows][columns] of the block from vectors of theta's length, and back: weights, then the bias as last
+/// column.
+template <class T>
+void cut_out(Ops<T>& ops, const LayerBlock& block, const View<const T>& theta, T* m);
+template <class T>
+void put_back(Ops<T>& ops, const LayerBlock& block, const T* m, const View<T>& theta);
+
 /// a[columns][columns] += sum_n w_n sum_t xbar xbar'
 template <class T>
 void add_input_factor(Tape<T>& tape, const LayerBlock& block, T* a);

@@ -12,10 +12,12 @@ template <class T>
 class NetworkCurvature final : public LinearOperator<T> {
  public:
   /// `linearized`: the main tape stands at theta with everything that products need.
-  NetworkCurvature(NetworkPieces<T>& impl, const T* theta, Curvature kind, bool linearized) : impl_(impl), kind_(kind) {
-    impl_.set_point(theta);
-    if (impl_.pieces() == 1 && !linearized) impl_.linearize(0, purpose());
+  NetworkCurvature(NetworkPieces<T>& impl, const T* theta, Curvature kind, bool linearized)
+      : impl_(impl), kind_(kind), point_(impl.context, impl.n()) {
+    impl_.ops.copy(impl_.n(), theta, point_.data());
+    if (linearized && impl_.pieces() == 1) stand_ = impl_.stand;
   }
+  Index lanes() const override { return impl_.lanes; }
   Context& context() const override { return impl_.context; }
   Index dimension() const override { return impl_.n(); }
 
@@ -42,16 +44,22 @@ class NetworkCurvature final : public LinearOperator<T> {
   Linearization purpose() const {
     return kind_ == Curvature::hessian ? Linearization::for_hessian : Linearization::for_ggn;
   }
+  /// The tape at this operator's point with the piece bound; nothing to do when it stands there.
+  Tape<T>& ready(Index piece) {
+    if (impl_.pieces() == 1 && stand_ == impl_.stand) return *impl_.main_tape.tape;
+    return impl_.linearize(piece, point_.data(), purpose());
+  }
   /// body(tape, add) for every piece and draw; `add` is false at most the first time.
   template <class Body>
   void each_draw(bool add, const Body& body) {
     for (Index piece = 0; piece < impl_.pieces(); ++piece) {
-      Tape<T>& tape = impl_.pieces() == 1 ? *impl_.main_tape.tape : impl_.linearize(piece, purpose());
+      Tape<T>& tape = ready(piece);
       for (Index draw = 0; draw < draws(); ++draw, add = true) {
         if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, draw);
         body(tape, add);
       }
     }
+    stand_ = impl_.stand;  // own draws replace targets, not what the next draws start from
   }
   void average(Index lanes, T* x, Index stride) {
     if (draws() > 1)
@@ -59,6 +67,8 @@ class NetworkCurvature final : public LinearOperator<T> {
   }
   NetworkPieces<T>& impl_;
   Curvature kind_;
+  Buffer<T> point_;
+  std::uint64_t stand_ = ~std::uint64_t{0};
 };
 
 }  // namespace

@@ -8,33 +8,41 @@
 #include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
 
 namespace hso::detail {
 namespace {
 
-void require_source(Curvature source, const char* what) {
+void require_source(Curvature source, const char* what, const char* expected) {
   if (source != Curvature::ggn && source != Curvature::fisher_mc && source != Curvature::fisher_empirical)
-    throw UsageError(fmt::format("{}: source {}, expected ggn, fisher_mc or fisher_empirical", what, name_of(source)));
+    throw UsageError(fmt::format("{}: source {}, expected {}", what, name_of(source), expected));
+}
+
+/// Factors, eigenvectors and tables of all blocks, before the first of them is made.
+template <class T>
+void require_room(NetworkPieces<T>& pieces, const std::vector<LayerBlock>& blocks) {
+  Index numbers = 0;
+  for (const LayerBlock& b : blocks)
+    numbers += 2 * (checked_multiply(b.columns(), b.columns()) + checked_multiply(b.rows(), b.rows())) + b.size();
+  const double each = static_cast<double>(numbers) / static_cast<double>(pieces.n());
+  require_memory(pieces.context, "kfac: factors, their eigenvectors and eigenvalues", pieces.n(), [&](Index n) {
+    return static_cast<Index>(each * static_cast<double>(n)) * static_cast<Index>(sizeof(T));
+  });
 }
 
 /// The adjoints of every layer's output, lanes at a time, that belong to a source of curvature.
 template <class T>
 class AdjointWalk {
  public:
-  AdjointWalk(NetworkPieces<T>& pieces, const T* theta, Curvature source) : pieces_(pieces), source_(source) {
-    pieces.set_point(theta);
-    if (pieces.pieces() == 1) pieces.linearize(0, Linearization::for_ggn);
-  }
+  AdjointWalk(NetworkPieces<T>& pieces, const T* theta, Curvature source)
+      : pieces_(pieces), theta_(theta), source_(source) {}
   Index draws() const { return source_ == Curvature::fisher_mc ? pieces_.options.fisher_draws : 1; }
 
   /// body(tape) at every piece.
   template <class Body>
   void each_piece(const Body& body) {
-    for (Index piece = 0; piece < pieces_.pieces(); ++piece) {
-      Tape<T>& tape =
-          pieces_.pieces() == 1 ? *pieces_.main_tape.tape : pieces_.linearize(piece, Linearization::for_ggn);
-      body(tape, piece);
-    }
+    for (Index piece = 0; piece < pieces_.pieces(); ++piece)
+      body(pieces_.linearize(piece, theta_, Linearization::for_ggn), piece);
   }
   /// visit(layer, adjoint) for all lanes of all draws of a piece that each_piece stands at.
   template <class Visit>
@@ -56,11 +64,12 @@ class AdjointWalk {
   }
 
   NetworkPieces<T>& pieces_;
+  const T* theta_;
   Curvature source_;
 };
 
 /// body(place, i) for the blocks of one layer.
-template <class T, class Body>
+template <class Body>
 void each_block_of(const std::vector<LayerBlock>& blocks, Node layer, const Body& body) {
   for (std::size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].layer == layer) body(blocks[i], i);
@@ -77,9 +86,10 @@ template <class T>
 void fill_factors(AdjointWalk<T>& walk, KroneckerState<T>& state) {
   const std::vector<LayerBlock> blocks = places(state);
   walk.each_piece([&](Tape<T>& tape, Index piece) {
-    for (auto& block : state.blocks) add_input_factor(tape, block.place, block.a.data());
+    for (auto& block : state.blocks)
+      if (tape.traversal().node_plan(block.place.layer).live) add_input_factor(tape, block.place, block.a.data());
     walk.adjoints(tape, piece, [&](Node layer, const View<T>& adjoint) {
-      each_block_of<T>(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
+      each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
         const double alpha = 1 / static_cast<double>(place.sizes.positions * walk.draws());
         add_output_factor(tape, place, adjoint, alpha, state.blocks[i].b.data());
       });
@@ -95,7 +105,7 @@ void fill_tables(AdjointWalk<T>& walk, Context& context, const std::vector<Layer
   for (std::size_t i = 0; i < blocks.size(); ++i) ops.fill(blocks[i].size(), T(0), tables[i]);
   walk.each_piece([&](Tape<T>& tape, Index piece) {
     walk.adjoints(tape, piece, [&](Node layer, const View<T>& adjoint) {
-      each_block_of<T>(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
+      each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
         const auto [qa, qb] = basis(i);
         add_squares(tape, place, adjoint, qa, qb, tables[i]);
       });
@@ -111,7 +121,8 @@ void fill_tables(AdjointWalk<T>& walk, Context& context, const std::vector<Layer
 template <class T>
 std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, const T* theta,
                                                    const KroneckerOptions& options) {
-  require_source(options.source, options.corrected ? "ekfac" : "kfac");
+  require_source(options.source, options.corrected ? "ekfac" : "kfac", "ggn, fisher_mc or fisher_empirical");
+  require_room(pieces, layer_blocks(pieces.network.graph));
   auto state = std::make_unique<KroneckerState<T>>(pieces.context, pieces.network.graph, options.corrected,
                                                    pieces.options.weight_decay);
   AdjointWalk<T> walk(pieces, theta, options.source);
@@ -130,7 +141,7 @@ std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, con
 
 template <class T>
 void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature source, T* d) {
-  require_source(source, "diagonal");
+  require_source(source, "diagonal", "ggn, fisher_mc, fisher_empirical or (estimated) hessian");
   const std::vector<LayerBlock> blocks = layer_blocks(pieces.network.graph);
   auto& ops = pieces.ops;
   Scratch scratch(pieces.context);
@@ -140,11 +151,7 @@ void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature sourc
   fill_tables(
       walk, pieces.context, blocks, [](std::size_t) { return std::pair<const T*, const T*>(nullptr, nullptr); },
       tables);
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const LayerBlock& b = blocks[i];
-    ops.for_each(b.rows(), b.columns(),
-                 SplitBias<T>{tables[i], d, 0, b.weight, b.bias_offset, b.rows(), b.sizes.inputs, b.columns()});
-  }
+  for (std::size_t i = 0; i < blocks.size(); ++i) put_back<T>(ops, blocks[i], tables[i], vector_view(d, pieces.n()));
   ops.for_each(1, pieces.n(), AddDiagonal<T>{d, 0, static_cast<T>(pieces.options.weight_decay)});
 }
 

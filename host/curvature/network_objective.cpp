@@ -40,6 +40,7 @@ template <class T>
 void NetworkObjective<T>::set_training(bool training, std::uint64_t step) {
   impl_->training = training;
   impl_->step = step;
+  ++impl_->stand;
   for (detail::BoundTape<T>* b : {&impl_->main_tape, &impl_->trial_tape})
     if (b->tape) b->tape->set_training(training, step);
 }
@@ -70,7 +71,7 @@ double NetworkObjective<T>::gradient(const T* theta, T* g) {
   if (decay != 0) impl_->ops.axpby(dimension(), static_cast<T>(decay), theta, T(0), g);
   double sum = impl_->penalty(theta);
   for (Index piece = 0; piece < impl_->pieces(); ++piece)
-    sum += impl_->main(piece).gradient(theta, g, decay != 0 || piece > 0);
+    sum += impl_->gradient(piece, theta, g, decay != 0 || piece > 0);
   return sum;
 }
 

@@ -47,6 +47,7 @@ void NetworkPieces<T>::select(Span<const Index> chosen) {
   if (padded(selected) > rows.size()) rows = Buffer<Index>(context, padded(selected));
   rows.upload(host_rows);
   ++selection;
+  ++stand;
 }
 
 template <class T>
@@ -89,21 +90,23 @@ double NetworkPieces<T>::count_hits(Tape<T>& tape, Index piece) {
 }
 
 template <class T>
-void NetworkPieces<T>::set_point(const T* theta) {
-  if (point.size() == 0) point = Buffer<T>(context, n());
-  ops.copy(n(), theta, point.data());
+Tape<T>& NetworkPieces<T>::linearize(Index piece, const T* theta, Linearization purpose) {
+  Tape<T>& tape = main(piece);
+  ++stand;
+  tape.linearize(theta, nullptr, purpose);
+  return tape;
 }
 
 template <class T>
-Tape<T>& NetworkPieces<T>::linearize(Index piece, Linearization purpose) {
-  Tape<T>& tape = main(piece);
-  tape.linearize(point.data(), nullptr, purpose);
-  return tape;
+double NetworkPieces<T>::gradient(Index piece, const T* theta, T* g, bool add) {
+  ++stand;
+  return main(piece).gradient(theta, g, add);
 }
 
 template <class T>
 void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, Index draw) {
   tape.sample_targets(options.fisher_seed, static_cast<std::uint64_t>(draw), piece * batch);
+  ++stand;
   main_tape.piece = -1;  // whoever needs the data's targets next binds them again
 }
 

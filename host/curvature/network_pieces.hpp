@@ -36,10 +36,10 @@ struct NetworkPieces {
   double penalty(const T* theta) const;
   double count_hits(Tape<T>& tape, Index piece);
 
-  /// Keeps theta as the point of the products that follow.
-  void set_point(const T* theta);
-  /// The main tape at that point with this piece bound.
-  Tape<T>& linearize(Index piece, Linearization purpose);
+  /// The main tape at theta with this piece bound.
+  Tape<T>& linearize(Index piece, const T* theta, Linearization purpose);
+  /// f of a piece, and g (+)= its gradient; the main tape stands at theta then.
+  double gradient(Index piece, const T* theta, T* g, bool add);
   /// Draw `draw` of the model's own targets in place of the data's, at a linearised piece.
   void draw_targets(Tape<T>& tape, Index piece, Index draw);
 
@@ -54,7 +54,9 @@ struct NetworkPieces {
   std::uint64_t selection = 0, step = 0;
   bool training = false;
   BoundTape<T> main_tape, trial_tape;
-  Buffer<T> point;  ///< where the curvature in use was asked for
+  /// Changes whenever the main tape, its rows, its targets or its masks do: an operator whose number it no longer is
+  /// linearises again.
+  std::uint64_t stand = 0;
 
  private:
   /// The tape with rows [piece * batch, ...) of the selection bound.

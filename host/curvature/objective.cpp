@@ -32,13 +32,12 @@ const std::string& name_of(Curvature kind) { return curvature_names()[static_cas
 
 template <class T>
 void LinearOperator<T>::to_dense(T* h) {
-  constexpr Index kLanes = 16;
-  const Index n = dimension();
+  const Index n = dimension(), together = std::min(lanes(), n);
   auto& ops = context().template ops<T>();
   Scratch scratch(context());
-  T* seeds = scratch.take<T>(kLanes * n);
-  for (Index first = 0; first < n; first += kLanes) {
-    const Index k = std::min(kLanes, n - first);
+  T* seeds = scratch.take<T>(together * n);
+  for (Index first = 0; first < n; first += together) {
+    const Index k = std::min(together, n - first);
     ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, first});
     apply(vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k));
   }

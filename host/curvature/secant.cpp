@@ -9,7 +9,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
-#include "hsogpu/objective.hpp"
+#include "hsogpu/operators.hpp"
 #include "io/choice.hpp"
 
 namespace hso {
@@ -31,6 +31,9 @@ SecantOperator<T>::SecantOperator(Objective<T>& objective, const T* theta, const
   if (options.steps == SecantSteps::sgd && (options.count < 1 || !(options.rate > 0)))
     throw UsageError(fmt::format("secant: {} steps of rate {}, expected at least one and a positive rate",
                                  options.count, options.rate));
+  if (!(options.step >= 0) || !std::isfinite(options.step) || !(options.cutoff >= 0) || options.cutoff >= 1)
+    throw UsageError(fmt::format("secant: step {} and cutoff {}, expected a step of 0 or above and a cutoff in [0, 1)",
+                                 options.step, options.cutoff));
   if (options.steps == SecantSteps::axis)
     take_axis_steps(objective, theta, options);
   else
@@ -44,17 +47,19 @@ void SecantOperator<T>::take_axis_steps(Objective<T>& objective, const T* theta,
   auto& ops = context_.template ops<T>();
   const double relative = options.step > 0 ? options.step : std::sqrt(std::numeric_limits<T>::epsilon());
   matrix_ = Buffer<T>(context_, n_ * n_);
-  Buffer<T> point(context_, n_), base(context_, n_);
+  Buffer<T> point(context_, n_), base(context_, n_), g(context_, n_);
   ops.copy(n_, theta, point.data());
   const std::vector<T> start = point.download();
   objective.gradient(theta, base.data());
   for (Index j = 0; j < n_; ++j) {
     const T at = start[static_cast<std::size_t>(j)];
-    const T moved = at + static_cast<T>(relative * (1 + std::abs(static_cast<double>(at))));
+    const T wanted = at + static_cast<T>(relative * (1 + std::abs(static_cast<double>(at))));
+    const T moved = wanted > at ? wanted : std::nextafter(at, std::numeric_limits<T>::max());
     const T h = moved - at;  // the step that was taken, after rounding
     ops.fill(1, moved, point.data() + j);
+    objective.gradient(point.data(), g.data());  // always the same buffers: one recording serves all columns
     T* row = matrix_.data() + j * n_;
-    objective.gradient(point.data(), row);
+    ops.copy(n_, g.data(), row);
     ops.axpby(n_, T(-1) / h, base.data(), T(1) / h, row);
     ops.fill(1, at, point.data() + j);
   }
@@ -89,26 +94,28 @@ void SecantOperator<T>::take_sgd_steps(Objective<T>& objective, const T* theta, 
 template <class T>
 void SecantOperator<T>::apply(View<const T> v, View<T> hv) {
   require_fitting(*this, v, hv, "SecantOperator");
+  if (matrix_.size() > 0) return MatrixOperator<T>(context_, n_, matrix_.data()).apply(v, hv);
   auto& ops = context_.template ops<T>();
-  const Index m = matrix_.size() > 0 ? n_ : pairs_;
   Scratch scratch(context_);
-  T* along = scratch.take<T>(2 * m);
+  T* along = scratch.take<T>(2 * pairs_);
   const auto dots_with = [&](const T* rows, const T* x, T* out) {
-    ops.gemm({m, 1, n_, rows, n_, false, x, 1, false, out, 1});
+    ops.gemm({pairs_, 1, n_, rows, n_, false, x, 1, false, out, 1});
   };
   const auto add_rows = [&](const T* rows, const T* c, T beta, T* y) {
-    ops.gemm({1, n_, m, c, m, false, rows, n_, false, y, n_, T(0.5), beta});
+    ops.gemm({1, n_, pairs_, c, pairs_, false, rows, n_, false, y, n_, T(0.5), beta});
   };
   for (Index k = 0; k < v.lanes; ++k) {
-    if (matrix_.size() > 0) {
-      dots_with(matrix_.data(), v.lane(k), hv.lane(k));
-      continue;
-    }
     dots_with(reciprocals_.data(), v.lane(k), along);
-    dots_with(changes_.data(), v.lane(k), along + m);
+    dots_with(changes_.data(), v.lane(k), along + pairs_);
     add_rows(changes_.data(), along, T(0), hv.lane(k));
-    add_rows(reciprocals_.data(), along + m, T(1), hv.lane(k));
+    add_rows(reciprocals_.data(), along + pairs_, T(1), hv.lane(k));
   }
+}
+
+template <class T>
+void SecantOperator<T>::to_dense(T* h) {
+  if (matrix_.size() == 0) return LinearOperator<T>::to_dense(h);
+  context_.template ops<T>().copy(n_ * n_, matrix_.data(), h);
 }
 
 template class SecantOperator<float>;

@@ -41,7 +41,7 @@ class Analysis {
         traces();
         break;
       case SpectrumMethod::rank:
-        if (out_.plan.products == n_ && n_ <= kDenseRankAtMost)
+        if (out_.plan.dense)
           dense();
         else
           bound_rank();
@@ -59,7 +59,7 @@ class Analysis {
     Context& context = a_.context();
     Buffer<T> h(context, checked_multiply(n_, n_));
     a_.to_dense(h.data());
-    const EighOptions options = eigh_options<T>(context, n_, r_.vectors);
+    const EighOptions options = eigh_options(out_.plan, r_.vectors);
     const EighResult r = eigh(context, h.view().reshaped({n_, n_}), options);
     if (!r.ok()) throw NumericalError(fmt::format("dense spectrum: eigendecomposition: {}", name_of(r.status)));
     for (const std::string& detour : r.fallbacks) out_.notes.push_back("eigendecomposition by " + detour);
@@ -76,11 +76,26 @@ class Analysis {
     out_.exact_trace = std::accumulate(r.values.begin(), r.values.end(), 0.0);
     out_.exact_frobenius_squared = std::inner_product(r.values.begin(), r.values.end(), r.values.begin(), 0.0);
     out_.density = density_curve(r.values);
+    if (r_.damping) exact_log_determinant(*r_.damping);
     if (r_.vectors) out_.vectors = std::move(h);
   }
 
+  void exact_log_determinant(double damping) {
+    if (!(out_.eigenvalues.front() + damping > 0)) return note_not_positive(damping, out_.eigenvalues.front());
+    double sum = 0;
+    for (double value : out_.eigenvalues) sum += std::log(value + damping);
+    out_.exact_log_determinant = sum;
+  }
+  void note_not_positive(double damping, double smallest) {
+    out_.notes.push_back(
+        fmt::format("log-determinant: the smallest eigenvalue seen is {:.3g}, damping {:.3g} does not make "
+                    "the matrix positive definite",
+                    smallest, damping));
+  }
+
   void ends() {
-    const LanczosOptions o = lanczos_request(r_, n_);
+    LanczosOptions o = lanczos_request(r_, n_);
+    o.basis = out_.plan.basis;
     EigenPairs<T> pairs = r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
     out_.products += pairs.products;
     out_.eigenvalues = pairs.values;
@@ -96,7 +111,9 @@ class Analysis {
 
   /// Cauchy's interlacing, as if arithmetic were exact: the tolerance is where rounding is.
   void bound_rank() {
-    const EigenPairs<T> pairs = lanczos(a_, rank_request(r_, n_));
+    LanczosOptions o = rank_request(r_, n_);
+    if (out_.plan.basis > 0) o.basis = out_.plan.basis;
+    const EigenPairs<T> pairs = lanczos(a_, o);
     out_.products += pairs.products;
     out_.stop = pairs.stop;
     if (pairs.stop == "not_finite") {
@@ -122,7 +139,7 @@ class Analysis {
 
   void density() {
     DensityOptions o = density_request(r_);
-    if (out_.plan.method == SpectrumMethod::slq) o.lanes = out_.plan.lanes;
+    o.lanes = out_.plan.lanes;
     const SpectralDensity d = spectral_density(a_, o);
     out_.products += d.products;
     if (d.stop == "not_finite") {
@@ -133,6 +150,10 @@ class Analysis {
     out_.trace = d.trace();
     out_.frobenius_squared = d.frobenius_squared();
     out_.density = density_curve(d);
+    if (r_.damping && d.smallest() + *r_.damping > 0)
+      out_.log_determinant = d.log_determinant(*r_.damping);
+    else if (r_.damping)
+      note_not_positive(*r_.damping, d.smallest());
     if (out_.stop.empty()) out_.stop = d.stop;
   }
 

@@ -10,9 +10,7 @@ namespace hso::detail {
 /// The method `rank` forms the matrix up to here.
 inline constexpr Index kDenseRankAtMost = 8192;
 
-/// Values alone are solved in place; a copy to try again from is kept where it takes less than a quarter of the memory.
-template <class T>
-EighOptions eigh_options(Context& context, Index n, bool vectors);
+EighOptions eigh_options(const SpectrumPlan& plan, bool vectors);
 
 LanczosOptions lanczos_request(const SpectrumRequest& request, Index n);
 LanczosOptions rank_request(const SpectrumRequest& request, Index n);

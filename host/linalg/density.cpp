@@ -190,10 +190,10 @@ Index detail::density_lanes(Context& context, Index n, const DensityOptions& o) 
 }
 
 template <class T>
-Needs detail::density_needs(Index n, const DensityOptions& o, Index product) {
+Needs detail::density_needs(Index n, const DensityOptions& o) {
   const Index vectors = vectors_of(n, o), element = sizeof(T);
   const Index small = o.lanes * (vectors + 1) * element;
-  return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {{product}}};
+  return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {}};
 }
 
 template <class T>
@@ -314,8 +314,8 @@ DensityCurve density_curve(Span<const double> eigenvalues, Index points, double 
 
 template Index detail::density_lanes<float>(Context&, Index, const DensityOptions&);
 template Index detail::density_lanes<double>(Context&, Index, const DensityOptions&);
-template Needs detail::density_needs<float>(Index, const DensityOptions&, Index);
-template Needs detail::density_needs<double>(Index, const DensityOptions&, Index);
+template Needs detail::density_needs<float>(Index, const DensityOptions&);
+template Needs detail::density_needs<double>(Index, const DensityOptions&);
 template SpectralDensity spectral_density(LinearOperator<float>&, const DensityOptions&);
 template SpectralDensity spectral_density(LinearOperator<double>&, const DensityOptions&);
 

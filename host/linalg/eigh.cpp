@@ -30,7 +30,7 @@ EighResult zero_matrix(Ops<T>& ops, Index n, T* a, const EighOptions& o) {
   if (o.vectors) ops.for_each(count, n, UnitVectors<T>{a, n, o.first});
   EighResult out;
   out.values.assign(static_cast<std::size_t>(count), 0.0);
-  if (o.check_residual) out.residual = 0;
+  if (o.check_residual || !o.vectors) out.residual = 0;
   return out;
 }
 

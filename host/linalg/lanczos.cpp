@@ -259,15 +259,13 @@ Index detail::lanczos_basis(Context& context, Index n, const LanczosOptions& o) 
 }
 
 template <class T>
-Needs detail::lanczos_needs(Index n, const LanczosOptions& o, Index product) {
+Needs detail::lanczos_needs(Index n, const LanczosOptions& o) {
   const Index m = o.basis, block = o.block, element = sizeof(T);
   const Index vector = checked_multiply(n, element), w = block * vector;
   Needs needs;
   needs.buffers = checked_multiply(m + block, vector) + (o.vectors ? o.count * vector : 0);
-  needs.scratch = {{w, product},
-                   {w, m * block * element},
-                   {m * m * element, Basis<T>::recombine_bytes(n, m)},
-                   {o.count * m * element}};
+  needs.scratch = {
+      {w, m * block * element}, {m * m * element, Basis<T>::recombine_bytes(n, m)}, {o.count * m * element}};
   return needs;
 }
 
@@ -304,8 +302,8 @@ PowerResult power_iteration(LinearOperator<T>& a, double tolerance, Index max_pr
 
 template Index detail::lanczos_basis<float>(Context&, Index, const LanczosOptions&);
 template Index detail::lanczos_basis<double>(Context&, Index, const LanczosOptions&);
-template Needs detail::lanczos_needs<float>(Index, const LanczosOptions&, Index);
-template Needs detail::lanczos_needs<double>(Index, const LanczosOptions&, Index);
+template Needs detail::lanczos_needs<float>(Index, const LanczosOptions&);
+template Needs detail::lanczos_needs<double>(Index, const LanczosOptions&);
 template EigenPairs<float> lanczos(LinearOperator<float>&, const LanczosOptions&);
 template EigenPairs<double> lanczos(LinearOperator<double>&, const LanczosOptions&);
 template PowerResult power_iteration(LinearOperator<float>&, double, Index, std::uint64_t);

@@ -84,7 +84,8 @@ Needs detail::near_needs(Index n, const LanczosOptions& options, Index product) 
   const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T)));
   LanczosOptions o = options;
   o.vectors = true;
-  Needs needs = lanczos_needs<T>(n, o, product);
+  Needs needs = lanczos_needs<T>(n, o);
+  needs.scratch.insert(needs.scratch.begin(), {vector, vector, product});  // power_iteration
   needs.scratch.push_back({o.block * vector, 2 * o.block * static_cast<Index>(sizeof(T)), o.block * vector,
                            o.block * vector, o.block * vector, o.block * vector, o.block * vector, product});
   return needs;
@@ -111,7 +112,7 @@ EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double shift, const LanczosO
   pairs.converged = std::count_if(pairs.residuals.begin(), pairs.residuals.end(),
                                   [&](double r) { return r <= std::max(options.tolerance, floor) * pairs.scale; });
   const bool all = pairs.converged == static_cast<Index>(pairs.values.size());
-  if (pairs.all_converged() && !all) pairs.stop = "solves_inexact";
+  if (pairs.all_converged() && !all) pairs.stop = "inexact";
   if (!options.vectors) pairs.vectors = Buffer<T>();
   return pairs;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Device memory that the iterative methods take, known before they start. `product` is the scratch of one product.
+// Device memory that the iterative methods take, known before they start, beside what one product and its result took
+// of the arena when it was tried.
 #pragma once
 
 #include <vector>
@@ -16,22 +17,22 @@ struct Needs {
 
 /// `options.basis` is the number of vectors held (lanczos_basis).
 template <class T>
-Needs lanczos_needs(Index n, const LanczosOptions& options, Index product);
+Needs lanczos_needs(Index n, const LanczosOptions& options);
 /// The basis that lanczos takes when options.basis is 0. The errors of lanczos.
 template <class T>
 Index lanczos_basis(Context& context, Index n, const LanczosOptions& options);
-/// Of eigenpairs_near.
+/// Of eigenpairs_near; `product`: the scratch of one product, which comes on top of a solver's vectors.
 template <class T>
 Needs near_needs(Index n, const LanczosOptions& options, Index product);
 
 /// `options.lanes` is the number of probes at once (density_lanes).
 template <class T>
-Needs density_needs(Index n, const DensityOptions& options, Index product);
+Needs density_needs(Index n, const DensityOptions& options);
 template <class T>
 Index density_lanes(Context& context, Index n, const DensityOptions& options);
 
 template <class T>
-Needs trace_needs(Index n, const TraceOptions& options, Index product);
+Needs trace_needs(Index n, const TraceOptions& options);
 /// Probes that one product carries.
 Index trace_lanes(const TraceOptions& options);
 

@@ -33,7 +33,6 @@ const std::string& name_of(SpectrumMethod method) { return spectrum_method_names
 namespace {
 
 constexpr Index kDenseAtMost = 4096;  // `automatic` takes the direct method up to here
-constexpr Index kDenseLanes = 32;
 constexpr Index kSmallProblem = 256;
 constexpr Index kSmallChange = Index{8} << 20;  // what no method counts, and an arena block that did not fit
 
@@ -41,17 +40,15 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// The best of three, in seconds.
+/// Of the second call: the first allocates.
 template <class Body>
-double best_of_three(Context& context, const Body& body) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int round = 0; round < 3; ++round) {
-    const double start = seconds_now();
-    body();
-    context.synchronize();
-    best = std::min(best, seconds_now() - start);
-  }
-  return best;
+double seconds_of(Context& context, const Body& body) {
+  body();
+  context.synchronize();
+  const double start = seconds_now();
+  body();
+  context.synchronize();
+  return seconds_now() - start;
 }
 
 struct Probe {
@@ -59,15 +56,21 @@ struct Probe {
   Index scratch = 0;   ///< bytes of one product
 };
 
+/// The result lies where the method will have it, in the arena before the product's own scratch or in a buffer: what
+/// the arena takes for one product it has after this.
 template <class T>
-Probe time_product(LinearOperator<T>& a, Index lanes) {
+Probe time_product(LinearOperator<T>& a, Index lanes, bool result_in_arena) {
   const Index n = a.dimension();
-  Buffer<T> v(a.context(), lanes * n), av(a.context(), lanes * n);
-  a.context().template ops<T>().fill(lanes * n, T(1), v.data());
-  a.context().arena().reset_peak_used();
-  const double seconds = best_of_three(
-      a.context(), [&] { a.apply(vector_view<const T>(v.data(), n, lanes), vector_view(av.data(), n, lanes)); });
-  return {seconds / static_cast<double>(lanes), a.context().arena().peak_used()};
+  Context& context = a.context();
+  Buffer<T> v(context, lanes * n), result(context, result_in_arena ? 0 : lanes * n);
+  context.template ops<T>().fill(lanes * n, T(1), v.data());
+  Scratch scratch(context);
+  T* av = result_in_arena ? scratch.take<T>(lanes * n) : result.data();
+  context.arena().reset_peak_used();
+  const Index before = context.arena().peak_used();
+  const double seconds =
+      seconds_of(context, [&] { a.apply(vector_view<const T>(v.data(), n, lanes), vector_view(av, n, lanes)); });
+  return {seconds / static_cast<double>(lanes), context.arena().peak_used() - before};
 }
 
 /// From a random matrix of small order, times the cube of the ratio.
@@ -75,7 +78,7 @@ template <class T>
 double eigen_seconds(Context& context, Index n, bool vectors) {
   const Index m = std::min(n, kSmallProblem);
   Buffer<T> a(context, m * m);
-  const double seconds = best_of_three(context, [&] {
+  const double seconds = seconds_of(context, [&] {
     context.ops<T>().for_each(1, m * m, RandomFill<T>{a.data(), 0, 0, Distribution::normal, 0, 1});
     eigh(context, a.view().reshaped({m, m}), {.vectors = vectors});
   });
@@ -83,11 +86,11 @@ double eigen_seconds(Context& context, Index n, bool vectors) {
 }
 
 template <class T>
-Needs dense_needs(Context& context, Index n, const SpectrumRequest& request, Index lanes, Index product) {
+Needs dense_needs(Context& context, Index n, const SpectrumPlan& plan, bool vectors) {
   const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), square = checked_multiply(n, vector);
-  const EighOptions options = eigh_options<T>(context, n, request.vectors);
+  const EighOptions options = eigh_options(plan, vectors);
   const Index copy = options.retry || options.vectors ? square : 0;
-  Needs needs{square, {{lanes * vector, product}}};
+  Needs needs{square, {}};
   const Index work = std::max<Index>(eigh_bytes<T>(context, n, options) - copy, 0);
   needs.scratch.push_back({copy, vector, vector, work});
   if (options.vectors) needs.scratch.push_back({copy, vector, vector, 256 * vector, 256 * vector});
@@ -102,73 +105,91 @@ class Planner {
   SpectrumPlan run() {
     if (n_ < 1) throw InputError("analyze_spectrum: an operator of dimension 0, expected at least 1");
     SpectrumPlan plan;
-    plan.method = chosen();
-    plan.lanes = lanes_of(plan.method);
-    const Probe probe = time_product(a_, plan.lanes);
+    choose(plan);
+    const bool in_arena = plan.dense || (plan.basis > 0 && plan.method != SpectrumMethod::lanczos_slq);
+    const Probe probe = time_product(a_, plan.lanes, in_arena);
     plan.product_seconds = probe.seconds;
-    if (dense(plan.method)) {
+    if (plan.dense) {
       plan.products = n_;
       plan.solver_seconds = eigen_seconds<T>(a_.context(), n_, r_.vectors);
     }
-    const Index needed = a_.context().allocated_bytes() + added_bytes(plan, probe.scratch) + kSmallChange;
-    plan.bytes = std::max(a_.context().peak_bytes(), needed);
     if (plan.method == SpectrumMethod::slq) plan.products = r_.probes * std::min(r_.steps, n_);
     if (plan.method == SpectrumMethod::trace) plan.products = r_.probes;
-    if (plan.method == SpectrumMethod::rank && !dense(plan.method)) plan.products = rank_request(r_, n_).max_products;
+    if (plan.method == SpectrumMethod::rank && !plan.dense) plan.products = rank_request(r_, n_).max_products;
+    const Index needed = a_.context().allocated_bytes() + added_bytes(plan, probe.scratch) + kSmallChange;
+    plan.bytes = std::max(a_.context().peak_bytes(), needed);
     return plan;
   }
 
  private:
-  Index dense_bytes(Index n) const {
-    const EighOptions o = eigh_options<T>(a_.context(), n, r_.vectors);
-    return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(a_.context(), n, o);
+  Index room() const { return a_.context().memory().free_bytes + a_.context().arena().unused_bytes(); }
+
+  /// The matrix, and what the eigensolver takes beside it: a copy to try again from only where there is plenty, and
+  /// values alone by our own reduction where the library's workspace would not fit beside the matrix.
+  Index dense_bytes(Index n, EighOptions& options) const {
+    const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
+    options.vectors = options.check_residual = r_.vectors;
+    options.retry = r_.vectors || square < room() / 4;
+    options.route = EigenRoute::library;
+    const bool library = n <= a_.context().template ops<T>().syevd_limit(r_.vectors);
+    if (!r_.vectors && (!library || square + eigh_bytes<T>(a_.context(), n, options) > room()))
+      options.route = EigenRoute::reduction;
+    return square + eigh_bytes<T>(a_.context(), n, options);
   }
   bool dense_fits() const {
-    const Index free = a_.context().memory().free_bytes + a_.context().arena().unused_bytes();
     try {
-      return dense_bytes(n_) <= free;
+      EighOptions options;
+      return dense_bytes(n_, options) <= room();
     } catch (const Error&) {
       return false;  // a size that the library's integers cannot name
     }
   }
-  SpectrumMethod chosen() const {
-    if (r_.method == SpectrumMethod::dense)
+
+  void choose(SpectrumPlan& plan) const {
+    plan.method = r_.method;
+    if (r_.method == SpectrumMethod::automatic)
+      plan.method = n_ <= kDenseAtMost && dense_fits() ? SpectrumMethod::dense : SpectrumMethod::lanczos_slq;
+    plan.dense = plan.method == SpectrumMethod::dense ||
+                 (plan.method == SpectrumMethod::rank && n_ <= kDenseRankAtMost && dense_fits());
+    EighOptions options;
+    if (plan.method == SpectrumMethod::dense)
       require_memory(a_.context(), "dense spectrum: the matrix and its eigendecomposition", n_,
-                     [&](Index m) { return dense_bytes(m); });
-    if (r_.method != SpectrumMethod::automatic) return r_.method;
-    return n_ <= kDenseAtMost && dense_fits() ? SpectrumMethod::dense : SpectrumMethod::lanczos_slq;
+                     [&](Index m) { return dense_bytes(m, options); });
+    if (plan.dense) {
+      dense_bytes(n_, options);
+      plan.retry = options.retry;
+      plan.route = options.route;
+    }
+    plan.lanes = lanes_of(plan);
+    const bool rank = plan.method == SpectrumMethod::rank && !plan.dense;
+    if (rank || plan.method == SpectrumMethod::lanczos || plan.method == SpectrumMethod::lanczos_slq)
+      plan.basis = lanczos_basis<T>(a_.context(), n_, rank ? rank_request(r_, n_) : lanczos_request(r_, n_));
   }
-  bool dense(SpectrumMethod method) const {
-    return method == SpectrumMethod::dense ||
-           (method == SpectrumMethod::rank && n_ <= kDenseRankAtMost && dense_fits());
-  }
-  Index lanes_of(SpectrumMethod method) const {
-    if (dense(method)) return std::min(kDenseLanes, n_);
-    if (method == SpectrumMethod::slq) return density_lanes<T>(a_.context(), n_, density_request(r_));
-    if (method == SpectrumMethod::trace) return std::min(trace_lanes(trace_request(r_)), n_);
-    if (method == SpectrumMethod::lanczos_slq)
-      return std::max(r_.block, density_lanes<T>(a_.context(), n_, density_request(r_)));
+  Index lanes_of(const SpectrumPlan& plan) const {
+    const bool density = plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq;
+    if (plan.dense) return std::min(a_.lanes(), n_);
+    if (density) return density_lanes<T>(a_.context(), n_, density_request(r_));
+    if (plan.method == SpectrumMethod::trace) return std::min(trace_lanes(trace_request(r_)), n_);
     return std::min(r_.block, n_);
   }
 
   Index added_bytes(const SpectrumPlan& plan, Index product) const {
     const auto& arena = a_.context().arena();
     const auto added = [&](const Needs& needs) { return needs.buffers + arena.growth(needs.scratch); };
-    if (dense(plan.method)) return added(dense_needs<T>(a_.context(), n_, r_, plan.lanes, product));
+    if (plan.dense) return added(dense_needs<T>(a_.context(), n_, plan, r_.vectors));
     Index most = 0;
-    const auto ends = [&](LanczosOptions o) {
-      o.basis = lanczos_basis<T>(a_.context(), n_, o);
-      most = std::max(most, added(r_.near ? near_needs<T>(n_, o, product) : lanczos_needs<T>(n_, o, product)));
-    };
-    if (plan.method == SpectrumMethod::lanczos || plan.method == SpectrumMethod::lanczos_slq)
-      ends(lanczos_request(r_, n_));
-    if (plan.method == SpectrumMethod::rank) ends(rank_request(r_, n_));
+    if (plan.basis > 0) {
+      LanczosOptions o = plan.method == SpectrumMethod::rank ? rank_request(r_, n_) : lanczos_request(r_, n_);
+      o.basis = plan.basis;
+      const bool near = r_.near && plan.method != SpectrumMethod::rank;
+      most = added(near ? near_needs<T>(n_, o, product) : lanczos_needs<T>(n_, o));
+    }
     if (plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq) {
       DensityOptions o = density_request(r_);
-      o.lanes = density_lanes<T>(a_.context(), n_, o);
-      most = std::max(most, added(density_needs<T>(n_, o, product)));
+      o.lanes = plan.lanes;
+      most = std::max(most, added(density_needs<T>(n_, o)));
     }
-    if (plan.method == SpectrumMethod::trace) most = added(trace_needs<T>(n_, trace_request(r_), product));
+    if (plan.method == SpectrumMethod::trace) most = added(trace_needs<T>(n_, trace_request(r_)));
     return most;
   }
 
@@ -181,13 +202,11 @@ class Planner {
 
 namespace detail {
 
-template <class T>
-EighOptions eigh_options(Context& context, Index n, bool vectors) {
+EighOptions eigh_options(const SpectrumPlan& plan, bool vectors) {
   EighOptions o;
-  o.vectors = vectors;
-  o.check_residual = vectors;
-  const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
-  o.retry = vectors || square < context.memory().free_bytes / 4;  // a second copy only where there is plenty
+  o.vectors = o.check_residual = vectors;
+  o.retry = plan.retry;
+  o.route = vectors ? EigenRoute::automatic : plan.route;
   return o;
 }
 
@@ -225,9 +244,6 @@ TraceOptions trace_request(const SpectrumRequest& r) {
   return {.method = r.trace_method, .products = r.probes, .seed = r.seed};
 }
 
-template EighOptions eigh_options<float>(Context&, Index, bool);
-template EighOptions eigh_options<double>(Context&, Index, bool);
-
 }  // namespace detail
 
 template <class T>
@@ -235,6 +251,26 @@ SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request)
   return Planner<T>(a, request).run();
 }
 
+template <class T>
+SpectrumPlan plan_matrix(LinearOperator<T>& a) {
+  const Index n = a.dimension();
+  if (n < 1) throw InputError("plan_matrix: an operator of dimension 0, expected at least 1");
+  Context& context = a.context();
+  const auto square = [](Index m) { return checked_multiply(checked_multiply(m, m), static_cast<Index>(sizeof(T))); };
+  require_memory(context, "dense curvature matrix", n, square);
+  SpectrumPlan plan;
+  plan.dense = true;
+  plan.lanes = std::min(a.lanes(), n);
+  plan.products = n;
+  const Probe probe = time_product(a, plan.lanes, true);
+  plan.product_seconds = probe.seconds;
+  const Index added = square(n) + kSmallChange;
+  plan.bytes = std::max(context.peak_bytes(), context.allocated_bytes() + added);
+  return plan;
+}
+
+template SpectrumPlan plan_matrix(LinearOperator<float>&);
+template SpectrumPlan plan_matrix(LinearOperator<double>&);
 template SpectrumPlan plan_spectrum(LinearOperator<float>&, const SpectrumRequest&);
 template SpectrumPlan plan_spectrum(LinearOperator<double>&, const SpectrumRequest&);
 

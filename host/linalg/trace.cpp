@@ -257,14 +257,14 @@ DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) 
 
 Index detail::trace_lanes(const TraceOptions& o) {
   const Index together = o.method == TraceMethod::hutchinson        ? o.products
-                         : o.method == TraceMethod::hutch_plus_plus ? o.products / 3
+                         : o.method == TraceMethod::hutch_plus_plus ? o.products - 2 * (o.products / 3)
                                                                     : o.products / 2;
   return std::clamp<Index>(together, 1, kLanes);
 }
 
 /// A sketch is probes and range; beside it lie the products of the range, then what is left of the probes.
 template <class T>
-Needs detail::trace_needs(Index n, const TraceOptions& o, Index product) {
+Needs detail::trace_needs(Index n, const TraceOptions& o) {
   const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), lanes = trace_lanes(o);
   const bool plain = o.method == TraceMethod::hutchinson, xtrace = o.method == TraceMethod::xtrace;
   const Index k = plain ? 0 : std::min(n, o.products / (xtrace ? 2 : 3));
@@ -272,11 +272,11 @@ Needs detail::trace_needs(Index n, const TraceOptions& o, Index product) {
                        : xtrace ? k
                                 : std::max(k, 2 * std::min(kLanes, o.products - 2 * k));
   const Index square = 2 * k * k * static_cast<Index>(sizeof(T));
-  return {checked_multiply(2 * k + beside, vector) + square, {{product}, {lanes * k * static_cast<Index>(sizeof(T))}}};
+  return {checked_multiply(2 * k + beside, vector) + square, {{lanes * k * static_cast<Index>(sizeof(T))}}};
 }
 
-template Needs detail::trace_needs<float>(Index, const TraceOptions&, Index);
-template Needs detail::trace_needs<double>(Index, const TraceOptions&, Index);
+template Needs detail::trace_needs<float>(Index, const TraceOptions&);
+template Needs detail::trace_needs<double>(Index, const TraceOptions&);
 template Estimate trace(LinearOperator<float>&, const TraceOptions&);
 template DiagonalEstimate diagonal(LinearOperator<float>&, const DiagonalOptions&);
 template DiagonalEstimate diagonal(LinearOperator<double>&, const DiagonalOptions&);

@@ -9,7 +9,8 @@ namespace hso {
 namespace detail {
 namespace {
 
-/// Inputs: logits [N][C], target [N]. Saves the softmax, not softmax - onehot: the target may be replaced by samples.
+/// Inputs: logits [N][C], target [N]. Saves the likeliest class and the softmax, not softmax - onehot: the target may
+/// be replaced by samples.
 template <class T>
 class CrossEntropy final : public Op<T> {
  public:
@@ -23,10 +24,11 @@ class CrossEntropy final : public Op<T> {
     return {};
   }
   Index saved_bytes(Span<const Shape> x, const Shape&) const override {
-    return x[0].size() * static_cast<Index>(sizeof(T));
+    return x[0][0] * static_cast<Index>(sizeof(Index)) + x[0].size() * static_cast<Index>(sizeof(T));
   }
   void forward(Ops<T>& ops, const Point<T>& p) const override {
-    ops.for_each(samples(p), 1, CrossEntropyValue<T>{p.x[0].data, p.x[1].data, p.y.data, softmax(p), classes(p)});
+    ops.for_each(samples(p), 1,
+                 CrossEntropyValue<T>{p.x[0].data, p.x[1].data, p.y.data, softmax(p), best(p), classes(p)});
   }
   void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
     const auto y = Ry.write();
@@ -46,7 +48,7 @@ class CrossEntropy final : public Op<T> {
     if (!Rdx[0]) return;
     const auto z = Rdx[0].write();
     ops.for_each(z.view.lanes * samples(p), 1,
-                 CrossEntropyCross<T>{softmax(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
+                 CrossEntropyCross<T>{softmax(p), best(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), z.accumulate});
   }
   void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
@@ -63,7 +65,8 @@ class CrossEntropy final : public Op<T> {
  private:
   static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
   static Index classes(const Point<T>& p) { return p.x[0].shape[1]; }
-  static T* softmax(const Point<T>& p) { return static_cast<T*>(p.saved); }
+  static Index* best(const Point<T>& p) { return static_cast<Index*>(p.saved); }
+  static T* softmax(const Point<T>& p) { return reinterpret_cast<T*>(best(p) + samples(p)); }
 };
 
 /// Losses that are a sum over outputs of F(z, t): inputs z and t, both [N][...].

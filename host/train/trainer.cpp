@@ -74,6 +74,7 @@ class Trainer {
                                            {checked_multiply(train.size + test.size, a_row), schedule_.batch,
                                             asked_.device_batch, optimizer_->full_batch()});
     options_.device_batch = plan.rows;
+    if (hooks_.on_plan) hooks_.on_plan(plan.bytes, context_.memory().free_bytes);
     train_data_.emplace(context_, network_, train);
     objective_.emplace(context_, network_, *train_data_,
                        NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});

@@ -48,6 +48,7 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   while (!chosen && plan.rows > 1 && tape_bytes(graph, plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
   if (needs.dense) plan.lanes = std::clamp<Index>(n, 1, kMostLanes);
   while (plan.lanes > 1 && tape_bytes(graph, plan.rows, plan.lanes) > left) plan.lanes /= 2;
+  plan.bytes = fixed(n) + tape_bytes(graph, plan.rows, plan.lanes);
   return plan;
 }
 

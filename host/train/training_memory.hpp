@@ -18,6 +18,7 @@ struct TrainingNeeds {
 struct MemoryPlan {
   Index rows = 0;   ///< on the device at a time
   Index lanes = 1;  ///< directions of one traversal
+  Index bytes = 0;  ///< of the data, the buffers, and the dense matrix with its eigendecomposition
 };
 
 /// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes

@@ -45,23 +45,33 @@ struct SpectrumRequest {
   Index steps = 80;         ///< slq
   TraceMethod trace_method = TraceMethod::hutchinson;
   std::uint64_t seed = 0;
-  bool vectors = false;    ///< dense, lanczos: keeps the eigenvectors
-  Index rank_at_most = 0;  ///< rank: known beforehand from how the matrix is made; 0: n
+  bool vectors = false;             ///< dense, lanczos: keeps the eigenvectors
+  Index rank_at_most = 0;           ///< rank: known beforehand from how the matrix is made; 0: n
+  std::optional<double> damping{};  ///< dense, slq: asks for log det(A + damping I)
   std::function<bool()> interrupted{};
 };
 
 struct SpectrumPlan {
   SpectrumMethod method = SpectrumMethod::dense;  ///< never automatic
-  Index bytes = 0;             ///< the allocator's high-water mark, what is allocated already included
-  Index products = 0;          ///< vectors to be multiplied; 0: as many as it takes
-  Index lanes = 1;             ///< vectors in one product
-  double product_seconds = 0;  ///< of one vector when `lanes` go together, the best of three
-  double solver_seconds = 0;   ///< dense: of the eigendecomposition, extrapolated from a small one
+  Index bytes = 0;                           ///< the allocator's high-water mark, what is allocated already included
+  Index products = 0;                        ///< vectors to be multiplied; 0: as many as it takes
+  Index lanes = 0;                           ///< vectors in one product; 0: to be chosen
+  Index basis = 0;                           ///< vectors that lanczos holds; 0: to be chosen
+  bool dense = false;                        ///< the matrix is formed: dense, and rank where it fits
+  bool retry = true;                         ///< dense: a copy of the matrix is kept to try again from
+  EigenRoute route = EigenRoute::automatic;  ///< dense
+  double product_seconds = 0;                ///< of one vector when `lanes` go together
+  double solver_seconds = 0;                 ///< dense: of the eigendecomposition, extrapolated from a small one
   double seconds() const { return static_cast<double>(products) * product_seconds + solver_seconds; }
 };
-/// Multiplies a few vectors to see what a product takes. MemoryError says what would fit when the method does not.
+/// Multiplies `lanes` vectors twice to see what a product takes. MemoryError says what would fit when the method does
+/// not.
 template <class T>
 SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request);
+
+/// The same for to_dense alone: the matrix [n][n] is the caller's to allocate, and counted.
+template <class T>
+SpectrumPlan plan_matrix(LinearOperator<T>& a);
 
 /// Inertia at a tolerance: exact counts, or lower bounds from Ritz values (Cauchy's interlacing: a projection of A has
 /// no more eigenvalues above t or below -t than A has).
@@ -89,11 +99,13 @@ struct SpectrumAnalysis {
   std::optional<RankResult> rank;
   std::optional<double> exact_trace, exact_frobenius_squared;
   std::optional<Estimate> trace, frobenius_squared;
+  std::optional<double> exact_log_determinant;  ///< of A + damping I; absent, with a note, where that is not positive
+  std::optional<Estimate> log_determinant;
   std::optional<DensityCurve> density;  ///< standard errors of 0 where it is exact
   std::vector<std::string> notes;       ///< detours, and what did not converge
 };
-/// With `plan` null the plan is made first. NumericalError when a dense eigendecomposition fails; everything else that
-/// did not converge is in the result.
+/// With `plan` null the plan is made first; of one made by hand the method counts, and rank is exact only with `dense`.
+/// NumericalError when a dense eigendecomposition fails; everything else that did not converge is in the result.
 template <class T>
 SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request,
                                      const SpectrumPlan* plan = nullptr);

@@ -40,7 +40,7 @@ enum class EigenRoute {
 struct EighOptions {
   bool vectors = true;
   Index first = 0, last = -1;   ///< only these eigenvalues, counted in ascending order from 0; last < 0 means n - 1
-  bool check_residual = false;  ///< measures `residual`; one product of n^2 count. All values alone: always measured
+  bool check_residual = false;  ///< measures `residual`; one product of n^2 count. All values alone: eigh always does
   double residual_limit = 30;   ///< a larger residual is a failure
   bool retry = true;            ///< keeps a copy of the matrix to try again from, and to put back when all fails
   EigenRoute route = EigenRoute::automatic;

@@ -37,6 +37,8 @@ class LinearOperator {
   virtual ~LinearOperator() = default;
   virtual Context& context() const = 0;
   virtual Index dimension() const = 0;
+  /// Directions that one traversal of apply carries; more are cut into pieces.
+  virtual Index lanes() const { return 16; }
   /// hv = A v for K lanes of n numbers; hv is overwritten and may not overlap v.
   virtual void apply(View<const T> v, View<T> hv) = 0;
   /// h[n][n]: row i = A e_i. The default takes lanes of the identity.
@@ -52,7 +54,8 @@ class Objective {
   virtual double value(const T* theta) = 0;
   /// g is overwritten; returns the value.
   virtual double gradient(const T* theta, T* g) = 0;
-  /// The curvature matrix at theta, valid until the next call of gradient or curvature (value leaves it alone).
+  /// The curvature matrix at theta. It refers to the objective and may share its buffers: of a network's operators in
+  /// turn each linearises again when another was used in between.
   /// The default differentiates the gradient.
   virtual std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind);
 
@@ -115,11 +118,12 @@ struct SecantOptions {
 template <class T>
 class SecantOperator final : public LinearOperator<T> {
  public:
-  /// UsageError for a count below 1 or a rate that is not positive.
+  /// UsageError for a count below 1, a rate that is not positive, a step below 0, a cutoff outside [0, 1).
   SecantOperator(Objective<T>& objective, const T* theta, const SecantOptions& options = {});
   Context& context() const override { return context_; }
   Index dimension() const override { return n_; }
   void apply(View<const T> v, View<T> hv) override;
+  void to_dense(T* h) override;
 
  private:
   void take_axis_steps(Objective<T>& objective, const T* theta, const SecantOptions& options);

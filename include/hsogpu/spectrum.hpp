@@ -60,7 +60,7 @@ struct LanczosOptions {
 template <class T>
 struct EigenPairs {
   std::vector<double> values;     ///< ascending
-  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence
+  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence (eigenpairs_near: measured)
   Buffer<T> vectors;              ///< [count][n], row i of values[i]; empty without `vectors`
   Index converged = 0;            ///< how many of them are within the tolerance
   Index products = 0, restarts = 0, basis = 0;
@@ -79,8 +79,8 @@ EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
 /// Eigenpairs nearest a shift, smallest in magnitude with shift 0: Lanczos on (A - shift I)^-1, whose products are
 /// solves by minimal residuals (solvers.hpp). Values are Rayleigh quotients and residuals measured with A; `which` is
 /// ignored, max_products counts solves (0: 5 count, 50 at least), `products` the vectors multiplied by A. `stop` may
-/// also be "solves_inexact": the solves were too poor for the tolerance. The shift must not be an eigenvalue: of a
-/// singular A ask near a small number, not near 0.
+/// also be "inexact": Lanczos converged and a measured residual is above the tolerance all the same. The shift must not
+/// be an eigenvalue: of a singular A ask near a small number, not near 0.
 template <class T>
 EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double shift, const LanczosOptions& options = {});
 

@@ -68,6 +68,8 @@ struct TrainResult {
 };
 
 struct TrainHooks {
+  /// Before anything is computed: bytes that the training is expected to take on the device, and bytes that are free.
+  std::function<void(Index planned, Index free)> on_plan;
   std::function<void(const TrainRecord&)> on_record;           ///< after every evaluation
   std::function<void(Index step, const StepReport&)> on_step;  ///< after every optimizer step
   std::function<bool()> interrupted;                           ///< asked once a step; true stops after a checkpoint

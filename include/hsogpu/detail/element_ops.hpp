@@ -55,8 +55,8 @@ using OtherOps = std::variant<
     OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>, Col2Im<T>, WideToImages<T>,
     ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>,
     AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>, DropoutMask<T>, SampleClass<T>,
-    SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>, Reciprocal<T>, JoinBias<T>,
-    SplitBias<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>, AdamStep<T>>;
+    SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>, Reciprocal<T>, CopyRows<T>,
+    CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>, AdamStep<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -11,9 +11,11 @@
 // scratch comes from the context's arena. Control flow may depend on which views are null, never on data.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
 #include "hsogpu/types.hpp"
 
 namespace hso::detail {
@@ -113,10 +115,14 @@ class Op {
   /// Losses: replaces the target by a draw from the distribution whose negative log-likelihood the loss is, at the
   /// point's output. Draw number `stream` of `seed`; rows count from `first`.
   virtual void sample_target(Ops<T>&, const Point<T>&, std::uint64_t /*seed*/, std::uint64_t /*stream*/,
-                             Index /*first*/) const {}
+                             Index /*first*/) const {
+    throw UsageError(std::string(name()) + ": has no distribution to draw targets from");
+  }
   /// Losses: lane k of dz is sqrt(w_n) times column first + k of S_n, where S_n S_n' = d^2 loss_n / dz^2 and S_n has as
   /// many columns as z_n has entries.
-  virtual void root(Ops<T>&, const Point<T>&, const T* /*w*/, Index /*first*/, Sink<T> /*dz*/) const {}
+  virtual void root(Ops<T>&, const Point<T>&, const T* /*w*/, Index /*first*/, Sink<T> /*dz*/) const {
+    throw UsageError(std::string(name()) + ": has no root of its second derivative");
+  }
   /// Layers that multiply by a weight show themselves here; null: not such a layer.
   virtual const ProductLayer<T>* as_product() const { return nullptr; }
   /// Bytes that forward leaves for the other rules; full shapes.

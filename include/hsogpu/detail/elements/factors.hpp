@@ -39,32 +39,17 @@ struct Square {
   HSO_HD void operator()(Index, Index i) const { y[i] = x[i] * x[i]; }
 };
 
-/// m[k][o][i] = weight[k][o][i] for i < inputs and bias[k][o] after it. Launch with (lanes * outputs) x columns, where
-/// columns is inputs, or inputs + 1 with a bias.
+/// to[lane][row][i] = from[lane][row][i], rows at distances of their own: matrices cut out of theta and put back.
+/// Launch with (lanes * rows) x columns.
 template <class T>
-struct JoinBias {
-  const T* theta;
-  Index lane_stride, weight, bias;  ///< offsets in theta
-  T* m;
-  Index outputs, inputs, columns;
-  HSO_HD void operator()(Index r, Index i) const {
-    const Index o = r % outputs;
-    const T* lane = theta + (r / outputs) * lane_stride;
-    m[r * columns + i] = lane[i < inputs ? weight + o * inputs + i : bias + o];
-  }
-};
-
-/// The way back.
-template <class T>
-struct SplitBias {
-  const T* m;
-  T* theta;
-  Index lane_stride, weight, bias;
-  Index outputs, inputs, columns;
-  HSO_HD void operator()(Index r, Index i) const {
-    const Index o = r % outputs;
-    T* lane = theta + (r / outputs) * lane_stride;
-    lane[i < inputs ? weight + o * inputs + i : bias + o] = m[r * columns + i];
+struct CopyRows {
+  const T* from;
+  Index from_lane, from_row;
+  T* to;
+  Index to_lane, to_row, rows;
+  HSO_HD void operator()(Index o, Index i) const {
+    const Index lane = o / rows, row = o % rows;
+    to[lane * to_lane + row * to_row + i] = from[lane * from_lane + row * from_row + i];
   }
 };
 
@@ -80,9 +65,11 @@ struct CrossEntropyRoot {
   HSO_HD void operator()(Index o, Index j) const {
     const Index k = o / samples, n = o % samples, c = first + k;
     const T* row = p + n * classes;
-    T others = 0;
-    for (Index i = 0; i < classes; ++i) others += i == c ? T(0) : row[i];
-    const T entry = j == c ? others : -row[j];
+    T entry = -row[j];
+    if (j == c) {
+      entry = 0;
+      for (Index i = 0; i < classes; ++i) entry += i == c ? T(0) : row[i];
+    }
     store(&dz[k * dz_stride + n * classes + j], std::sqrt(w[n] * row[c]) * entry, accumulate);
   }
 };

@@ -7,18 +7,22 @@
 
 namespace hso::detail {
 
-/// loss[n] = log sum_c e^{z_c} - z_t (natural log), p = softmax(z) saved. Launch with N x 1.
+/// loss[n] = log sum_c e^{z_c} - z_t (natural log); p = softmax(z) and the likeliest class are saved. Launch with N
+/// x 1.
 template <class T>
 struct CrossEntropyValue {
   const T* z;
   const T* target;
   T* loss;
   T* p;
+  Index* best;
   Index classes;
   HSO_HD void operator()(Index n, Index) const {
     const T* row = z + n * classes;
-    T top = row[0];
-    for (Index c = 1; c < classes; ++c) top = row[c] > top ? row[c] : top;
+    Index likeliest = 0;
+    for (Index c = 1; c < classes; ++c) likeliest = row[c] > row[likeliest] ? c : likeliest;
+    best[n] = likeliest;
+    const T top = row[likeliest];
     T sum = 0;
     for (Index c = 0; c < classes; ++c) {
       const T e = exp_of(row[c] - top);
@@ -82,6 +86,7 @@ struct CrossEntropyVjp {
 template <class T>
 struct CrossEntropyCross {
   const T* p;
+  const Index* best;
   const T* dl;
   const T* rz;
   Index rz_stride;
@@ -94,18 +99,11 @@ struct CrossEntropyCross {
     const T* row = rz + k * rz_stride + n * classes;
     const T* prob = p + n * classes;
     // Differences against the likeliest class: where p is near one-hot, nothing large cancels.
-    Index best = 0;
-    for (Index c = 1; c < classes; ++c) best = prob[c] > prob[best] ? c : best;
+    const T reference = row[best[n]], seed = dl[n];
     T mean = 0;
-    for (Index c = 0; c < classes; ++c) mean += prob[c] * (row[c] - row[best]);
+    for (Index c = 0; c < classes; ++c) mean += prob[c] * (row[c] - reference);
     T* out = rdz + k * rdz_stride + n * classes;
-    T others = 0;
-    for (Index c = 0; c < classes; ++c) {
-      const T v = prob[c] * ((row[c] - row[best]) - mean);
-      others += c == best ? T(0) : v;
-      if (c != best) store(&out[c], dl[n] * v, accumulate);
-    }
-    store(&out[best], -dl[n] * others, accumulate);
+    for (Index c = 0; c < classes; ++c) store(&out[c], seed * (prob[c] * ((row[c] - reference) - mean)), accumulate);
   }
 };
 
