@@ -14,7 +14,7 @@ const std::vector<NetCase>& net_cases() {
       {"784-1024-512-256-128-64-10", "mlp:784-1024-512-256-128-64-10:tanh", 512, false, true},
       {"8x512", "mlp:512-512-512-512-512-512-512-512-512:tanh", 1024, false, true},
       {"64-32-10", "mlp:64-32-10:tanh", 1437, true, false},
-      {"128-64-10", "mlp:128-64-10:tanh", 1024, false, true},
+      {"96-96-64-10", "mlp:96-96-64-10:tanh", 1024, false, true},
       {"lenet5", "lenet5", 256, false, false}};
   return cases;
 }

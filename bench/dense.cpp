@@ -2,6 +2,9 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <functional>
+#include <stdexcept>
+
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/network_objective.hpp"
@@ -17,12 +20,17 @@ namespace {
 
 using benchmark::State;
 
-constexpr Index kDenseLanes = 32;
-
-const NetCase& dense_case() {
+const NetCase& case_of(const std::string& name) {
   for (const NetCase& net : net_cases())
-    if (net.name == "64-32-10") return net;
-  throw std::logic_error("no dense case");
+    if (net.name == name) return net;
+  throw std::logic_error("no network " + name);
+}
+const NetCase& dense_case() { return case_of("64-32-10"); }
+
+template <class T>
+Index dense_lanes(const NetCase& net) {
+  const Network<T> network = build_network<T>(parse_model(net.model), LossKind::cross_entropy);
+  return Tape<T>::useful_lanes(device(), network.graph, net.batch);
 }
 
 void report(State& state, const Timed& own, const Timed& gradient, Index n) {
@@ -48,9 +56,9 @@ double dense_error(Fixture<T>& f, const Buffer<T>& h) {
 
 /// Multiply-adds of the matrix products that an assembly executes, counted on the way.
 template <class T>
-double assembly_work() {
+double assembly_work(const NetCase& net) {
   TimedContext counting(device());
-  Fixture<T> f(counting, dense_case(), kDenseLanes);
+  Fixture<T> f(counting, net, dense_lanes<T>(net));
   Buffer<T> h(counting, f.n() * f.n());
   f.linearise();
   counting.times.clear();
@@ -62,14 +70,14 @@ double assembly_work() {
 
 /// Assembly against a gradient, against n single products at the same point, and against the square product's rate.
 template <class T>
-void run_assembly(State& state) {
-  Fixture<T> one(device(), dense_case()), many(device(), dense_case(), kDenseLanes);
+void run_assembly(State& state, const NetCase& net) {
+  Fixture<T> one(device(), net), many(device(), net, dense_lanes<T>(net));
   const Index n = one.n();
   Buffer<T> h(device(), n * n);
   one.gradient();
   many.linearise();
   SquareGemm<T> square(device());
-  const double work = assembly_work<T>();
+  const double work = assembly_work<T>(net);
   Timed own{[&] { many.tape.dense(Curvature::hessian, h.data()); }}, gradient{[&] { one.gradient(); }},
       single{[&] { one.hvp_linearised(); }}, gemm{[&] { square.run(); }};
   own.run();
@@ -88,7 +96,7 @@ void run_assembly(State& state) {
 /// The matrix is destroyed by every run: the copy that restores it is part of the time (n^2 against n^3).
 template <class T>
 void run_eigh(State& state) {
-  Fixture<T> one(device(), dense_case()), many(device(), dense_case(), kDenseLanes);
+  Fixture<T> one(device(), dense_case()), many(device(), dense_case(), dense_lanes<T>(dense_case()));
   const Index n = one.n();
   Buffer<T> h(device(), n * n), work(device(), n * n);
   many.linearise();
@@ -138,8 +146,8 @@ void run_step(State& state) {
   state.counters["trials"] = last.trials;
 }
 
-void add(const std::string& name, const char* type, void (*body)(State&)) {
-  benchmark::RegisterBenchmark(fmt::format("{}/{}/{}", name, dense_case().name, type).c_str(), body)
+void add(const std::string& name, const NetCase& net, const char* type, const std::function<void(State&)>& body) {
+  benchmark::RegisterBenchmark(fmt::format("{}/{}/{}", name, net.name, type).c_str(), body)
       ->Iterations(1)
       ->UseManualTime()
       ->Unit(benchmark::kMillisecond);
@@ -148,10 +156,13 @@ void add(const std::string& name, const char* type, void (*body)(State&)) {
 }  // namespace
 
 void register_dense() {
-  add("dense_hessian", "float32", run_assembly<float>);
-  add("eigendecomposition", "float32", run_eigh<float>);
-  add("hso_step", "float32", run_step<float>);
-  add("dense_hessian", "float64", run_assembly<double>);
+  for (const char* name : {"64-32-10", "96-96-64-10"}) {
+    const NetCase& net = case_of(name);
+    add("dense_hessian", net, "float32", [&net](State& state) { run_assembly<float>(state, net); });
+  }
+  add("eigendecomposition", dense_case(), "float32", run_eigh<float>);
+  add("hso_step", dense_case(), "float32", run_step<float>);
+  add("dense_hessian", dense_case(), "float64", [](State& state) { run_assembly<double>(state, dense_case()); });
 }
 
 }  // namespace hso::bench

@@ -11,13 +11,11 @@
 namespace hso::detail {
 namespace {
 
-constexpr Index kMostLanes = 32;
-
-/// The most lanes whose tape fits a quarter of the free memory; 32 at most, since wider products gain nothing more.
+/// The useful lanes, or as many of them as have a tape within a quarter of the free memory.
 template <class T>
 Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
   const Index budget = context.memory().free_bytes / 4;
-  Index lanes = std::min(kMostLanes, std::max<Index>(graph.parameter_count(), 1));
+  Index lanes = std::min(Tape<T>::useful_lanes(context, graph, batch), std::max<Index>(graph.parameter_count(), 1));
   while (lanes > 1 && Tape<T>::bytes(graph, batch, lanes) > budget) lanes /= 2;
   return lanes;
 }

@@ -213,6 +213,8 @@ void Tape<T>::sample_targets(std::uint64_t seed, std::uint64_t stream, Index fir
 
 namespace {
 
+constexpr Index kTransposed = 512;
+
 /// h[j][:] (+)= curvature * e_j for the whole theta: tied leaves cannot be taken one by one.
 template <class T>
 void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h, bool add) {
@@ -258,8 +260,11 @@ void Tape<T>::dense(Curvature kind, T* h, bool add) {
     dense_block_row(*this, ops, kind, leaf, h, add);
     const auto& own = graph()[leaves()[leaf]];
     const Index end = own.offset + own.shape.size();
-    ops.for_each(own.shape.size(), n - end,
-                 detail::TransposeBlock<T>{h + own.offset * n + end, n, h + end * n + own.offset, n});
+    for (Index first = end; first < n; first += kTransposed) {  // few enough rows of the target to stay in reach
+      const Index columns = std::min(kTransposed, n - first);
+      ops.for_each(own.shape.size(), columns,
+                   detail::TransposeBlock<T>{h + own.offset * n + first, n, h + first * n + own.offset, n});
+    }
   }
 }
 
@@ -268,6 +273,15 @@ Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
   const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
   const Index elements = graph.parameter_count() + batch + plan.value_elements + lanes * plan.pool_elements;
   return elements * static_cast<Index>(sizeof(T)) + plan.saved_bytes;
+}
+
+template <class T>
+Index Tape<T>::useful_lanes(Context& context, const Graph<T>& graph, Index batch) {
+  const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
+  Index widest = 1;
+  for (const detail::NodePlan& node : plan.nodes)
+    if (node.tangent >= 0) widest = std::max(widest, node.size);
+  return std::clamp<Index>(context.ops<T>().chunk_bytes() / (widest * static_cast<Index>(sizeof(T))), 2, 32);
 }
 
 template class Tape<float>;

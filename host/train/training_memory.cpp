@@ -14,7 +14,6 @@ namespace {
 
 // theta, the gradient, trial points and an optimizer's own vectors.
 constexpr Index kVectors = 8;
-constexpr Index kMostLanes = 32;
 
 /// The curvature matrix of a method that decomposes it.
 template <class T>
@@ -46,7 +45,7 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   require_memory(context, what, n, [&](Index size) { return all(size, chosen ? plan.rows : 1); });
   const Index left = (context.memory().free_bytes + context.arena().unused_bytes() - fixed(n)) / 2;
   while (!chosen && plan.rows > 1 && tape_bytes(graph, plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
-  if (needs.dense) plan.lanes = std::clamp<Index>(n, 1, kMostLanes);
+  if (needs.dense) plan.lanes = std::min(std::max<Index>(n, 1), Tape<T>::useful_lanes(context, graph, plan.rows));
   while (plan.lanes > 1 && tape_bytes(graph, plan.rows, plan.lanes) > left) plan.lanes /= 2;
   plan.bytes = fixed(n) + tape_bytes(graph, plan.rows, plan.lanes);
   return plan;
