@@ -42,6 +42,7 @@ class Hso final : public Optimizer<T> {
     return kName;
   }
   bool full_batch() const override { return true; }
+  bool dense() const override { return true; }
 
   StepReport step(Objective<T>& objective, T* theta) override {
     prepare(objective);

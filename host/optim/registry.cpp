@@ -89,9 +89,14 @@ template <class Options>
 Entry entry(const std::string& name, const std::string& summary,
             std::unique_ptr<Optimizer<float>> (*make_f)(const Options&),
             std::unique_ptr<Optimizer<double>> (*make_d)(const Options&)) {
-  return {{name, summary, describe<Options>()},
+  return {{name, summary, describe<Options>(), false},
           [=](const OptimizerSettings& s) { return make_f(parse_settings<Options>(name, s)); },
           [=](const OptimizerSettings& s) { return make_d(parse_settings<Options>(name, s)); }};
+}
+
+Entry networks_alone(Entry e) {
+  e.info.needs_network = true;
+  return e;
 }
 
 const std::vector<Entry>& entries() {
@@ -104,6 +109,14 @@ const std::vector<Entry>& entries() {
                         make_hvp<double>),
       entry<HsoOptions>("hso", "epsilon-modified inverse Hessian: theta -= rate (phi(H)^-1 + eps I) g", make_hso<float>,
                         make_hso<double>),
+      entry<HsoLowRankOptions>("hso.lowrank", "the same from the top eigenpairs, eps on the rest",
+                               make_hso_lowrank<float>, make_hso_lowrank<double>),
+      entry<HsoCgOptions>("hso.cg", "the same by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g",
+                          make_hso_cg<float>, make_hso_cg<double>),
+      networks_alone(entry<HsoKroneckerOptions>("hso.kfac", "the same in the eigenbasis of Kronecker factors (K-FAC)",
+                                                make_hso_kfac<float>, make_hso_kfac<double>)),
+      networks_alone(entry<HsoKroneckerOptions>("hso.ekfac", "the same with corrected eigenvalues (EKFAC)",
+                                                make_hso_ekfac<float>, make_hso_ekfac<double>)),
   };
   return table;
 }

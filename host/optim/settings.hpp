@@ -61,4 +61,40 @@ void fields(HsoOptions& o, Visit&& visit) {
   visit("rank_tolerance", o.rank_tolerance, "relative to the largest |lambda|; 0: n times the machine epsilon");
 }
 
+/// What every form of HSO that is judged by the quadratic model has.
+template <class Options, class Visit>
+void fields_of_model(Options& o, Visit&& visit) {
+  visit("rate", o.rate, "length of the step, 1 is a full Newton step");
+  visit("curvature", o.curvature, "of the quadratic model: hessian, ggn or finite_difference");
+  visit("delta", o.delta, "damping");
+  visit("eps", o.eps, "added to the inverse, absolute");
+  visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
+  visit("adaptive", o.adaptive, "delta and eps follow actual / predicted decrease");
+  visit("max_trials", o.max_trials, "dampings tried in one step");
+}
+
+template <class Visit>
+void fields(HsoLowRankOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("rank", o.rank, "eigenpairs that are kept");
+  visit("refresh", o.refresh, "accepted steps that one set of pairs serves");
+  visit("tolerance", o.tolerance, "of the pairs' residuals over the largest |lambda|");
+  visit("sign", o.sign, "raw, abs, clip, shift or truncate");
+  visit("seed", o.seed, "of Lanczos' start");
+}
+
+template <class Visit>
+void fields(HsoCgOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("iterations", o.iterations, "of one solve, at most");
+  visit("tolerance", o.tolerance, "of a solve's residual");
+}
+
+template <class Visit>
+void fields(HsoKroneckerOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("refresh", o.refresh, "accepted steps that one set of factors serves");
+  visit("rescale", o.rescale, "scale the step to the minimum of the damped model along it");
+}
+
 }  // namespace hso::detail

@@ -70,9 +70,9 @@ class Trainer {
   void place() {
     const Dataset &train = in_.split.train, &test = in_.split.test;
     const Index a_row = train.input_shape.size() + network_.output.size() + 1;
-    const MemoryPlan plan = plan_memory<T>(context_, network_.graph,
-                                           {checked_multiply(train.size + test.size, a_row), schedule_.batch,
-                                            asked_.device_batch, optimizer_->full_batch()});
+    const MemoryPlan plan = plan_memory<T>(
+        context_, network_.graph,
+        {checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch, optimizer_->dense()});
     options_.device_batch = plan.rows;
     if (hooks_.on_plan) hooks_.on_plan(plan.bytes, context_.memory().free_bytes);
     train_data_.emplace(context_, network_, train);

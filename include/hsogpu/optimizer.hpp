@@ -51,6 +51,8 @@ class Optimizer {
   virtual StepReport step(Objective<T>& objective, T* theta) = 0;
   /// True when a step wants the whole batch (the trainer's default batch).
   virtual bool full_batch() const { return false; }
+  /// True when it forms and decomposes an [n][n] matrix.
+  virtual bool dense() const { return false; }
 };
 
 // ---- options, apart from state; every field is an option of that name ----
@@ -102,12 +104,56 @@ struct HsoOptions {
   double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
 };
 
+/// The same at any size: the `rank` eigenpairs of largest |lambda| by Lanczos, and eps on the rest,
+/// theta -= rate (V' diag(1 / phi) V + eps I) g. Memory of O(rank n). eps_scale counts in units of 1 / (smallest kept
+/// |lambda| + delta), where it is stable below 1.
+struct HsoLowRankOptions {
+  double rate = 1;
+  std::string curvature = "hessian";
+  int rank = 32;
+  int refresh = 1;          ///< accepted steps that one set of pairs serves
+  double tolerance = 1e-2;  ///< of the pairs' residuals over the largest |lambda|
+  std::string sign = "abs";
+  double delta = 0.01;
+  double eps = 0, eps_scale = 0.5;
+  bool adaptive = true;
+  int max_trials = 12;
+  std::uint64_t seed = 0;  ///< of Lanczos' start
+};
+
+/// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients (Martens, ICML 2010). Four vectors of
+/// memory beside the network's. The damping grows where A + delta I is not positive definite.
+struct HsoCgOptions {
+  double rate = 1;
+  std::string curvature = "ggn";
+  int iterations = 50;      ///< of one solve, at most
+  double tolerance = 1e-2;  ///< of its residual
+  double delta = 0.01;
+  double eps = 0, eps_scale = 0;  ///< eps_scale is not used: |A| is not known
+  bool adaptive = true;
+  int max_trials = 12;
+};
+
+/// In the Kronecker eigenbasis of K-FAC or EKFAC (kronecker.hpp), networks of linear and conv2d layers alone:
+/// theta -= rate (1 / (lambda + delta) + eps) g. eps_scale counts in units of 1 / lambda_max.
+struct HsoKroneckerOptions {
+  double rate = 1;
+  std::string curvature = "ggn";  ///< of the quadratic model that judges the step
+  int refresh = 1;                ///< accepted steps that one set of factors serves
+  bool rescale = true;            ///< to the minimum of the exact damped model along the step
+  double delta = 0.01;
+  double eps = 0, eps_scale = 0.1;
+  bool adaptive = true;
+  int max_trials = 12;
+};
+
 struct OptionInfo {
   std::string name, default_value, help;
 };
 struct OptimizerInfo {
   std::string name, summary;
   std::vector<OptionInfo> options;
+  bool needs_network = false;  ///< works on network objectives alone
 };
 /// In the order of the table.
 const std::vector<OptimizerInfo>& optimizer_table();
@@ -128,5 +174,13 @@ template <class T>
 std::unique_ptr<Optimizer<T>> make_hvp(const HvpOptions& options);
 template <class T>
 std::unique_ptr<Optimizer<T>> make_hso(const HsoOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_lowrank(const HsoLowRankOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_cg(const HsoCgOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_kfac(const HsoKroneckerOptions& options);
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_ekfac(const HsoKroneckerOptions& options);
 
 }  // namespace hso

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HSO in the Kronecker eigenbasis: -(1 / (lambda + delta) + eps) g with the factors of K-FAC or EKFAC, and the length
+// that minimises the exact damped quadratic model along it (Martens and Grosse, ICML 2015, section 6.4).
+#include "hsogpu/error.hpp"
+#include "hsogpu/kronecker.hpp"
+#include "optim/descent.hpp"
+#include "optim/model_step.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+template <class T>
+class Kronecker final : public ModelStep<T> {
+ public:
+  Kronecker(const char* name, Curvature form, const HsoKroneckerOptions& o)
+      : ModelStep<T>(name, common_options(name, o)), o_(o), form_(form) {
+    require_option(o.refresh >= 1, name, "refresh", o.refresh, "at least 1");
+  }
+
+ private:
+  std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport& report) override {
+    if (factors_ != nullptr && factors_->dimension() == this->n() && age_ < o_.refresh) return {};
+    inverse_.reset();
+    operator_ = objective.curvature(theta, form_);
+    factors_ = dynamic_cast<KroneckerOperator<T>*>(operator_.get());
+    if (factors_ == nullptr)
+      throw UsageError(this->name() + ": this objective has no layers to factor; use hso.lowrank or hso.cg");
+    try {
+      largest_ = 0;
+      for (double value : factors_->eigenvalues()) largest_ = std::max(largest_, value);
+    } catch (const NumericalError& e) {
+      factors_ = nullptr;
+      return e.what();
+    }
+    age_ = 0;
+    report.metrics.emplace_back("lambda_max", largest_);
+    return {};
+  }
+
+  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport&) override {
+    const double delta = this->damping().delta(),
+                 eps = o_.eps + (largest_ > 0 ? this->damping().eps_scale() / largest_ : 0);
+    if (!(delta > 0)) return "delta is 0, and factors are singular";
+    if (!inverse_ || delta != delta_ || eps != eps_)
+      inverse_ = factors_->function([=](double lambda) { return 1 / (lambda + delta) + eps; });
+    delta_ = delta;
+    eps_ = eps;
+    inverse_->apply(vector_view<const T>(g, this->n()), vector_view(step, this->n()));
+    this->ops().axpby(this->n(), T(0), step, static_cast<T>(-o_.rate), step);
+    return {};
+  }
+  void taken() override { ++age_; }
+  bool rescales() const override { return o_.rescale; }
+
+  HsoKroneckerOptions o_;
+  Curvature form_;
+  std::unique_ptr<LinearOperator<T>> operator_, inverse_;
+  KroneckerOperator<T>* factors_ = nullptr;
+  double largest_ = 0, delta_ = -1, eps_ = -1;
+  int age_ = 0;
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_kfac(const HsoKroneckerOptions& options) {
+  return std::make_unique<detail::Kronecker<T>>("hso.kfac", Curvature::kfac, options);
+}
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_ekfac(const HsoKroneckerOptions& options) {
+  return std::make_unique<detail::Kronecker<T>>("hso.ekfac", Curvature::ekfac, options);
+}
+
+template std::unique_ptr<Optimizer<float>> make_hso_kfac(const HsoKroneckerOptions&);
+template std::unique_ptr<Optimizer<double>> make_hso_kfac(const HsoKroneckerOptions&);
+template std::unique_ptr<Optimizer<float>> make_hso_ekfac(const HsoKroneckerOptions&);
+template std::unique_ptr<Optimizer<double>> make_hso_ekfac(const HsoKroneckerOptions&);
+
+}  // namespace hso
