@@ -22,6 +22,7 @@ class TapeHessian final : public LinearOperator<T> {
   explicit TapeHessian(Fixture<T>& f) : f_(f) {}
   Context& context() const override { return f_.context; }
   Index dimension() const override { return f_.n(); }
+  Index lanes() const override { return f_.tape.lanes(); }
   void apply(View<const T> v, View<T> hv) override { f_.tape.product(Curvature::hessian, v, hv); }
 
  private:

@@ -7,7 +7,7 @@
 
 #include "hsogpu/error.hpp"
 #include "support/messages.hpp"
-#include "support/setting.hpp"
+#include "support/network_setting.hpp"
 #include "support/symmetric.hpp"
 
 namespace hso::test {

@@ -9,7 +9,7 @@
 #include "hsogpu/analysis.hpp"
 #include "hsogpu/error.hpp"
 #include "support/messages.hpp"
-#include "support/setting.hpp"
+#include "support/network_setting.hpp"
 
 namespace hso::test {
 namespace {

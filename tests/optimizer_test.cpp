@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/hso_methods.hpp"
 #include "support/objectives.hpp"
 
 namespace hso {
@@ -13,6 +14,7 @@ namespace {
 
 using test::Callback;
 using test::Quadratic;
+using test::with;
 
 class OptimizerTest : public ::testing::Test {
  protected:
@@ -38,11 +40,6 @@ V metric(const StepReport& report, const std::string& name) {
 }
 
 const OptimizerSettings kNewton{{"sign", "raw"}, {"delta", "0"}, {"eps_scale", "0"}, {"adaptive", "false"}};
-
-OptimizerSettings with(OptimizerSettings base, const OptimizerSettings& more) {
-  for (const auto& [key, value] : more) base[key] = value;
-  return base;
-}
 
 TEST_F(OptimizerTest, EveryRegisteredOptimizerLowersAConvexFunction) {
   Quadratic f(*context_, {2, 0.5, 0.5, 1}, {1, -1});

@@ -13,10 +13,13 @@ class NetworkCurvature final : public LinearOperator<T> {
  public:
   /// `linearized`: the main tape stands at theta with everything that products need.
   NetworkCurvature(NetworkPieces<T>& impl, const T* theta, Curvature kind, bool linearized)
-      : impl_(impl), kind_(kind), point_(impl.context, impl.n()) {
+      : impl_(impl), kind_(kind), points_(impl.points), point_(points_->take(impl.context, impl.n())) {
     impl_.ops.copy(impl_.n(), theta, point_.data());
     if (linearized && impl_.pieces() == 1) stand_ = impl_.stand;
   }
+  ~NetworkCurvature() override { points_->give_back(std::move(point_)); }
+  NetworkCurvature(const NetworkCurvature&) = delete;
+  NetworkCurvature& operator=(const NetworkCurvature&) = delete;
   Index lanes() const override { return impl_.lanes; }
   Context& context() const override { return impl_.context; }
   Index dimension() const override { return impl_.n(); }
@@ -67,6 +70,7 @@ class NetworkCurvature final : public LinearOperator<T> {
   }
   NetworkPieces<T>& impl_;
   Curvature kind_;
+  std::shared_ptr<SpareVectors<T>> points_;
   Buffer<T> point_;
   std::uint64_t stand_ = ~std::uint64_t{0};
 };

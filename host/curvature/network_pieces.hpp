@@ -20,6 +20,23 @@ struct BoundTape {
   std::uint64_t selection = 0;
 };
 
+/// Vectors of n numbers that go from one operator to the next: a step that asks for a curvature allocates nothing after
+/// its first round. Operators share it, so that it is there when the last of them gives its vector back.
+template <class T>
+class SpareVectors {
+ public:
+  Buffer<T> take(Context& context, Index n) {
+    if (spare_.empty()) return Buffer<T>(context, n);
+    Buffer<T> out = std::move(spare_.back());
+    spare_.pop_back();
+    return out;
+  }
+  void give_back(Buffer<T> vector) { spare_.push_back(std::move(vector)); }
+
+ private:
+  std::vector<Buffer<T>> spare_;
+};
+
 template <class T>
 struct NetworkPieces {
   NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d, const NetworkObjectiveOptions& o);
@@ -54,6 +71,7 @@ struct NetworkPieces {
   std::uint64_t selection = 0, step = 0;
   bool training = false;
   BoundTape<T> main_tape, trial_tape;
+  std::shared_ptr<SpareVectors<T>> points = std::make_shared<SpareVectors<T>>();  ///< where operators stand
   /// Changes whenever the main tape, its rows, its targets or its masks do: an operator whose number it no longer is
   /// linearises again.
   std::uint64_t stand = 0;

@@ -14,7 +14,7 @@
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
-#include "linalg/needs.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 
@@ -24,7 +24,8 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-/// Lanczos on K probes at once; lane k keeps its basis in V[k][rows][n]: all steps, or the last two.
+/// Lanczos on K probes at once; lane k keeps its basis in V[k][rows][n]: all steps, or the last two. The last two are
+/// not scaled to length 1, which saves passes over them: row j is beta_j v_j.
 template <class T>
 class ProbeLanczos {
  public:
@@ -39,7 +40,7 @@ class ProbeLanczos {
         basis_(context_, checked_multiply(checked_multiply(lanes, rows_), n_)),
         w_(context_, lanes * n_),
         c_(context_, lanes * rows_),
-        factors_(context_, 2 * lanes) {}
+        factors_(context_, 3 * lanes) {}
 
   /// Probes `first` to first + k - 1 of the seed. False when a product was not finite.
   bool run(std::uint64_t seed, Index first, Index k, SpectralDensity& out) {
@@ -47,12 +48,15 @@ class ProbeLanczos {
     alpha_.assign(static_cast<std::size_t>(k), Numbers());
     beta_.assign(static_cast<std::size_t>(k), Numbers());
     alive_.assign(static_cast<std::size_t>(k), 1);
+    length_.assign(static_cast<std::size_t>(k), 1);
+    length_before_ = length_;
     largest_ = 0;
     start(seed, first);
     for (Index j = 0; j < steps_; ++j) {
       a_.apply(View<const T>(row(j)), w());
       out.products += k;
-      if (!(full_ ? orthogonalize(j) : recur(j)) || (j + 1 < steps_ && !extend(j))) return false;
+      if (!(full_ ? orthogonalize(j) : project(j))) return false;
+      if (j + 1 < steps_ && !(full_ ? normalize(j) : recur(j))) return false;
       if (std::find(alive_.begin(), alive_.end(), 1) == alive_.end()) break;
     }
     for (std::size_t p = 0; p < alpha_.size(); ++p) append(p, out);
@@ -95,31 +99,34 @@ class ProbeLanczos {
     return append_alpha(alpha);
   }
 
-  /// w -= beta v_{j-1}, alpha = v_j'w, w -= alpha v_j: Paige's order.
-  bool recur(Index j) {
+  /// alpha = v_j'A v_j
+  bool project(Index j) {
     Numbers alpha(static_cast<std::size_t>(k_));
-    if (j > 0) {
-      Numbers beta(alpha.size(), 0);
-      for (std::size_t p = 0; p < beta.size(); ++p)
-        if (alive_[p] != 0) beta[p] = beta_[p].back();
-      subtract(beta, row(j - 1));
-    }
     ops_.dots(k_, n_, row(j).data, row(j).lane_stride, w_.data(), n_, alpha.data());
-    subtract(alpha, row(j));
+    for (std::size_t p = 0; p < alpha.size(); ++p) alpha[p] /= length_[p] * length_[p];
     return append_alpha(alpha);
   }
 
-  /// w_k -= a_k v_k
-  void subtract(const Numbers& a, const View<T>& v) {
-    std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(1));
-    for (std::size_t p = 0; p < a.size(); ++p) factors[p] = static_cast<T>(-a[p]);
-    scale_and_add(factors, v, w());
-  }
-  /// y_k = factors[k] x_k + factors[K + k] y_k
-  void scale_and_add(const std::vector<T>& factors, const View<T>& x, const View<T>& y) {
-    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
+  /// u_{j+1} = A u_j / beta_j - alpha_j / beta_j u_j - beta_j / beta_{j-1} u_{j-1} in one pass, in the place of
+  /// u_{j-1}: beta_{j+1} v_{j+1}.
+  bool recur(Index j) {
+    const auto k = static_cast<std::size_t>(k_);
+    std::vector<T> factors(3 * k, T(0));
+    for (std::size_t p = 0; p < k; ++p) {
+      if (alive_[p] == 0) continue;
+      factors[p] = static_cast<T>(1 / length_[p]);
+      factors[k + p] = static_cast<T>(-alpha_[p].back() / length_[p]);
+      if (j > 0) factors[2 * k + p] = static_cast<T>(-length_[p] / length_before_[p]);
+    }
+    send(factors);
+    const View<T> u = row(j), y = row(j + 1);
     ops_.for_each(k_, n_,
-                  LaneAxpby<T>{factors_.data(), x.data, x.lane_stride, factors_.data() + k_, y.data, y.lane_stride});
+                  LaneRecurrence<T>{factors_.data(), k_, w_.data(), n_, u.data, u.lane_stride, y.data, y.lane_stride});
+    Numbers beta;
+    if (!measure(y, beta)) return false;
+    length_before_ = length_;
+    for (std::size_t p = 0; p < k; ++p) length_[p] = alive_[p] != 0 ? beta[p] : 1;
+    return true;
   }
 
   bool append_alpha(const Numbers& alpha) {
@@ -131,23 +138,35 @@ class ProbeLanczos {
     return true;
   }
 
-  /// Row j + 1 = w / |w|. A probe whose space is exhausted stops there and goes on as a lane of zeros.
-  bool extend(Index j) {
-    Numbers squares(static_cast<std::size_t>(k_));
-    ops_.dots(k_, n_, w_.data(), n_, w_.data(), n_, squares.data());
+  /// Row j + 1 = w / |w|.
+  bool normalize(Index j) {
+    Numbers beta;
+    if (!measure(w(), beta)) return false;
     std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(0));
-    const double negligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
-    for (std::size_t p = 0; p < squares.size(); ++p) {
-      const double beta = std::sqrt(squares[p]);
-      if (!std::isfinite(beta)) return false;
-      largest_ = std::max(largest_, beta);
-      if (alive_[p] != 0 && beta <= negligible * largest_) alive_[p] = 0;
-      if (alive_[p] == 0) continue;
-      beta_[p].push_back(beta);
-      factors[p] = static_cast<T>(1 / beta);
-    }
-    scale_and_add(factors, w(), row(j + 1));
+    for (std::size_t p = 0; p < beta.size(); ++p)
+      if (alive_[p] != 0) factors[p] = static_cast<T>(1 / beta[p]);
+    send(factors);
+    const View<T> y = row(j + 1);
+    ops_.for_each(k_, n_, LaneAxpby<T>{factors_.data(), w_.data(), n_, factors_.data() + k_, y.data, y.lane_stride});
     return true;
+  }
+
+  /// beta = |x|, the next coefficient. A probe whose space is exhausted stops there and goes on as a lane of zeros.
+  bool measure(const View<T>& x, Numbers& beta) {
+    beta.resize(static_cast<std::size_t>(k_));
+    ops_.dots(k_, n_, x.data, x.lane_stride, x.data, x.lane_stride, beta.data());
+    const double negligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (std::size_t p = 0; p < beta.size(); ++p) {
+      beta[p] = std::sqrt(beta[p]);
+      if (!std::isfinite(beta[p])) return false;
+      largest_ = std::max(largest_, beta[p]);
+      if (alive_[p] != 0 && beta[p] <= negligible * largest_) alive_[p] = 0;
+      if (alive_[p] != 0) beta_[p].push_back(beta[p]);
+    }
+    return true;
+  }
+  void send(const std::vector<T>& factors) {
+    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
   }
 
   void append(std::size_t p, SpectralDensity& out) {
@@ -168,6 +187,7 @@ class ProbeLanczos {
   Buffer<T> basis_, w_, c_, factors_;
   std::vector<Numbers> alpha_, beta_;
   std::vector<int> alive_;
+  Numbers length_, length_before_;  ///< of rows j and j - 1
   double largest_ = 0;
 };
 
@@ -179,20 +199,22 @@ Index vectors_of(Index n, const DensityOptions& o) {
 }  // namespace
 
 template <class T>
-Index detail::density_lanes(Context& context, Index n, const DensityOptions& o) {
+Index detail::density_lanes(LinearOperator<T>& a, const DensityOptions& o) {
+  const Index n = a.dimension();
+  Context& context = a.context();
   const Index vectors = vectors_of(n, o);
   const auto bytes = [&](Index m) {
     return checked_multiply(checked_multiply(vectors, std::max<Index>(m, 1)), static_cast<Index>(sizeof(T)));
   };
   require_memory(context, fmt::format("spectral_density: {} vectors of one probe", vectors), n, bytes);
   if (o.lanes > 0) return std::min(o.lanes, o.probes);
-  return std::clamp<Index>(context.memory().free_bytes / 2 / bytes(n), 1, std::min<Index>(o.probes, 32));
+  return std::clamp<Index>(context.memory().free_bytes / 2 / bytes(n), 1, std::min(o.probes, a.lanes()));
 }
 
 template <class T>
 Needs detail::density_needs(Index n, const DensityOptions& o) {
   const Index vectors = vectors_of(n, o), element = sizeof(T);
-  const Index small = o.lanes * (vectors + 1) * element;
+  const Index small = o.lanes * (vectors + 2) * element;
   return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {}};
 }
 
@@ -207,7 +229,7 @@ SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) 
     throw UsageError(
         fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 1", o.probes, o.steps));
   const Index steps = std::min(o.steps, out.n);
-  const Index lanes = density_lanes<T>(a.context(), out.n, o);
+  const Index lanes = density_lanes(a, o);
   ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
   out.stop = "steps";
   for (Index first = 0; first < o.probes && out.stop == "steps"; first += lanes)
@@ -312,8 +334,8 @@ DensityCurve density_curve(Span<const double> eigenvalues, Index points, double 
   return curve;
 }
 
-template Index detail::density_lanes<float>(Context&, Index, const DensityOptions&);
-template Index detail::density_lanes<double>(Context&, Index, const DensityOptions&);
+template Index detail::density_lanes(LinearOperator<float>&, const DensityOptions&);
+template Index detail::density_lanes(LinearOperator<double>&, const DensityOptions&);
 template Needs detail::density_needs<float>(Index, const DensityOptions&);
 template Needs detail::density_needs<double>(Index, const DensityOptions&);
 template SpectralDensity spectral_density(LinearOperator<float>&, const DensityOptions&);

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "hsogpu/error.hpp"
-#include "linalg/lanes.hpp"
+#include "linalg/krylov_solver.hpp"
 
 namespace hso {
 

@@ -17,7 +17,7 @@
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
 #include "linalg/host_eigen.hpp"
-#include "linalg/needs.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 

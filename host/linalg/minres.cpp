@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "hsogpu/error.hpp"
-#include "linalg/lanes.hpp"
+#include "linalg/krylov_solver.hpp"
 
 namespace hso {
 
@@ -14,80 +14,52 @@ namespace {
 
 /// The Lanczos recurrence on b, with the tridiagonal matrix brought to triangular form by rotations as it grows.
 template <class T>
-class MinimalResiduals {
+class MinimalResiduals : KrylovSolver<T> {
  public:
   MinimalResiduals(LinearOperator<T>& a, View<const T> b, View<T> x, const KrylovOptions<T>& o)
-      : a_(a),
-        b_(b),
-        x_(x),
-        o_(o),
-        n_(a.dimension()),
-        k_(b.lanes),
-        ops_(a.context().template ops<T>()),
-        scratch_(a.context()),
-        lanes_(ops_, scratch_, k_, n_),
-        v_(take()),
-        v_old_(take()),
-        p_(take()),
-        w_(take()),
-        w_old_(take()),
-        state_(static_cast<std::size_t>(k_)) {}
+      : KrylovSolver<T>(a, b, x, o),
+        v_(this->take()),
+        v_old_(this->take()),
+        p_(this->take()),
+        w_(this->take()),
+        w_old_(this->take()),
+        state_(running_.size()) {}
 
   KrylovResult run() {
-    result_.lanes.resize(state_.size());
     start();
     const Index most = o_.max_iterations > 0 ? o_.max_iterations : std::max<Index>(100, 5 * n_);
-    for (Index iteration = 0; iteration < most && any_running(); ++iteration) step();
-    for (std::size_t k = 0; k < state_.size(); ++k)
-      if (state_[k].running) stop(k, KrylovStatus::max_iterations);
-    measure();
-    return std::move(result_);
+    for (Index iteration = 0; iteration < most && this->any_running(); ++iteration) step();
+    return this->finish(p_);
   }
 
  private:
   static constexpr double kNegligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
+  using KrylovSolver<T>::lanes_;
+  using KrylovSolver<T>::n_;
+  using KrylovSolver<T>::norm_b_;
+  using KrylovSolver<T>::o_;
+  using KrylovSolver<T>::result_;
+  using KrylovSolver<T>::running_;
+  using KrylovSolver<T>::x_;
+  using KrylovSolver<T>::each;
+  using KrylovSolver<T>::stop;
+
   struct Lane {
-    bool running = true;
-    double b = 0, beta = 0, eta = 0;  ///< |b|, the last coefficient, the signed residual norm
+    double beta = 0, eta = 0;  ///< the last coefficient, the signed residual norm
     double c = 1, s = 0, c_old = 1, s_old = 0;
     double size = 0;  ///< the largest entry of the tridiagonal matrix so far: a lower bound of |A|
   };
 
-  View<T> take() { return vector_view(scratch_.take<T>(k_ * n_), n_, k_); }
-  bool any_running() const {
-    return std::any_of(state_.begin(), state_.end(), [](const Lane& l) { return l.running; });
-  }
-  Numbers each(double value) const { return Numbers(state_.size(), value); }
-  void stop(std::size_t k, KrylovStatus status) {
-    state_[k].running = false;
-    result_.lanes[k].status = status;
-  }
-  void product(const View<T>& v, const View<T>& av) {
-    a_.apply(View<const T>(v), av);
-    ++result_.products;
-  }
-
   void start() {
-    const Numbers bb = lanes_.dots(b_, b_);
-    for (std::size_t k = 0; k < state_.size(); ++k) state_[k].b = std::sqrt(bb[k]);
-    if (o_.start_from_x) {
-      Numbers keep = each(1);
-      for (std::size_t k = 0; k < keep.size(); ++k) keep[k] = state_[k].b > 0 ? 1 : 0;  // b = 0: x = 0
-      lanes_.combine(each(0), View<const T>(x_), keep, x_);
-      product(x_, p_);
-      lanes_.combine(each(1), b_, each(-1), p_);
-    } else {
-      ops_.for_each(k_, n_, Fill<T>{x_.data, x_.lane_stride, T(0)});
-      lanes_.combine(each(1), b_, each(0), p_);
-    }
-    for (View<T>* view : {&v_old_, &w_, &w_old_}) ops_.for_each(k_, n_, Fill<T>{view->data, n_, T(0)});
+    this->start_from(p_);
+    for (View<T>* view : {&v_old_, &w_, &w_old_}) this->ops_.for_each(this->k_, n_, Fill<T>{view->data, n_, T(0)});
     const Numbers rr = lanes_.dots(p_, p_);
     Numbers scale = each(0);
     for (std::size_t k = 0; k < state_.size(); ++k) {
       state_[k].eta = std::sqrt(rr[k]);
       if (!std::isfinite(rr[k]))
         stop(k, KrylovStatus::not_finite);
-      else if (state_[k].eta <= o_.tolerance * state_[k].b)
+      else if (state_[k].eta <= o_.tolerance * norm_b_[k])
         stop(k, KrylovStatus::converged);
       else
         scale[k] = 1 / state_[k].eta;
@@ -96,11 +68,11 @@ class MinimalResiduals {
   }
 
   void step() {
-    product(v_, p_);
+    this->product(View<const T>(v_), p_);
     const Numbers alpha = lanes_.dots(v_, p_);
     Numbers minus_alpha = each(0), minus_beta = each(0), keep = each(0);
     for (std::size_t k = 0; k < state_.size(); ++k) {
-      if (!state_[k].running) continue;
+      if (running_[k] == 0) continue;
       result_.lanes[k].iterations += 1;
       if (!std::isfinite(alpha[k])) {
         stop(k, KrylovStatus::not_finite);
@@ -120,7 +92,7 @@ class MinimalResiduals {
     Numbers of_v = each(0), of_older = each(0), of_w = each(0), of_x = each(0), next = each(0);
     for (std::size_t k = 0; k < state_.size(); ++k) {
       Lane& l = state_[k];
-      if (!l.running) continue;
+      if (running_[k] == 0) continue;
       const double beta = std::sqrt(pp[k]), delta = l.c * alpha[k] - l.c_old * l.s * l.beta;
       const double rho1 = std::hypot(delta, beta), rho2 = l.s * alpha[k] + l.c_old * l.c * l.beta,
                    rho3 = l.s_old * l.beta;
@@ -141,7 +113,7 @@ class MinimalResiduals {
       next[k] = beta > 0 ? 1 / beta : 0;
       l.eta *= -l.s;
       l.beta = beta;
-      if (std::abs(l.eta) <= o_.tolerance * l.b) stop(k, KrylovStatus::converged);
+      if (std::abs(l.eta) <= o_.tolerance * norm_b_[k]) stop(k, KrylovStatus::converged);
     }
     lanes_.combine(of_v, View<const T>(v_), of_older, w_old_);
     lanes_.combine(of_w, View<const T>(w_), each(1), w_old_);
@@ -151,30 +123,8 @@ class MinimalResiduals {
     std::swap(v_, v_old_);
   }
 
-  /// The true residuals. Rounding in the recurrence may have promised too much.
-  void measure() {
-    product(x_, p_);
-    lanes_.combine(each(1), b_, each(-1), p_);
-    const Numbers rr = lanes_.dots(p_, p_);
-    for (std::size_t k = 0; k < state_.size(); ++k) {
-      KrylovLane& lane = result_.lanes[k];
-      lane.residual = state_[k].b > 0 ? std::sqrt(rr[k]) / state_[k].b : std::sqrt(rr[k]);
-      if (lane.status == KrylovStatus::converged && !(lane.residual <= 2 * o_.tolerance))
-        lane.status = KrylovStatus::stalled;
-    }
-  }
-
-  LinearOperator<T>& a_;
-  View<const T> b_;
-  View<T> x_;
-  const KrylovOptions<T>& o_;
-  Index n_, k_;
-  Ops<T>& ops_;
-  Scratch scratch_;
-  Lanes<T> lanes_;
   View<T> v_, v_old_, p_, w_, w_old_;
   std::vector<Lane> state_;
-  KrylovResult result_;
 };
 
 }  // namespace

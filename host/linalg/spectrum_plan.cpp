@@ -13,7 +13,7 @@
 #include "hsogpu/error.hpp"
 #include "io/choice.hpp"
 #include "linalg/analysis_parts.hpp"
-#include "linalg/needs.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 
@@ -168,7 +168,7 @@ class Planner {
   Index lanes_of(const SpectrumPlan& plan) const {
     const bool density = plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq;
     if (plan.dense) return std::min(a_.lanes(), n_);
-    if (density) return density_lanes<T>(a_.context(), n_, density_request(r_));
+    if (density) return density_lanes(a_, density_request(r_));
     if (plan.method == SpectrumMethod::trace) return std::min(trace_lanes(trace_request(r_)), n_);
     return std::min(r_.block, n_);
   }

@@ -10,7 +10,7 @@
 #include "hsogpu/spectrum.hpp"
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
-#include "linalg/needs.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/hso_methods.hpp"
 
 namespace hso::detail {
 

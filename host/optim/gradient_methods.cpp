@@ -3,6 +3,7 @@
 // sgd, momentum, adam.
 #include <cmath>
 
+#include "hsogpu/gradient_methods.hpp"
 #include "optim/descent.hpp"
 
 namespace hso {

@@ -28,7 +28,7 @@ class MatrixFree final : public ModelStep<T> {
     options.max_iterations = o_.iterations;
     const KrylovResult r = cg(damped, vector_view<const T>(g, this->n()), vector_view(step, this->n()), options);
     report.products += r.products;
-    report.metrics.emplace_back("cg_iterations", std::int64_t{r.lanes[0].iterations});
+    iterations_ = r.lanes[0].iterations;
     const KrylovStatus status = r.lanes[0].status;
     if (status == KrylovStatus::not_finite || status == KrylovStatus::negative_curvature)
       return fmt::format("cg: {} at delta {:.3g}", name_of(status), this->damping().delta());
@@ -36,7 +36,10 @@ class MatrixFree final : public ModelStep<T> {
     return {};
   }
 
+  void taken(StepReport& report) override { report.metrics.emplace_back("cg_iterations", std::int64_t{iterations_}); }
+
   HsoCgOptions o_;
+  Index iterations_ = 0;  ///< of the last solve
 };
 
 }  // namespace

@@ -51,7 +51,7 @@ class Kronecker final : public ModelStep<T> {
     this->ops().axpby(this->n(), T(0), step, static_cast<T>(-o_.rate), step);
     return {};
   }
-  void taken() override { ++age_; }
+  void taken(StepReport&) override { ++age_; }
   bool rescales() const override { return o_.rescale; }
 
   HsoKroneckerOptions o_;

@@ -67,7 +67,7 @@ class LowRank final : public ModelStep<T> {
     ops.gemm({1, n, r, c, r, false, pairs_.vectors.data(), n, false, step, n, T(1), T(1)});
     return {};
   }
-  void taken() override { ++age_; }
+  void taken(StepReport&) override { ++age_; }
   Index kept() const { return static_cast<Index>(pairs_.values.size()); }
 
   HsoLowRankOptions o_;

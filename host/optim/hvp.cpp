@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/hso_methods.hpp"
 #include "optim/descent.hpp"
 
 namespace hso {

@@ -38,7 +38,7 @@ class ModelStep : public Optimizer<T> {
       ++report.trials;
       last = try_one(objective, theta, *curvature, report);
       if (last.empty()) {
-        taken();
+        taken(report);
         return report;
       }
       if (!damping_.rejected()) break;
@@ -55,7 +55,7 @@ class ModelStep : public Optimizer<T> {
   /// step := what is added to theta, from g. What it returns says why there is none at this damping; empty: there is.
   virtual std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) = 0;
   /// An accepted step.
-  virtual void taken() {}
+  virtual void taken(StepReport&) {}
   /// Scales the step to the minimum of the damped quadratic model along it.
   virtual bool rescales() const { return false; }
 
@@ -131,13 +131,14 @@ HsoOptions common_options(const char* name, const Options& o) {
   out.curvature = o.curvature;
   out.delta = o.delta;
   out.eps = o.eps;
-  out.eps_scale = o.eps_scale;
+  out.eps_scale = 0;
+  if constexpr (requires { o.eps_scale; }) out.eps_scale = o.eps_scale;
   out.adaptive = o.adaptive;
   out.max_trials = o.max_trials;
   require_option(o.rate > 0, name, "rate", o.rate, "above 0");
   require_option(o.delta >= 0, name, "delta", o.delta, "0 or above");
   require_option(o.eps >= 0, name, "eps", o.eps, "0 or above");
-  require_option(o.eps_scale >= 0 && o.eps_scale < 1, name, "eps_scale", o.eps_scale,
+  require_option(out.eps_scale >= 0 && out.eps_scale < 1, name, "eps_scale", out.eps_scale,
                  "in [0, 1): a full step is unstable from 1 on");
   require_option(o.max_trials >= 1, name, "max_trials", o.max_trials, "at least 1");
   return out;

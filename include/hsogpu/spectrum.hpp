@@ -104,7 +104,7 @@ struct DensityOptions {
   Index steps = 80;  ///< Lanczos steps of a probe, at most n
   std::uint64_t seed = 0;
   double confidence = 0.99;
-  Index lanes = 0;  ///< probes at once; 0: as many as half the free memory holds the vectors of, 32 at most
+  Index lanes = 0;  ///< probes at once; 0: what one traversal of the operator carries, in half the free memory
   /// Keeps all `steps` vectors of a probe and orthogonalises against them, in two passes. Without it the three-term
   /// recurrence needs three: the quadrature stays good, since copies of an eigenvalue that rounding makes share its
   /// weight (Greenbaum, Linear Algebra Appl. 113 (1989) 7).

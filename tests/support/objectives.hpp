@@ -7,9 +7,15 @@
 #include <functional>
 #include <vector>
 
-#include "hsogpu/objective.hpp"
+#include "hsogpu/optimizer.hpp"
 
 namespace hso::test {
+
+/// `base` with `more` on top.
+inline OptimizerSettings with(OptimizerSettings base, const OptimizerSettings& more) {
+  for (const auto& [key, value] : more) base[key] = value;
+  return base;
+}
 
 /// f = x'Ax/2 - b'x with a symmetric A [n][n]: gradient Ax - b, Hessian A.
 class Quadratic final : public Objective<double> {

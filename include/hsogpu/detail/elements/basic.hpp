@@ -49,6 +49,27 @@ struct LaneAxpby {
   }
 };
 
+/// y[o][i] = a[o] w[o][i] + b[o] u[o][i] + c[o] y[o][i], factors [3][lanes]; a factor 0 never uses what it multiplies.
+template <class T>
+struct LaneRecurrence {
+  const T* factors;
+  Index lanes;
+  const T* w;
+  Index w_stride;
+  const T* u;
+  Index u_stride;
+  T* y;
+  Index y_stride;
+  HSO_HD void operator()(Index o, Index i) const {
+    const T a = factors[o], b = factors[lanes + o], c = factors[2 * lanes + o];
+    T& target = y[o * y_stride + i];
+    const T last = c == T(0) ? T(0) : c * target;
+    const T middle = b == T(0) ? T(0) : b * u[o * u_stride + i];
+    const T first = a == T(0) ? T(0) : a * w[o * w_stride + i];
+    target = first + middle + last;
+  }
+};
+
 /// y[o][i] = x[o][index[i]]
 template <class T>
 struct GatherEntries {

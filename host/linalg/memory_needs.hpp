@@ -28,8 +28,9 @@ Needs near_needs(Index n, const LanczosOptions& options, Index product);
 /// `options.lanes` is the number of probes at once (density_lanes).
 template <class T>
 Needs density_needs(Index n, const DensityOptions& options);
+/// Unless options.lanes says it: what one traversal of the operator carries, so that the vectors are still near.
 template <class T>
-Index density_lanes(Context& context, Index n, const DensityOptions& options);
+Index density_lanes(LinearOperator<T>& a, const DensityOptions& options);
 
 template <class T>
 Needs trace_needs(Index n, const TraceOptions& options);

@@ -1,42 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Option structs and their fields by name. `fields(options, visit)` lists an optimizer's options once; parsing, the
-// help text and the tests are visitors of that list.
-#pragma once
+// HVP-corrected gradients and the forms of HSO: their options by name.
+#include "hsogpu/hso_methods.hpp"
+#include "optim/registry.hpp"
 
-#include <string>
-
-#include "hsogpu/optimizer.hpp"
-
-namespace hso::detail {
-
-template <class Options, class Visit>
-void fields_of_rate(Options& o, Visit&& visit) {
-  visit("rate", o.rate, "learning rate, above 0");
-}
-
-template <class Visit>
-void fields(SgdOptions& o, Visit&& visit) {
-  fields_of_rate(o, visit);
-}
-
-template <class Visit>
-void fields(MomentumOptions& o, Visit&& visit) {
-  fields_of_rate(o, visit);
-  visit("momentum", o.momentum, "in [0, 1)");
-}
-
-template <class Visit>
-void fields(AdamOptions& o, Visit&& visit) {
-  fields_of_rate(o, visit);
-  visit("beta1", o.beta1, "decay of the mean, in [0, 1)");
-  visit("beta2", o.beta2, "decay of the mean square, in [0, 1)");
-  visit("epsilon", o.epsilon, "added to the root of the mean square");
-}
+namespace hso {
 
 template <class Visit>
 void fields(HvpOptions& o, Visit&& visit) {
-  fields_of_rate(o, visit);
+  detail::fields_of_rate(o, visit);
   visit("alpha", o.alpha, "weight of H u; with u = gradient, > 0 flattens, < 0 leans towards Newton");
   visit("u", o.u, "ones, gradient, velocity or random");
   visit("momentum", o.momentum, "of the velocity that is stepped along, in [0, 1)");
@@ -68,7 +40,8 @@ void fields_of_model(Options& o, Visit&& visit) {
   visit("curvature", o.curvature, "of the quadratic model: hessian, ggn or finite_difference");
   visit("delta", o.delta, "damping");
   visit("eps", o.eps, "added to the inverse, absolute");
-  visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
+  if constexpr (requires { o.eps_scale; })
+    visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
   visit("adaptive", o.adaptive, "delta and eps follow actual / predicted decrease");
   visit("max_trials", o.max_trials, "dampings tried in one step");
 }
@@ -97,4 +70,20 @@ void fields(HsoKroneckerOptions& o, Visit&& visit) {
   visit("rescale", o.rescale, "scale the step to the minimum of the damped model along it");
 }
 
-}  // namespace hso::detail
+std::vector<detail::Entry> detail::hso_entries() {
+  return {
+      entry("hvp", "HVP-corrected gradient: theta -= rate (g + alpha H u)", make_hvp<float>, make_hvp<double>),
+      entry("hso", "epsilon-modified inverse Hessian: theta -= rate (phi(H)^-1 + eps I) g", make_hso<float>,
+            make_hso<double>),
+      entry("hso.lowrank", "the same from the top eigenpairs, eps on the rest", make_hso_lowrank<float>,
+            make_hso_lowrank<double>),
+      entry("hso.cg", "the same by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g", make_hso_cg<float>,
+            make_hso_cg<double>),
+      networks_alone(entry("hso.kfac", "the same in the eigenbasis of Kronecker factors (K-FAC)", make_hso_kfac<float>,
+                           make_hso_kfac<double>)),
+      networks_alone(entry("hso.ekfac", "the same with corrected eigenvalues (EKFAC)", make_hso_ekfac<float>,
+                           make_hso_ekfac<double>)),
+  };
+}
+
+}  // namespace hso

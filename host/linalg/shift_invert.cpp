@@ -13,7 +13,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/solvers.hpp"
 #include "hsogpu/spectrum.hpp"
-#include "linalg/needs.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 
