@@ -2,6 +2,7 @@
 //
 // Lanczos pairs, densities and traces against matrices whose spectra are known beforehand.
 #include "hsogpu/spectrum.hpp"
+#include "linalg/host_eigen.hpp"
 
 #include <gtest/gtest.h>
 
@@ -346,6 +347,43 @@ TEST_P(StochasticTest, ReorthogonalizationChangesTheNodesAndNotTheSums) {
     EXPECT_NEAR(local.log_determinant(1).value, full.log_determinant(1).value, size);
     EXPECT_NEAR(local.largest(), 8, 100 * kEps<T> * 8);
   });
+}
+
+/// Nodes and weights against LAPACK's eigenvectors of the same matrix: random, graded, with zero couplings, zero.
+TEST(GaussRule, IsTheEigenvaluesAndSquaredFirstComponents) {
+  for (const std::size_t m : {1u, 2u, 7u, 80u})
+    for (int kind = 0; kind < 4; ++kind) {
+      Numbers d = random_numbers(m, m), e = random_numbers(m - 1, m + 1);
+      for (std::size_t i = 0; i < m; ++i) {
+        if (kind == 1) d[i] *= std::pow(10.0, -static_cast<double>(i) / 4);
+        if (kind == 1 && i + 1 < m) e[i] *= std::pow(10.0, -static_cast<double>(i) / 4);
+        if (kind == 2 && i + 1 < m && i % 3 == 1) e[i] = 0;
+        if (kind == 3) d[i] = 0;
+        if (kind == 3 && i + 1 < m) e[i] = 0;
+      }
+      Numbers full(m * m, 0);
+      for (std::size_t i = 0; i < m; ++i) {
+        full[i * m + i] = d[i];
+        if (i + 1 < m) full[i * m + i + 1] = full[(i + 1) * m + i] = e[i];
+      }
+      const detail::HostEigen expected = detail::host_eigh(full, static_cast<Index>(m));
+      const detail::GaussRule rule = detail::host_gauss_rule(d, e);
+      ASSERT_EQ(rule.nodes.size(), m);
+      const double rounding = static_cast<double>(m) * std::numeric_limits<double>::epsilon() * 10;
+      double moment = 0, first = 0, second = 0;
+      for (std::size_t i = 0; i < m; ++i) {
+        EXPECT_NEAR(rule.nodes[i], expected.values[i], rounding * 3) << m << " kind " << kind;
+        moment += rule.weights[i];
+        first += rule.weights[i] * rule.nodes[i];
+        second += rule.weights[i] * rule.nodes[i] * rule.nodes[i];
+        if (kind == 0) {
+          EXPECT_NEAR(rule.weights[i], std::pow(expected.vectors[i * m], 2), 1e-10) << m;
+        }
+      }
+      EXPECT_NEAR(moment, 1, rounding);
+      EXPECT_NEAR(first, d[0], rounding);  // e_1' A e_1
+      EXPECT_NEAR(second, d[0] * d[0] + (m > 1 ? e[0] * e[0] : 0), rounding * 3);
+    }
 }
 
 /// Groups of lanes are a matter of memory: they change nothing but rounding.

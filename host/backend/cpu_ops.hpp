@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "backend/host_memory.hpp"
 #include "hsogpu/detail/ops.hpp"
 
 namespace hso::detail {
@@ -34,13 +35,14 @@ class CpuOps : public Ops<T> {
   /// Vectors: where LAPACK's 32-bit workspace size ends.
   Index syevd_limit(bool vectors) override { return vectors ? 32766 : INT32_MAX / 128; }
 
-  Index chunk_bytes() const override { return Index{3} << 19; }  // 1.5 MB: most of a core's second-level cache
+  Index chunk_bytes() const override { return chunk_bytes_; }
 
  private:
   double* partials(Index n);  ///< host room for n partial sums, kept between calls
 
   Context& context_;
   std::vector<double> partials_;
+  const Index chunk_bytes_ = second_level_cache_bytes() / 4 * 3;
 };
 
 }  // namespace hso::detail

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/host_memory.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <string>
@@ -37,6 +39,11 @@ DeviceMemory host_memory() {
     memory.free_bytes = std::min(memory.free_bytes, std::max<Index>(limit - used, 0));
   }
   return memory;
+}
+
+Index second_level_cache_bytes() {
+  const long said = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return said > 0 ? std::clamp<Index>(said, Index{1} << 18, Index{1} << 22) : Index{1} << 20;
 }
 
 std::string processor_model() {

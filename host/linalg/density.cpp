@@ -172,11 +172,9 @@ class ProbeLanczos {
   void append(std::size_t p, SpectralDensity& out) {
     const std::size_t m = alpha_[p].size();
     beta_[p].resize(m - 1);
-    const HostEigen e = host_eigh_tridiagonal(alpha_[p], beta_[p]);
-    Numbers weights(m);
-    for (std::size_t i = 0; i < m; ++i) weights[i] = e.vectors[i * m] * e.vectors[i * m];
-    out.nodes.push_back(e.values);
-    out.weights.push_back(std::move(weights));
+    GaussRule rule = host_gauss_rule(alpha_[p], beta_[p]);
+    out.nodes.push_back(std::move(rule.nodes));
+    out.weights.push_back(std::move(rule.weights));
   }
 
   LinearOperator<T>& a_;
