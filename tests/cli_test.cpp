@@ -107,9 +107,9 @@ TEST_F(Program, FlagsWinOverVariablesOverTheFileOverDefaults) {
 
 TEST_F(Program, WrappersAreAListOfWhichEveryFlagCounts) {
   const Variable ignored("HSO_WRAP", "momentum");
-  ASSERT_EQ(train({"--optimizer", "sgd", "--epochs", "1", "--wrap", "clip:0.5", "--wrap", "warmup:3,cosine:9:0.1"})
-                .exit_code,
-            0);
+  ASSERT_EQ(
+      train({"--optimizer", "sgd", "--epochs", "1", "--wrap", "clip:0.5", "--wrap", "warmup:3,cosine:9:0.1"}).exit_code,
+      0);
   EXPECT_TRUE(contains(read_text(out_ + "/config.toml"), "wrap = [\"clip:0.5\", \"warmup:3\", \"cosine:9:0.1\"]\n"));
 }
 

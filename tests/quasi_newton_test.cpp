@@ -109,18 +109,21 @@ struct OnHost {
   }
 };
 
-/// Exact line searches make it conjugate gradients: n steps on a quadratic of n variables.
+/// Exact line searches make it conjugate gradients, whatever the memory: n steps on a quadratic of n variables. Few
+/// pairs conjugate less where the searches are not quite exact.
 TEST(QuasiNewtonMethods, LbfgsEndsOnAQuadraticInAsManySteps) {
   OnHost q;
-  Numbers x = random_numbers(8, 7);
-  const double before = q.slope_at(x);
-  auto optimizer = make_lbfgs<double>({.memory = 10, .curvature = 1e-3});
-  int steps = 0;
-  while (q.slope_at(x) > 1e-10 * before && steps < 100) {
-    ASSERT_EQ(optimizer->step(q.f, x.data()).status, StepStatus::accepted);
-    ++steps;
+  for (const int memory : {2, 10}) {
+    Numbers x = random_numbers(8, 7);
+    const double before = q.slope_at(x);
+    auto optimizer = make_lbfgs<double>({.memory = memory, .curvature = 1e-3});
+    int steps = 0;
+    while (q.slope_at(x) > 1e-10 * before && steps < 100) {
+      ASSERT_EQ(optimizer->step(q.f, x.data()).status, StepStatus::accepted);
+      ++steps;
+    }
+    EXPECT_LE(steps, memory < 8 ? 14 : 9) << "memory " << memory;
   }
-  EXPECT_LE(steps, 9);
 }
 
 TEST(QuasiNewtonMethods, NewtonCgSolvesAQuadraticInOneTightStep) {

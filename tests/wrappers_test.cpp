@@ -66,7 +66,7 @@ TEST_P(Wrappers, AroundPlainDescentTheyAreTheKnownMethods) {
   });
 }
 
-/// f = c x: every step of sgd with rate 1 / c is -1 before the schedule.
+/// f = x: every step of sgd with rate 1 is -1 before the schedule.
 struct Slope {
   std::unique_ptr<Context> cpu = Context::create("cpu");
   Callback f{*cpu, 1, [](const double* x, double* g) {

@@ -6,20 +6,21 @@ namespace hso {
 namespace detail {
 namespace {
 
-/// The last pairs s, y in a ring, and H v of the inverse they make.
+/// The last pairs s, y in a ring with one free place, and H v of the inverse they make.
 template <class T>
 class Pairs {
  public:
   void make_room(Context& context, Index memory, Index n) {
     ops_ = &context.ops<T>();
     n_ = n;
-    for (Buffer<T>* b : {&s_, &y_}) *b = Buffer<T>(context, checked_multiply(memory, n));
-    curvature_.assign(static_cast<std::size_t>(memory), 0);
+    for (Buffer<T>* b : {&s_, &y_}) *b = Buffer<T>(context, checked_multiply(memory + 1, n));
+    curvature_.assign(static_cast<std::size_t>(memory + 1), 0);
+    coefficients_ = curvature_;
     clear();
   }
   void clear() { count_ = next_ = 0; }
   Index count() const { return count_; }
-  /// Where the next pair is written before it is kept.
+  /// The free place, where the next pair is written before it is kept.
   T* next_s() { return s_.data() + next_ * n_; }
   T* next_y() { return y_.data() + next_ * n_; }
 
@@ -28,18 +29,17 @@ class Pairs {
     const double sy = ops_->dot(n_, next_s(), next_y()), yy = ops_->dot(n_, next_y(), next_y());
     const double ss = ops_->dot(n_, next_s(), next_s());
     if (!std::isfinite(sy / yy) || !(sy > 1e-10 * std::sqrt(ss * yy))) return false;
-    const Index memory = static_cast<Index>(curvature_.size());
+    const Index places = static_cast<Index>(curvature_.size());
     curvature_[static_cast<std::size_t>(next_)] = sy;
     scale_ = sy / yy;
-    next_ = (next_ + 1) % memory;
-    count_ = std::min(count_ + 1, memory);
+    next_ = (next_ + 1) % places;
+    count_ = std::min(count_ + 1, places - 1);
     return true;
   }
 
   /// v := H v by the two-loop recursion.
   void apply(T* v) {
     std::vector<double>& a = coefficients_;
-    a.resize(curvature_.size());
     for (Index k = 1; k <= count_; ++k) {
       const Index i = at(k);
       a[static_cast<std::size_t>(i)] = ops_->dot(n_, s_.data() + i * n_, v) / curvature(i);
@@ -56,14 +56,14 @@ class Pairs {
  private:
   /// The k-th newest, from 1.
   Index at(Index k) const {
-    const Index memory = static_cast<Index>(curvature_.size());
-    return (next_ - k + memory) % memory;
+    const Index places = static_cast<Index>(curvature_.size());
+    return (next_ - k + places) % places;
   }
   double curvature(Index i) const { return curvature_[static_cast<std::size_t>(i)]; }
 
   Ops<T>* ops_ = nullptr;
   Index n_ = 0, count_ = 0, next_ = 0;
-  Buffer<T> s_, y_;                               ///< [memory][n]
+  Buffer<T> s_, y_;                               ///< [memory + 1][n]
   std::vector<double> curvature_, coefficients_;  ///< s'y
   double scale_ = 1;
 };
@@ -101,7 +101,7 @@ class Lbfgs final : public TrialStep<T> {
         return fmt::format("the line search: {} after {} trials", name_of(last.status), report.trials);
       }
       value = last.point.value;
-      take(objective, theta, last, report);
+      take(theta, last, report);
       if (ops().nrm2(n(), gradient()) == 0) break;
     }
     report.loss_after = value;
@@ -148,7 +148,7 @@ class Lbfgs final : public TrialStep<T> {
     return {t, value, ops().dot(n(), trial_gradient_.data(), direction())};
   }
 
-  void take(Objective<T>&, T* theta, const LineSearchResult& found, StepReport& report) {
+  void take(T* theta, const LineSearchResult& found, StepReport& report) {
     T *s = pairs_.next_s(), *y = pairs_.next_y();
     ops().axpby(n(), static_cast<T>(found.point.t), direction(), T(0), s);
     ops().copy(n(), trial_gradient_.data(), y);

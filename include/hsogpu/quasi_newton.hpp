@@ -15,8 +15,8 @@ namespace hso {
 /// identity s'y / y'y (equation 7.20); the length of a step satisfies the strong Wolfe conditions (line search:
 /// algorithms 3.5 and 3.6). The first direction is -g with a first trial of length min(1, |g|). Pairs with
 /// s'y <= 1e-10 |s| |y| are left out. When the line search fails, the pairs are dropped and -g is tried once.
-/// (2 memory + 5) n numbers. A step evaluates the gradient where it starts, so that the loss may have changed
-/// between steps, and at every trial; `iterations` of them share one start.
+/// (2 memory + 6) n numbers. A step evaluates the gradient where it starts, so that the loss may have changed
+/// between steps, and at every trial; `iterations` of them share one start, and `step_norm` is that of the last.
 struct LbfgsOptions {
   int memory = 10;
   double decrease = 1e-4;  ///< c1 of the Wolfe conditions
@@ -39,8 +39,8 @@ struct Sr1Options {
 
 /// Line-search Newton-CG, N&W algorithm 7.1: A p = -g by conjugate gradients up to a residual of
 /// min(forcing, sqrt|g|) |g| or negative curvature (then the iterate so far, or -g when there is none), and
-/// backtracking from the full step. Eight vectors. `curvature` ggn needs a network's outputs and never has negative
-/// curvature.
+/// backtracking from the full step. Six vectors beside the curvature's. `curvature` ggn needs a network's outputs and
+/// never has negative curvature.
 struct NewtonCgOptions {
   std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
   double forcing = 0.5;               ///< largest relative residual of a solve
