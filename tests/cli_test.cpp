@@ -15,6 +15,7 @@
 #include "hsogpu/io.hpp"
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/version.hpp"
+#include "hsogpu/wrappers.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
@@ -104,6 +105,14 @@ TEST_F(Program, FlagsWinOverVariablesOverTheFileOverDefaults) {
     EXPECT_TRUE(contains(config, line));
 }
 
+TEST_F(Program, WrappersAreAListOfWhichEveryFlagCounts) {
+  const Variable ignored("HSO_WRAP", "momentum");
+  ASSERT_EQ(
+      train({"--optimizer", "sgd", "--epochs", "1", "--wrap", "clip:0.5", "--wrap", "warmup:3,cosine:9:0.1"}).exit_code,
+      0);
+  EXPECT_TRUE(contains(read_text(out_ + "/config.toml"), "wrap = [\"clip:0.5\", \"warmup:3\", \"cosine:9:0.1\"]\n"));
+}
+
 TEST_F(Program, BadVariablesAndSettingsAreUsageErrors) {
   {
     const Variable seed("HSO_SEED", "x");
@@ -116,6 +125,8 @@ TEST_F(Program, BadVariablesAndSettingsAreUsageErrors) {
   expect_refused({"--set", "delta=big"}, 2, {"delta", "big", "a number"});
   expect_refused({"--set", "sign=absolute"}, 2, {"absolute", "abs"});
   expect_refused({"--optimizer", "sdg"}, 2, {"--optimizer", "did you mean 'sgd'"});
+  expect_refused({"--wrap", "coisne:3"}, 2, {"--wrap", "did you mean 'cosine'"});
+  expect_refused({"--wrap", "warmup"}, 2, {"--wrap", "warmup:STEPS"});
   expect_refused({"--loss", "mse"}, 2, {"--loss", "squared_error"});
   expect_refused({"--precision", "half"}, 2, {"precision", "half"});
   expect_refused({"--optimzer", "sgd"}, 2, {"--optimzer", "did you mean '--optimizer'"});
@@ -232,6 +243,7 @@ TEST_F(Program, HelpListsEveryOptimizerWithItsOptions) {
       EXPECT_TRUE(contains(r.out, info.name, info.summary));
       for (const OptionInfo& option : info.options) EXPECT_TRUE(contains(r.out, option.name, option.help));
     }
+    for (const WrapperInfo& info : wrapper_table()) EXPECT_TRUE(contains(r.out, info.grammar(), info.summary));
   }
 }
 

@@ -72,6 +72,23 @@ TEST(RunDirectory, IsCompleteAndReadsBack) {
   EXPECT_EQ(train(again).theta, result.theta) << "config.toml repeats the run to the bit";
 }
 
+TEST(RunDirectory, WrappersAreKeptAndRepeatTheRun) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "hvp");
+  options.epochs = 3;
+  options.wrappers = {"adam:0.01", "warmup:2", "cosine:9"};
+  options.run_directory = dir.file("run");
+  const TrainResult result = train(options);
+  TrainOptions again = load_run(options.run_directory).options;
+  EXPECT_EQ(again.wrappers, options.wrappers);
+  again.run_directory = "";
+  EXPECT_EQ(train(again).theta, result.theta);
+  options.run_directory = "";
+  options.wrappers = {"adam:0.01"};
+  EXPECT_NE(train(options).theta, result.theta);
+  EXPECT_TRUE(read_lines(dir.file("run/metrics.jsonl")).back().contains("factor_warmup"));
+}
+
 TEST(RunDirectory, SpectraOverTrainingAreWrittenWhenAskedFor) {
   const TempDir dir;
   TrainOptions options = tiny_options(dir, "hso");
@@ -224,6 +241,7 @@ TEST(Config, RoundTripsEveryField) {
   options.initialization = Initialization::kaiming;
   options.optimizer = "hvp";
   options.optimizer_settings = {{"rate", "1e-3"}, {"u", "random"}, {"alpha", "-.5"}};
+  options.wrappers = {"clip:0.5", "warmup:3", "one_cycle:10:0.2"};
   options.precision = "float64";
   options.tf32 = true;
   options.steps = 17;
@@ -235,6 +253,7 @@ TEST(Config, RoundTripsEveryField) {
   EXPECT_EQ(back.optimizer_settings.at("u"), "random");
   EXPECT_EQ(std::stod(back.optimizer_settings.at("rate")), 1e-3);
   EXPECT_EQ(std::stod(back.optimizer_settings.at("alpha")), -0.5);
+  EXPECT_EQ(back.wrappers, options.wrappers);
   EXPECT_EQ(to_toml(back), to_toml(options));
 }
 
@@ -251,6 +270,9 @@ TEST(Config, FaultsAreNamedWithTheirLine) {
   EXPECT_TRUE(contains(error("[optimizer]\nname = \"adamm\""), "c.toml:2", "did you mean 'adam'"));
   EXPECT_TRUE(contains(error("seed = = 1"), "c.toml:1"));
   EXPECT_TRUE(contains(error("steps = [1]"), "c.toml:1: steps"));
+  EXPECT_TRUE(contains(error("wrap = \"adam\""), "c.toml:1: wrap", "expected a list of strings"));
+  EXPECT_TRUE(contains(error("wrap = [1]"), "c.toml:1: wrap", "expected a list of strings"));
+  EXPECT_TRUE(contains(error("seed = 1\nwrap = [\"adm\"]"), "c.toml:2: wrap", "did you mean 'adam'"));
 }
 
 TEST(Config, AnotherOptimizerTakesNoneOfTheSettings) {

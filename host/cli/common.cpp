@@ -42,8 +42,10 @@ OptionLayers::OptionLayers(CLI::App& command, const std::vector<std::string>& ke
       const std::string help = fmt::format("{} [{}]", field.help, field_text(defaults, field));
       declared_[key] = command.add_option(field.flag(), value, help);
     }
-    // A script adds a flag to what its caller gave.
-    declared_[key]->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (std::holds_alternative<std::vector<std::string> TrainOptions::*>(field.member))
+      declared_[key]->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::Join);
+    else  // a script adds a flag to what its caller gave
+      declared_[key]->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   command.add_option("--config", config_, "TOML file with these options, as in a run's config.toml");
 }

@@ -23,7 +23,7 @@ struct SavedRun;
 namespace hso::cli {
 
 /// The flags of some training fields (train/fields.hpp), their HSO_* variables and --config. Of a flag that is given
-/// twice the last one counts.
+/// twice the last one counts; of a list all do.
 class OptionLayers {
  public:
   /// `command` must outlive this.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "hsogpu/optimizer.hpp"
+#include "hsogpu/wrappers.hpp"
 
 namespace hso::cli {
 
@@ -13,6 +14,13 @@ std::string optimizer_help() {
     out += fmt::format("  {:<10}{}\n", info.name, info.summary);
     for (const OptionInfo& option : info.options)
       out += fmt::format("    {:<16}{} [{}]\n", option.name, option.help, option.default_value);
+  }
+  out += "Wrappers around any of them, inside out (--wrap NAME[:VALUE...], repeated):\n";
+  for (const WrapperInfo& info : wrapper_table()) {
+    out += fmt::format("  {:<44}{}\n", info.grammar(), info.summary);
+    for (const OptionInfo& a : info.arguments)
+      out += fmt::format("    {:<16}{}{}\n", a.name, a.help,
+                         a.default_value.empty() ? "" : fmt::format(" [{}]", a.default_value));
   }
   return out + "\n" + exit_code_help();
 }

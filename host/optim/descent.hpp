@@ -18,6 +18,7 @@ class Descent : public Optimizer<T> {
   explicit Descent(std::string name) : name_(std::move(name)) {}
   const std::string& name() const override { return name_; }
   StepReport step(Objective<T>& objective, T* theta) override;
+  const T* displacement() const override { return step_.data(); }
 
  protected:
   /// The state of the method before the first step.

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/wrappers.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {
@@ -45,18 +46,30 @@ bool parse(const std::string& text, Initialization& out) {
   out = parse_initialization(text);
   return true;
 }
+/// Joined by commas. make_wrapped says what is wrong with one.
+bool parse(const std::string& text, std::vector<std::string>& out) {
+  out.clear();
+  for (std::size_t begin = 0; begin < text.size(); begin = text.find(',', begin) + 1) {
+    out.push_back(text.substr(begin, text.find(',', begin) - begin));
+    if (text.find(',', begin) == std::string::npos) break;
+  }
+  make_wrapped<double>(make_optimizer<double>("sgd"), out);
+  return true;
+}
 
 const char* expected(const std::string&) { return "a word"; }
 const char* expected(Index) { return "a whole number, at least 0"; }
 const char* expected(std::uint64_t) { return "a whole number from 0 to 2^63 - 1"; }
 const char* expected(double) { return "a finite number, at least 0"; }
 const char* expected(bool) { return "true or false"; }
+const char* expected(const std::vector<std::string>&) { return "wrappers"; }
 template <class Enum>
 const char* expected(Enum) {
   return "a known word";
 }
 
 std::string text_of(const std::string& value) { return value; }
+std::string text_of(const std::vector<std::string>& value) { return fmt::format("{}", fmt::join(value, ",")); }
 std::string text_of(LossKind value) { return name_of(value); }
 std::string text_of(Scaling value) { return scaling_name(value); }
 std::string text_of(Initialization value) { return name_of(value); }
@@ -84,6 +97,7 @@ std::vector<TrainField> make_fields() {
       {"scaling", &O::scaling, "of the inputs: none, unit (divide by the largest), standard, per-feature"},
       {"initialization", &O::initialization, fmt::format("{}", fmt::join(initialization_names(), ", "))},
       {"optimizer", &O::optimizer, "the method; `hso train --help` lists them with their options"},
+      {"wrap", &O::wrappers, "NAME[:VALUE...] around the optimizer, inside out; may be repeated"},
       {"device", &O::device, "auto, cpu, cuda or cuda:N"},
       {"precision", &O::precision, "float32 or float64"},
       {"tf32", &O::tf32, "CUDA: allow TF32 (10-bit mantissa) in float32 products"},

@@ -13,9 +13,10 @@
 
 namespace hso {
 
-using TrainMember = std::variant<std::string TrainOptions::*, Index TrainOptions::*, double TrainOptions::*,
-                                 std::uint64_t TrainOptions::*, bool TrainOptions::*, LossKind TrainOptions::*,
-                                 Scaling TrainOptions::*, Initialization TrainOptions::*>;
+using TrainMember =
+    std::variant<std::string TrainOptions::*, Index TrainOptions::*, double TrainOptions::*,
+                 std::uint64_t TrainOptions::*, bool TrainOptions::*, LossKind TrainOptions::*, Scaling TrainOptions::*,
+                 Initialization TrainOptions::*, std::vector<std::string> TrainOptions::*>;
 
 struct TrainField {
   std::string key;  ///< TOML "weight_decay", flag "--weight-decay", variable "HSO_WEIGHT_DECAY"
@@ -31,7 +32,7 @@ const std::vector<TrainField>& train_fields();
 /// Null when there is none.
 const TrainField* find_train_field(const std::string& key);
 
-/// The value as the flag takes it.
+/// The value as the flag takes it; a list is joined by commas.
 std::string field_text(const TrainOptions& options, const TrainField& field);
 /// UsageError "<origin>: found 'x', expected ...". Another optimizer takes none of the settings that were there.
 void set_field(TrainOptions& options, const TrainField& field, const std::string& text, const std::string& origin);

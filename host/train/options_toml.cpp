@@ -41,6 +41,10 @@ bool is_word(const TrainField& field) {
       field.member);
 }
 
+bool is_list(const TrainField& field) {
+  return std::holds_alternative<std::vector<std::string> TrainOptions::*>(field.member);
+}
+
 class OptionsReader {
  public:
   OptionsReader(TrainOptions& options, const std::string& source) : options_(options), source_(source) {}
@@ -80,10 +84,21 @@ class OptionsReader {
 
   void set(const TrainField& field, const toml::node& node) const {
     const std::string where = origin(node, field.key);
+    if (is_list(field)) return set_list(field, node, where);
     if (node.is_string() != is_word(field))
       throw InputError(fmt::format("{}: found {}, expected {}", where, type_of(node),
                                    is_word(field) ? "a string" : "a number or boolean"));
     of_file([&] { set_field(options_, field, text_of(node, field.key), where); });
+  }
+
+  void set_list(const TrainField& field, const toml::node& node, const std::string& where) const {
+    const toml::array* array = node.as_array();
+    std::vector<std::string> words;
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i)
+      if (const auto word = (*array)[i].value<std::string>(); word && (*array)[i].is_string()) words.push_back(*word);
+    if (array == nullptr || words.size() != array->size())
+      throw InputError(fmt::format("{}: found {}, expected a list of strings", where, type_of(node)));
+    of_file([&] { set_field(options_, field, fmt::format("{}", fmt::join(words, ",")), where); });
   }
 
   void read_optimizer(const toml::node& node) const {
@@ -137,12 +152,24 @@ TrainOptions parse_train_options(std::string_view text, const std::string& sourc
   return options;
 }
 
+namespace {
+
+std::string toml_text(const TrainOptions& options, const TrainField& field) {
+  if (const auto* member = std::get_if<std::vector<std::string> TrainOptions::*>(&field.member)) {
+    std::vector<std::string> quoted;
+    for (const std::string& word : options.**member) quoted.push_back(toml_string(word));
+    return fmt::format("[{}]", fmt::join(quoted, ", "));
+  }
+  const std::string value = field_text(options, field);
+  return is_word(field) ? toml_string(value) : value;
+}
+
+}  // namespace
+
 std::string to_toml(const TrainOptions& options) {
   std::string out;
   for (const TrainField& field : train_fields()) {
-    const std::string value = field_text(options, field);
-    if (field.key != "optimizer")
-      out += fmt::format("{} = {}\n", field.key, is_word(field) ? toml_string(value) : value);
+    if (field.key != "optimizer") out += fmt::format("{} = {}\n", field.key, toml_text(options, field));
   }
   out += fmt::format("\n[optimizer]\nname = {}\n", toml_string(options.optimizer));
   for (const auto& [name, value] : options.optimizer_settings) out += fmt::format("{} = {}\n", name, toml_value(value));

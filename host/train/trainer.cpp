@@ -6,6 +6,7 @@
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
 #include "train/run_files.hpp"
@@ -49,7 +50,7 @@ class Trainer {
         hooks_(hooks),
         in_(options),
         context_(*in_.context),
-        optimizer_(make_optimizer<T>(options.optimizer, options.optimizer_settings)),
+        optimizer_(make_wrapped<T>(make_optimizer<T>(options.optimizer, options.optimizer_settings), options.wrappers)),
         network_(build_network<T>(in_.model, options.loss, options.seed)),
         schedule_(options, optimizer_->full_batch(), in_.split.train.size),
         options_(resolved_options(options, schedule_, context_.name())),

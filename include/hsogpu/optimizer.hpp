@@ -6,7 +6,8 @@
 //   StepReport r = optimizer->step(objective, theta.data());
 //
 // The same table feeds the program's --help, its option checks and the tests. The methods and their options, one header
-// a family: gradient_methods.hpp, hso_methods.hpp.
+// a family: gradient_methods.hpp, hso_methods.hpp, quasi_newton.hpp. Momentum, decay, clipping and schedules on top of
+// any of them: wrappers.hpp.
 #pragma once
 
 #include <map>
@@ -50,6 +51,9 @@ class Optimizer {
   virtual ~Optimizer() = default;
   virtual const std::string& name() const = 0;
   virtual StepReport step(Objective<T>& objective, T* theta) = 0;
+  /// What the last accepted step added to theta, not rounded to theta's last bit: the optimizer's own device memory,
+  /// good until its next step. Null where a method does not keep it.
+  virtual const T* displacement() const { return nullptr; }
   /// True when a step wants the whole batch (the trainer's default batch).
   virtual bool full_batch() const { return false; }
   /// True when it forms and decomposes an [n][n] matrix.

@@ -26,6 +26,7 @@ struct TrainOptions {
   Initialization initialization = Initialization::glorot;
   std::string optimizer = "hso";
   OptimizerSettings optimizer_settings;
+  std::vector<std::string> wrappers;  ///< "NAME[:VALUE...]" around the optimizer, inside out: wrappers.hpp
   std::string device = "auto";
   std::string precision = "float32";  ///< or "float64"
   bool tf32 = false;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the methods share that try points and judge them by the loss: value and gradient at theta, what is refused
+// before anything is tried, and the trial points theta + t p.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "optim/descent.hpp"
+#include "optim/line_search.hpp"
+
+namespace hso::detail {
+
+template <class T>
+class TrialStep : public Optimizer<T> {
+ public:
+  explicit TrialStep(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const override { return name_; }
+  bool full_batch() const override { return true; }
+
+  StepReport step(Objective<T>& objective, T* theta) override {
+    make_room(objective);
+    StepReport report;
+    report.trials = 0;
+    report.loss_before = report.loss_after = evaluate(objective, theta, gradient_.data());
+    report.gradient_norm = ops_->nrm2(n_, gradient_.data());
+    if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
+      return refuse(report, StepStatus::not_finite,
+                    fmt::format("loss {} or its gradient is not finite", report.loss_before));
+    if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
+    if (const std::string why = advance(objective, theta, report); !why.empty())
+      return refuse(report, StepStatus::rejected, why);
+    return report;
+  }
+
+ protected:
+  /// Buffers of the method's own, and its state before the first step.
+  virtual void start(Objective<T>& objective) = 0;
+  virtual double evaluate(Objective<T>& objective, const T* theta, T* g) { return objective.gradient(theta, g); }
+  /// Moves theta from loss_before and gradient() and fills the report, or leaves theta and says why.
+  virtual std::string advance(Objective<T>& objective, T* theta, StepReport& report) = 0;
+
+  Ops<T>& ops() { return *ops_; }
+  Index n() const { return n_; }
+  T* gradient() { return gradient_.data(); }
+  T* direction() { return direction_.data(); }
+  T* trial() { return trial_.data(); }
+
+  /// trial := theta + t direction
+  const T* trial_at(const T* theta, double t) {
+    ops_->copy(n_, theta, trial_.data());
+    ops_->axpby(n_, static_cast<T>(t), direction_.data(), T(1), trial_.data());
+    return trial_.data();
+  }
+  /// How far rounding may move a value of this size.
+  static double rounding_of(double value) { return 10 * std::numeric_limits<T>::epsilon() * std::fabs(value); }
+
+ private:
+  void make_room(Objective<T>& objective) {
+    if (ready_ && n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+    ready_ = false;  // until nothing has thrown
+    n_ = objective.dimension();
+    ops_ = &objective.context().template ops<T>();
+    start(objective);
+    for (Buffer<T>* b : {&gradient_, &direction_, &trial_}) *b = Buffer<T>(objective.context(), n_);
+    ready_ = true;
+  }
+  StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
+    report.status = status;
+    report.message = name_ + ": " + why + "; parameters unchanged";
+    return report;
+  }
+
+  std::string name_;
+  bool ready_ = false;
+  Index n_ = -1;
+  Ops<T>* ops_ = nullptr;
+  Buffer<T> gradient_, direction_, trial_;
+};
+
+}  // namespace hso::detail
