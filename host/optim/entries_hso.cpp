@@ -13,6 +13,7 @@ void fields(HvpOptions& o, Visit&& visit) {
   visit("u", o.u, "ones, gradient, velocity or random");
   visit("momentum", o.momentum, "of the velocity that is stepped along, in [0, 1)");
   visit("curvature", o.curvature, "hessian, ggn or finite_difference");
+  visit("adaptive", o.adaptive, "|alpha| follows the curvature along u and actual / predicted decrease");
   visit("seed", o.seed, "of u = random");
 }
 

@@ -12,12 +12,18 @@ namespace hso {
 /// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM)
 /// and alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the
 /// user's.
+/// `adaptive`: |alpha| = t / (2 |c|), c = u'Hu / u'u, with t in (0, 1] and `alpha` as the first step's value (t = 1
+/// where it is larger). t = 1 is the end of the Neumann reading: with the step length 1 / c two terms of the series
+/// H^-1 = 1/c sum (I - H / c)^k are 2/c (I - H / 2c). t doubles after a step whose decrease is above 3/4 of what the
+/// quadratic model predicts, -(g's + s'Hs / 2), and is quartered below 1/4; the sign never changes. Costs one product
+/// and one value more; where u'Hu is 0 alpha stays.
 struct HvpOptions {
   double rate = 0.1;
   double alpha = 0.01;
   std::string u = "gradient";  ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
   double momentum = 0.9;       ///< of the velocity that is stepped along; 0 is plain descent
   std::string curvature = "hessian";
+  bool adaptive = false;   ///< |alpha| follows the curvature along u and actual / predicted decrease
   std::uint64_t seed = 0;  ///< of u = random
 };
 
