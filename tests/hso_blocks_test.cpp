@@ -149,7 +149,7 @@ TEST(HsoBlockErrors, NameTheBlockAndFormsThatFit) {
                        }),
                        "blocks"));
   EXPECT_THROW(make_optimizer<double>("hso.cholesky", {{"delta", "-1"}}), UsageError);
-  const Index n = Index{1} << 24;
+  const Index n = Index{1} << 20;
   Callback wide(*cpu, n, [n](const double*, double* g) {
     if (g != nullptr) std::fill(g, g + n, 1.0);
     return 1.0;
@@ -157,7 +157,7 @@ TEST(HsoBlockErrors, NameTheBlockAndFormsThatFit) {
   Numbers x(static_cast<std::size_t>(n));
   for (const char* name : {"hso.block", "hso.cholesky"})
     EXPECT_TRUE(contains(message_of<MemoryError>([&] { make_optimizer<double>(name)->step(wide, x.data()); }), name,
-                         "hso.lowrank", "hso.cg", "n = 16777216"));
+                         "hso.lowrank", "hso.cg", "n = 1048576"));
 }
 
 }  // namespace
