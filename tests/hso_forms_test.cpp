@@ -42,7 +42,7 @@ double norm(const Numbers& x) {
 TEST(HsoFormsOfQuadratics, NewtonFormsSolveThemInOneStep) {
   OnHost q;
   for (const auto& [name, settings] :
-       {std::pair{"hso.lowrank", with(kExact, {{"rank", "6"}, {"tolerance", "1e-12"}, {"eps_scale", "0"}})},
+       {std::pair{"hso.lowrank", with(kExact, {{"rank", "6"}, {"eps_scale", "0"}})},
         std::pair{"hso.cg", with(kExact, {{"iterations", "12"}, {"tolerance", "1e-13"}})}}) {
     Numbers x = random_numbers(6, 7);
     const double before = norm(q.gradient_at(x));
@@ -52,29 +52,66 @@ TEST(HsoFormsOfQuadratics, NewtonFormsSolveThemInOneStep) {
   }
 }
 
-/// theta -= (V_r diag(1 / (lambda + delta)) V_r' + eps I) g with the two largest pairs and eps = 0.5 / (5 + delta).
+/// theta -= (V_r diag(1 / (lambda + delta)) V_r' + eps I + eps_P P) g with the two largest pairs and eps_P =
+/// 0.5 / (5 + delta), P = I - V_r V_r'.
 TEST(HsoFormsOfQuadratics, LowRankIsTheFormula) {
   OnHost q;
   const Numbers start = random_numbers(6, 8);
   Numbers x = start;
-  const double delta = 0.1;
-  const StepReport r =
-      make_optimizer<double>(
-          "hso.lowrank",
-          {{"rank", "2"}, {"delta", "0.1"}, {"eps_scale", "0.5"}, {"tolerance", "1e-12"}, {"adaptive", "false"}})
-          ->step(q.f, x.data());
+  const double delta = 0.1, eps = 0.01;
+  const StepReport r = make_optimizer<double>("hso.lowrank", {{"rank", "2"},
+                                                              {"start", "random"},
+                                                              {"delta", "0.1"},
+                                                              {"eps", "0.01"},
+                                                              {"eps_scale", "0.5"},
+                                                              {"tolerance", "1e-12"},
+                                                              {"subspace", "false"},
+                                                              {"adaptive", "false"}})
+                           ->step(q.f, x.data());
   ASSERT_EQ(r.status, StepStatus::accepted) << r.message;
   Buffer<double> a(*q.cpu, q.c.matrix);
   const EighResult e = eigh(*q.cpu, a.view().reshaped({6, 6}));
   const Numbers v = a.download(), g = q.gradient_at(start);
   Numbers expected = start;
-  for (std::size_t i = 0; i < 6; ++i) expected[i] -= 0.5 / (5 + delta) * g[i];
-  for (std::size_t p = 4; p < 6; ++p) {
+  for (std::size_t p = 0; p < 6; ++p) {
     double along = 0;
     for (std::size_t i = 0; i < 6; ++i) along += v[6 * p + i] * g[i];
-    for (std::size_t i = 0; i < 6; ++i) expected[i] -= along / (e.values[p] + delta) * v[6 * p + i];
+    const double inverse = p >= 4 ? 1 / (e.values[p] + delta) : 0.5 / (5 + delta);
+    for (std::size_t i = 0; i < 6; ++i) expected[i] -= (inverse + eps) * along * v[6 * p + i];
   }
   for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(x[i], expected[i], 1e-10);
+}
+
+/// From the gradient, r steps of Lanczos give what r iterations of conjugate gradients give: the minimum of the model
+/// over the Krylov space.
+TEST(HsoFormsOfQuadratics, LowRankFromTheGradientIsConjugateGradients) {
+  OnHost q;
+  for (const char* r : {"1", "2", "4"}) {
+    Numbers x = random_numbers(6, 8), y = x;
+    const OptimizerSettings common{{"curvature", "hessian"}, {"delta", "0.05"}};
+    make_optimizer<double>("hso.lowrank", with(common, {{"rank", r}}))->step(q.f, x.data());
+    make_optimizer<double>("hso.cg", with(common, {{"iterations", r}, {"tolerance", "1e-15"}}))->step(q.f, y.data());
+    for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(x[i], y[i], 1e-11) << r;
+  }
+}
+
+/// With pairs of an earlier gradient the model's minimum over the kept part and the rest is no worse than with any
+/// other lengths: the gradient of the damped model is orthogonal to both, so to the step.
+TEST(HsoFormsOfQuadratics, LowRankWithOldPairsTakesTheModelsMinimumOverBothParts) {
+  OnHost q;
+  Numbers x = random_numbers(6, 8);
+  auto optimizer =
+      make_optimizer<double>("hso.lowrank", {{"rank", "2"}, {"refresh", "10"}, {"delta", "0"}, {"adaptive", "false"}});
+  for (int k = 0; k < 5; ++k) {
+    const Numbers before = x, g = q.gradient_at(x);
+    const StepReport r = optimizer->step(q.f, x.data());
+    ASSERT_EQ(r.status, StepStatus::accepted) << r.message;
+    EXPECT_EQ(r.products, 3) << k;  // two of Lanczos or of the two parts, and one of the step
+    const Numbers after = q.gradient_at(x);
+    double slope = 0;
+    for (std::size_t i = 0; i < 6; ++i) slope += after[i] * (x[i] - before[i]);
+    EXPECT_NEAR(slope, 0, 1e-12 * norm(g) * norm(g)) << k;
+  }
 }
 
 /// A saddle: conjugate gradients meet negative curvature until the damping exceeds it.
@@ -140,6 +177,7 @@ TEST_P(HsoForms, EveryFormTrainsANetworkFasterThanGradientDescent) {
   for (const char* rate : {"0.1", "0.3", "1", "3"}) plain = std::min(plain, loss_after("sgd", {{"rate", rate}}));
   for (const auto& [name, settings] : {std::pair<std::string, OptimizerSettings>{"hso.lowrank", {{"rank", "20"}}},
                                        {"hso.lowrank", {{"rank", "20"}, {"refresh", "3"}, {"curvature", "ggn"}}},
+                                       {"hso.lowrank", {{"rank", "20"}, {"start", "random"}, {"refresh", "3"}}},
                                        {"hso.cg", {}},
                                        {"hso.kfac", {}},
                                        {"hso.kfac", {{"refresh", "3"}}},
@@ -148,12 +186,17 @@ TEST_P(HsoForms, EveryFormTrainsANetworkFasterThanGradientDescent) {
 }
 
 TEST_P(HsoForms, WhatMakesNoSenseIsRefused) {
-  EXPECT_THROW(make_optimizer<double>("hso.lowrank", {{"rank", "0"}}), UsageError);
+  EXPECT_THROW(make_optimizer<double>("hso.lowrank", {{"rank", "-1"}}), UsageError);
+  EXPECT_THROW(make_optimizer<double>("hso.lowrank", {{"rank", "8"}, {"steps", "7"}}), UsageError);
   EXPECT_THROW(make_optimizer<double>("hso.cg", {{"iterations", "0"}}), UsageError);
   EXPECT_THROW(make_optimizer<double>("hso.kfac", {{"delta", "-1"}}), UsageError);
   EXPECT_TRUE(contains(message_of<UsageError>([] { make_optimizer<double>("hso.lowrank", {{"rnak", "3"}}); }), "rank"));
   OnHost q;
   Numbers x(6, 1.0);
+  EXPECT_TRUE(contains(message_of<UsageError>([&] {
+                         make_optimizer<double>("hso.lowrank", {{"rank", "7"}})->step(q.f, x.data());
+                       }),
+                       "rank = 7", "at most n = 6"));
   EXPECT_TRUE(contains(message_of<UsageError>([&] { make_optimizer<double>("hso.kfac")->step(q.f, x.data()); }), "kfac",
                        "no layers"));
   const auto cpu = Context::create("cpu");

@@ -17,4 +17,10 @@ void require_fitting(const LinearOperator<T>& a, const View<const T>& v, const V
                                  v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
 }
 
+/// InputError unless [begin, begin + size) lies in [0, n).
+inline void require_range(const char* what, Index begin, Index size, Index n) {
+  if (begin < 0 || size < 0 || begin > n - size)
+    throw InputError(fmt::format("{}: [{}, {}), expected a range within [0, {})", what, begin, begin + size, n));
+}
+
 }  // namespace hso::detail

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "curvature/network_curvature.hpp"
 
+#include <algorithm>
+
 #include "curvature/fitting.hpp"
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso::detail {
@@ -35,9 +38,18 @@ class NetworkCurvature final : public LinearOperator<T> {
 
   void to_dense(T* h) override {
     each_draw(false, [&](Tape<T>& tape, bool add) { tape.dense(tape_kind(), h, add); });
-    average(dimension(), h, dimension());
-    if (impl_.options.weight_decay != 0)
-      impl_.ops.for_each(1, dimension(), AddDiagonal<T>{h, dimension(), static_cast<T>(impl_.options.weight_decay)});
+    finish(dimension(), h);
+  }
+
+  void diagonal_block(Index begin, Index b, T* h) override {
+    require_range("curvature of a network", begin, b, dimension());
+    if (!whole_parameters(begin, b)) return LinearOperator<T>::diagonal_block(begin, b, h);
+    each_draw(false, [&](Tape<T>& tape, bool add) {
+      for (Node leaf : tape.leaves())
+        if (const Index at = tape.graph()[leaf].offset - begin; at >= 0 && at < b)
+          block_rows(tape, leaf, begin, b, h + at * b, add);
+    });
+    finish(b, h);
   }
 
  private:
@@ -64,9 +76,46 @@ class NetworkCurvature final : public LinearOperator<T> {
     }
     stand_ = impl_.stand;  // own draws replace targets, not what the next draws start from
   }
-  void average(Index lanes, T* x, Index stride) {
-    if (draws() > 1)
-      impl_.ops.for_each(lanes, dimension(), Axpby<T>{T(0), x, stride, T(1) / static_cast<T>(draws()), x, stride});
+  void average(Index lanes, T* x, Index stride) { average(lanes, dimension(), x, stride); }
+  void average(Index lanes, Index n, T* x, Index stride) {
+    if (draws() > 1) impl_.ops.for_each(lanes, n, Axpby<T>{T(0), x, stride, T(1) / static_cast<T>(draws()), x, stride});
+  }
+  /// Sums over draws become means, and the weight decay goes onto the diagonal.
+  void finish(Index b, T* h) {
+    average(b, b, h, b);
+    if (impl_.options.weight_decay != 0)
+      impl_.ops.for_each(1, b, AddDiagonal<T>{h, b, static_cast<T>(impl_.options.weight_decay)});
+  }
+
+  /// [begin, begin + b) is a union of parameters that overlap with nothing.
+  bool whole_parameters(Index begin, Index b) const {
+    const Graph<T>& graph = impl_.network.graph;
+    if (graph.has_tied_parameters()) return false;
+    Index covered = 0;
+    for (const auto& node : graph.nodes())
+      if (node.kind == Graph<T>::Kind::parameter && node.offset >= begin &&
+          node.offset + node.shape.size() <= begin + b)
+        covered += node.shape.size();
+    return covered == b;
+  }
+  /// Rows of the block that belong to one leaf, h[leaf][b]: its unit vectors against every leaf of the block.
+  void block_rows(Tape<T>& tape, Node leaf, Index begin, Index b, T* h, bool add) {
+    const auto& own = tape.graph()[leaf];
+    const Index size = own.shape.size();
+    Scratch scratch(context());
+    T* seeds = scratch.take<T>(tape.lanes() * size);
+    std::vector<View<T>> tangents(tape.leaves().size()), results(tape.leaves().size());
+    for (Index first = 0; first < size; first += tape.lanes()) {
+      const Index k = std::min(tape.lanes(), size - first);
+      impl_.ops.for_each(k, size, UnitVectors<T>{seeds, size, first});
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        const auto& other = tape.graph()[tape.leaves()[i]];
+        if (tape.leaves()[i] == leaf) tangents[i] = {seeds, own.shape, k, size, first};
+        if (other.offset >= begin && other.offset < begin + b)
+          results[i] = {h + first * b + other.offset - begin, other.shape, k, b};
+      }
+      tape.product(tape_kind(), Span<const View<T>>(tangents), Span<const View<T>>(results), add);
+    }
   }
   NetworkPieces<T>& impl_;
   Curvature kind_;

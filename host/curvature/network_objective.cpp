@@ -116,6 +116,14 @@ typename Objective<T>::Linearized NetworkObjective<T>::linearize(const T* theta,
 }
 
 template <class T>
+std::vector<ParameterSlice> NetworkObjective<T>::layout() const {
+  std::vector<ParameterSlice> out;
+  for (const auto& node : impl_->network.graph.nodes())
+    if (node.kind == Graph<T>::Kind::parameter) out.push_back({node.name, node.offset, node.shape});
+  return out;
+}
+
+template <class T>
 Evaluation NetworkObjective<T>::evaluate(const T* theta) {
   const bool training = impl_->training;
   if (training) set_training(false, impl_->step);

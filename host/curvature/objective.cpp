@@ -44,6 +44,27 @@ void LinearOperator<T>::to_dense(T* h) {
 }
 
 template <class T>
+void LinearOperator<T>::diagonal_block(Index begin, Index b, T* h) {
+  const Index n = dimension(), together = std::min(lanes(), b);
+  detail::require_range("LinearOperator::diagonal_block", begin, b, n);
+  auto& ops = context().template ops<T>();
+  Scratch scratch(context());
+  T* seeds = scratch.take<T>(together * n);
+  T* products = scratch.take<T>(together * n);
+  for (Index first = 0; first < b; first += together) {
+    const Index k = std::min(together, b - first);
+    ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, begin + first});
+    apply(vector_view<const T>(seeds, n, k), vector_view(products, n, k));
+    ops.for_each(k, b, detail::Axpby<T>{T(1), products + begin, n, T(0), h + first * b, b});
+  }
+}
+
+template <class T>
+std::vector<ParameterSlice> Objective<T>::layout() const {
+  return {{"theta", 0, Shape{dimension()}}};
+}
+
+template <class T>
 std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curvature kind) {
   if (kind == Curvature::gradient_outer) return std::make_unique<GradientOuterOperator<T>>(*this, theta);
   if (kind == Curvature::secant) return std::make_unique<SecantOperator<T>>(*this, theta);

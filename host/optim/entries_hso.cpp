@@ -13,6 +13,7 @@ void fields(HvpOptions& o, Visit&& visit) {
   visit("u", o.u, "ones, gradient, velocity or random");
   visit("momentum", o.momentum, "of the velocity that is stepped along, in [0, 1)");
   visit("curvature", o.curvature, "hessian, ggn or finite_difference");
+  visit("adaptive", o.adaptive, "|alpha| follows the curvature along u and actual / predicted decrease");
   visit("seed", o.seed, "of u = random");
 }
 
@@ -49,11 +50,14 @@ void fields_of_model(Options& o, Visit&& visit) {
 template <class Visit>
 void fields(HsoLowRankOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
-  visit("rank", o.rank, "eigenpairs that are kept");
+  visit("rank", o.rank, "Ritz pairs that are kept, at most n; 0: 32, or n where that is smaller");
+  visit("steps", o.steps, "Lanczos vectors; 0: rank (start = gradient), or 4 rank + 20 (random)");
   visit("refresh", o.refresh, "accepted steps that one set of pairs serves");
-  visit("tolerance", o.tolerance, "of the pairs' residuals over the largest |lambda|");
+  visit("tolerance", o.tolerance, "start = random: of the pairs' residuals over the largest |lambda|");
+  visit("start", o.start, "of Lanczos: gradient, or random for the top pairs");
+  visit("subspace", o.subspace, "the quadratic model chooses the lengths of the kept part and of the rest");
   visit("sign", o.sign, "raw, abs, clip, shift or truncate");
-  visit("seed", o.seed, "of Lanczos' start");
+  visit("seed", o.seed, "of start = random");
 }
 
 template <class Visit>
@@ -75,7 +79,7 @@ std::vector<detail::Entry> detail::hso_entries() {
       entry("hvp", "HVP-corrected gradient: theta -= rate (g + alpha H u)", make_hvp<float>, make_hvp<double>),
       entry("hso", "epsilon-modified inverse Hessian: theta -= rate (phi(H)^-1 + eps I) g", make_hso<float>,
             make_hso<double>),
-      entry("hso.lowrank", "the same from the top eigenpairs, eps on the rest", make_hso_lowrank<float>,
+      entry("hso.lowrank", "the same from Ritz pairs of Lanczos, eps on the rest", make_hso_lowrank<float>,
             make_hso_lowrank<double>),
       entry("hso.cg", "the same by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g", make_hso_cg<float>,
             make_hso_cg<double>),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HSO, low rank: the top pairs of the curvature by Lanczos, H_r^+ + eps I with eps in units of the smallest kept
-// |eigenvalue|, so that a full step is stable on everything that was not kept.
+// HSO, low rank: Ritz pairs of the curvature by Lanczos, -(V' diag(1 / phi) V + eps I) g, and eps_P on what the pairs
+// do not span.
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/error.hpp"
 #include "optim/descent.hpp"
+#include "optim/krylov_pairs.hpp"
 #include "optim/model_step.hpp"
 #include "optim/spectral.hpp"
 
@@ -12,69 +13,136 @@ namespace hso {
 namespace detail {
 namespace {
 
+constexpr const char* kName = "hso.lowrank";
+constexpr double kRestThatCounts = 1e-3;  ///< |P g| / |g|
+
+bool from_gradient(const std::string& word) {
+  if (word == "gradient" || word == "random") return word == "gradient";
+  throw UsageError(fmt::format("optimizer {}: start = '{}', expected gradient or random", kName, word));
+}
+
 template <class T>
 class LowRank final : public ModelStep<T> {
  public:
   explicit LowRank(const HsoLowRankOptions& o)
-      : ModelStep<T>("hso.lowrank", common_options("hso.lowrank", o)), o_(o), policy_(parse_sign_policy(o.sign)) {
-    require_option(o.rank >= 1, "hso.lowrank", "rank", o.rank, "at least 1");
-    require_option(o.refresh >= 1, "hso.lowrank", "refresh", o.refresh, "at least 1");
-    require_option(o.tolerance > 0, "hso.lowrank", "tolerance", o.tolerance, "above 0");
+      : ModelStep<T>(kName, common_options(kName, o)),
+        o_(o),
+        policy_(parse_sign_policy(o.sign)),
+        from_gradient_(from_gradient(o.start)) {
+    require_option(o.rank >= 0, kName, "rank", o.rank, "0 (32, or n where that is smaller) or above");
+    require_option(o.steps == 0 || o.steps >= o.rank, kName, "steps", o.steps, "0 or at least the rank");
+    require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
+    require_option(o.tolerance > 0, kName, "tolerance", o.tolerance, "above 0");
   }
 
  private:
-  std::string prepare(Objective<T>&, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (!pairs_.values.empty() && static_cast<Index>(pairs_.vectors.size()) == kept() * this->n() && age_ < o_.refresh)
-      return {};
-    const Index rank = std::min<Index>(o_.rank, this->n());
-    LanczosOptions options;
-    options.count = rank;
-    options.which = SpectrumEnd::magnitude;
-    options.max_products = 4 * rank + 20;
-    options.tolerance = o_.tolerance;
-    options.seed = o_.seed;
-    pairs_ = lanczos(curvature, options);
+  std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
+    if (n_ != this->n()) make_room(objective.context());
+    if (ready_ && age_ < o_.refresh) return {};
+    ready_ = false;
+    const T* start = this->gradient();
+    if (!from_gradient_) {
+      this->ops().for_each(1, n_, RandomFill<T>{parts_.data(), o_.seed, 0, Distribution::normal, 0, 1});
+      start = parts_.data();
+    }
+    const bool finite = pairs_->refresh(curvature, start, rank_, from_gradient_ ? 0 : o_.tolerance, o_.seed);
+    report.products += pairs_->products();
+    if (!finite) return "a curvature product is not finite";
+    ready_ = true;
     age_ = 0;
-    report.products += pairs_.products;
-    if (pairs_.values.empty()) return "a curvature product is not finite";
-    spectrum_.values = pairs_.values;
-    spectrum_.summary = summarize_spectrum(spectrum_.values, spectrum_tolerance<T>(this->n()));
-    smallest_ = std::abs(spectrum_.values.front());
-    for (double v : spectrum_.values) smallest_ = std::min(smallest_, std::abs(v));
-    report.metrics.emplace_back("rank", std::int64_t{kept()});
-    report.metrics.emplace_back("lambda_max", spectrum_.summary.largest);
-    report.metrics.emplace_back("lambda_kept_min", smallest_);
+    spectrum_.values = pairs_->values();
+    spectrum_.summary = summarize_spectrum(spectrum_.values, spectrum_tolerance<T>(n_));
+    bound_ = spectrum_.summary.largest;
+    if (!from_gradient_)
+      for (double v : spectrum_.values) bound_ = std::min(bound_, std::abs(v));
+    report.metrics.emplace_back("rank", std::int64_t{pairs_->count()});
+    report.metrics.emplace_back("lambda_min", spectrum_.values.front());
+    report.metrics.emplace_back("lambda_max", spectrum_.values.back());
     return {};
   }
 
-  /// -(V' diag(1 / phi) V g + eps g)
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport&) override {
-    const double delta = this->damping().delta(), unit = smallest_ + delta;
-    const double eps = o_.eps + (unit > 0 ? this->damping().eps_scale() / unit : 0);
-    const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, eps);
+  void make_room(Context& context) {
+    const Index n = this->n();
+    if (o_.rank > n)
+      throw UsageError(fmt::format("optimizer {}: rank = {}, expected at most n = {}", kName, o_.rank, n));
+    rank_ = o_.rank > 0 ? o_.rank : std::min<Index>(32, n);
+    const Index steps = o_.steps > 0 ? o_.steps : from_gradient_ ? rank_ : 4 * rank_ + 20;
+    pairs_ = std::make_unique<KrylovPairs<T>>(context, n, std::clamp(steps, rank_, n));
+    parts_ = Buffer<T>(context, 4 * n);
+    n_ = n;
+    ready_ = false;
+  }
+
+  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
+    const double delta = this->damping().delta();
+    const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, o_.eps);
     if (inverse.singular) return fmt::format("sign = {} with delta = {:.3g} cannot be inverted", o_.sign, delta);
-    auto& ops = this->ops();
-    const Index n = this->n(), r = kept();
-    Scratch scratch(curvature.context());
-    T* c = scratch.take<T>(r);
-    ops.gemm({r, 1, n, pairs_.vectors.data(), n, false, g, 1, false, c, 1});
-    std::vector<T> host(static_cast<std::size_t>(r));
-    curvature.context().to_host(c, host.data(), r * static_cast<Index>(sizeof(T)));
-    for (std::size_t i = 0; i < host.size(); ++i)
-      host[i] = static_cast<T>(-o_.rate * inverse.inverse[i] * static_cast<double>(host[i]));
-    curvature.context().to_device(host.data(), c, r * static_cast<Index>(sizeof(T)));
-    ops.axpby(n, static_cast<T>(-o_.rate * eps), g, T(0), step);
-    ops.gemm({1, n, r, c, r, false, pairs_.vectors.data(), n, false, step, n, T(1), T(1)});
+    T *kept = parts_.data(), *rest = kept + n_;
+    split(curvature.context(), inverse, g, kept, rest);
+    double a = 1, b = bound_ + delta > 0 ? o_.eps + this->damping().eps_scale() / (bound_ + delta) : o_.eps;
+    rest_ = this->ops().nrm2(n_, rest) / this->ops().nrm2(n_, g);
+    if (o_.subspace && rest_ > kRestThatCounts) choose_lengths(curvature, g, delta, a, b, report);
+    this->ops().axpby(n_, static_cast<T>(-o_.rate * a), kept, T(0), step);
+    this->ops().axpby(n_, static_cast<T>(-o_.rate * b), rest, T(1), step);
+    eps_rest_ = b;
     return {};
   }
-  void taken(StepReport&) override { ++age_; }
-  Index kept() const { return static_cast<Index>(pairs_.values.size()); }
+
+  /// kept = V' (1 / phi + eps) V g, rest = g - V'V g.
+  void split(Context& context, const ModifiedInverse& inverse, const T* g, T* kept, T* rest) {
+    auto& ops = this->ops();
+    const Index r = pairs_->count(), bytes = 2 * r * static_cast<Index>(sizeof(T));
+    const T* v = pairs_->vectors();
+    Scratch scratch(context);
+    T* c = scratch.take<T>(2 * r);
+    ops.gemm({r, 1, n_, v, n_, false, g, 1, false, c, 1});
+    std::vector<T> host(static_cast<std::size_t>(2 * r));
+    context.to_host(c, host.data(), bytes / 2);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(r); ++i) {
+      host[static_cast<std::size_t>(r) + i] = -host[i];
+      host[i] = static_cast<T>(inverse.at(i) * static_cast<double>(host[i]));
+    }
+    context.to_device(host.data(), c, bytes);
+    ops.copy(n_, g, rest);
+    ops.gemm({1, n_, r, c, r, false, v, n_, false, kept, n_});
+    ops.gemm({1, n_, r, c + r, r, false, v, n_, false, rest, n_, T(1), T(1)});
+  }
+
+  /// a, b := the minimum of -a g'k - b g'p + (a k + b p)'(A + delta I)(a k + b p) / 2 where there is one with both
+  /// lengths above 0; otherwise they stay.
+  void choose_lengths(LinearOperator<T>& curvature, const T* g, double delta, double& a, double& b,
+                      StepReport& report) {
+    auto& ops = this->ops();
+    T *parts = parts_.data(), *products = parts + 2 * n_;
+    curvature.apply(vector_view<const T>(parts, n_, 2), vector_view(products, n_, 2));
+    report.products += 2;
+    ops.for_each(2, n_, Axpby<T>{static_cast<T>(delta), parts, n_, T(1), products, n_});
+    double slopes[2], own[2];
+    ops.dots(2, n_, parts, n_, g, 0, slopes);
+    ops.dots(2, n_, parts, n_, products, n_, own);
+    const double cross = ops.dot(n_, parts, products + n_), determinant = own[0] * own[1] - cross * cross;
+    if (!(own[0] > 0 && determinant > 1e-10 * own[0] * own[1])) return;
+    const double x = (own[1] * slopes[0] - cross * slopes[1]) / determinant;
+    const double y = (own[0] * slopes[1] - cross * slopes[0]) / determinant;
+    if (x > 0 && y > 0) a = x, b = y;
+  }
+
+  void taken(StepReport& report) override {
+    ++age_;
+    report.metrics.emplace_back("rest", rest_);
+    report.metrics.emplace_back("eps_rest", eps_rest_);
+  }
+  bool rescales() const override { return o_.subspace; }
 
   HsoLowRankOptions o_;
   SignPolicy policy_;
-  EigenPairs<T> pairs_;
+  bool from_gradient_;
+  Index n_ = -1, rank_ = 0;
+  std::unique_ptr<KrylovPairs<T>> pairs_;
+  Buffer<T> parts_;  ///< kept, rest, and their products
   Spectrum spectrum_;
-  double smallest_ = 0;
+  double bound_ = 0, rest_ = 0, eps_rest_ = 0;
+  bool ready_ = false;
   int age_ = 0;
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "hsogpu/error.hpp"
 #include "hsogpu/hso_methods.hpp"
 #include "optim/descent.hpp"
@@ -35,6 +38,8 @@ class HvpCorrected final : public Descent<T> {
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
       *b = Buffer<T>(objective.context(), objective.dimension());
+    share_ = 0;
+    alpha_ = o_.alpha;
     objective.context().template ops<T>().fill(velocity_.size(), T(0), velocity_.data());
     steps_ = 0;
   }
@@ -53,6 +58,7 @@ class HvpCorrected final : public Descent<T> {
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {
     auto [value, curvature] = objective.linearize(theta, gradient, kind_);
     operator_ = std::move(curvature);
+    theta_ = theta;
     return value;
   }
 
@@ -61,18 +67,45 @@ class HvpCorrected final : public Descent<T> {
     const Index n = objective.dimension();
     const T* u = probe(ops, gradient);
     operator_->apply(vector_view(u, n), product_.view());
+    const double along = curvature_along(ops, u);
+    if (o_.adaptive) alpha_ = alpha_at(along);
     ops.copy(n, gradient, corrected_.data());
-    ops.axpby(n, static_cast<T>(o_.alpha), product_.data(), T(1), corrected_.data());
+    ops.axpby(n, static_cast<T>(alpha_), product_.data(), T(1), corrected_.data());
     ops.axpby(n, static_cast<T>(-o_.rate), corrected_.data(), T(0), step);
     ops.axpby(n, static_cast<T>(-o_.rate * o_.momentum), velocity_.data(), T(1), step);
     report.products = 1;
-    report.metrics.emplace_back("alpha", o_.alpha);
-    report.metrics.emplace_back("curvature_along_u", curvature_along(ops, u));
-    report.metrics.emplace_back("correction_norm", o_.alpha * ops.nrm2(n, product_.data()));
+    report.metrics.emplace_back("alpha", alpha_);
+    report.metrics.emplace_back("curvature_along_u", along);
+    report.metrics.emplace_back("correction_norm", alpha_ * ops.nrm2(n, product_.data()));
+    if (o_.adaptive) judge(objective, gradient, step, report);
     last_ = step;
+  }
+
+  /// +-t / (2 |c|); the first t is what makes the user's alpha of it.
+  double alpha_at(double c) {
+    if (c == 0 || !std::isfinite(c) || o_.alpha == 0) return alpha_;
+    if (share_ == 0) share_ = std::min(1.0, 2 * std::abs(c * o_.alpha));
+    return std::copysign(share_ / (2 * std::abs(c)), o_.alpha);
+  }
+
+  /// The share of the next step, from actual over predicted decrease of this one: on the same batch, before theta
+  /// moves.
+  void judge(Objective<T>& objective, const T* gradient, const T* step, StepReport& report) {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    operator_->apply(vector_view(step, n), product_.view());
+    ++report.products;
+    const double predicted = -(ops.dot(n, gradient, step) + 0.5 * ops.dot(n, step, product_.data()));
+    ops.copy(n, theta_, corrected_.data());
+    ops.axpby(n, T(1), step, T(1), corrected_.data());
+    report.loss_after = objective.value(corrected_.data());
+    const double ratio = predicted > 0 ? (report.loss_before - report.loss_after) / predicted : 0;
+    next_share_ = ratio > 0.75 ? std::min(1.0, 2 * share_) : ratio >= 0.25 ? share_ : share_ / 4;
+    report.metrics.emplace_back("ratio", ratio);
   }
   void commit(Ops<T>& ops) override {
     ops.axpby(velocity_.size(), static_cast<T>(-1 / o_.rate), last_, T(0), velocity_.data());
+    if (o_.adaptive) share_ = next_share_;
     ++steps_;
   }
 
@@ -88,7 +121,9 @@ class HvpCorrected final : public Descent<T> {
   Buffer<T> velocity_, u_, corrected_, product_;
   std::unique_ptr<LinearOperator<T>> operator_;
   std::uint64_t steps_ = 0;
-  const T* last_ = nullptr;
+  double alpha_ = 0;                   ///< in use
+  double share_ = 0, next_share_ = 0;  ///< t of the header; 0: not known yet
+  const T *last_ = nullptr, *theta_ = nullptr;
 };
 
 }  // namespace

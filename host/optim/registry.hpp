@@ -77,6 +77,7 @@ inline Entry networks_alone(Entry e) {
 
 std::vector<Entry> gradient_entries();
 std::vector<Entry> hso_entries();
+std::vector<Entry> hso_form_entries();
 std::vector<Entry> quasi_newton_entries();
 
 }  // namespace hso::detail

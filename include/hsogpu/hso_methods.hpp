@@ -12,12 +12,18 @@ namespace hso {
 /// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM)
 /// and alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the
 /// user's.
+/// `adaptive`: |alpha| = t / (2 |c|), c = u'Hu / u'u, with t in (0, 1] and `alpha` as the first step's value (t = 1
+/// where it is larger). t = 1 is the end of the Neumann reading: with the step length 1 / c two terms of the series
+/// H^-1 = 1/c sum (I - H / c)^k are 2/c (I - H / 2c). t doubles after a step whose decrease is above 3/4 of what the
+/// quadratic model predicts, -(g's + s'Hs / 2), and is quartered below 1/4; the sign never changes. Costs one product
+/// and one value more; where u'Hu is 0 alpha stays.
 struct HvpOptions {
   double rate = 0.1;
   double alpha = 0.01;
   std::string u = "gradient";  ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
   double momentum = 0.9;       ///< of the velocity that is stepped along; 0 is plain descent
   std::string curvature = "hessian";
+  bool adaptive = false;   ///< |alpha| follows the curvature along u and actual / predicted decrease
   std::uint64_t seed = 0;  ///< of u = random
 };
 
@@ -41,21 +47,33 @@ struct HsoOptions {
   double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
 };
 
-/// The same at any size: the `rank` eigenpairs of largest |lambda| by Lanczos, and eps on the rest,
-/// theta -= rate (V' diag(1 / phi) V + eps I) g. Memory of O(rank n). eps_scale counts in units of 1 / (smallest kept
-/// |lambda| + delta), where it is stable below 1.
+/// The same at any size, from `rank` Ritz pairs of A by Lanczos: with rows V [rank][n], P = I - V'V and eps_P =
+/// eps_scale / (bound of |lambda| on the rest + delta), theta -= rate (V' diag(1 / phi) V + eps I + eps_P P) g. Memory
+/// of (steps + 9) n numbers beside the network's.
+///   start = gradient  the Krylov space of g, `steps` products (0: rank), all pairs kept: the saddle-free Newton step
+///                     of that space (Dauphin et al., NIPS 2014, section 6), as good as `steps` iterations of conjugate
+///                     gradients where A is positive. g has no rest; later gradients, until the next refresh, do. The
+///                     bound is the largest |Ritz value|.
+///   start = random    the top pairs, up to `steps` products (0: 4 rank + 20) until their residuals are within
+///                     `tolerance` of the largest |lambda|: eigenvectors that serve any gradient. The bound is the
+///                     smallest kept |lambda|.
+/// `subspace`: the damped quadratic model chooses the lengths of the two parts, kept and rest, where the rest holds
+/// more than 1e-3 of g and the model is convex on the two, for two products more; and the length of the whole step.
 struct HsoLowRankOptions {
   double rate = 1;
   std::string curvature = "hessian";
-  int rank = 32;
+  int rank = 0;             ///< 0: 32, or n where n is smaller; above n: UsageError
+  int steps = 0;            ///< Lanczos vectors held, at least rank
   int refresh = 1;          ///< accepted steps that one set of pairs serves
-  double tolerance = 1e-2;  ///< of the pairs' residuals over the largest |lambda|
+  double tolerance = 1e-2;  ///< start = random: of the pairs' residuals over the largest |lambda|
+  std::string start = "gradient";
+  bool subspace = true;
   std::string sign = "abs";
   double delta = 0.01;
   double eps = 0, eps_scale = 0.5;
   bool adaptive = true;
   int max_trials = 12;
-  std::uint64_t seed = 0;  ///< of Lanczos' start
+  std::uint64_t seed = 0;  ///< of start = random
 };
 
 /// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients (Martens, ICML 2010). Eight vectors

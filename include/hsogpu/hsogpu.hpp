@@ -10,6 +10,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/gradient_methods.hpp"
 #include "hsogpu/graph.hpp"
+#include "hsogpu/hso_forms.hpp"
 #include "hsogpu/hso_methods.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/kronecker.hpp"

@@ -64,6 +64,8 @@ class NetworkObjective final : public Objective<T> {
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
+  /// The parameters of the graph in order of creation, by name: "layer.weight", "layer.bias".
+  std::vector<ParameterSlice> layout() const override;
 
   /// Kronecker factors at theta, which outlive later calls. UsageError names a parameter that belongs to no linear or
   /// conv2d layer, or to two.

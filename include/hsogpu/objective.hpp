@@ -43,6 +43,16 @@ class LinearOperator {
   virtual void apply(View<const T> v, View<T> hv) = 0;
   /// h[n][n]: row i = A e_i. The default takes lanes of the identity.
   virtual void to_dense(T* h);
+  /// h[b][b]: rows and columns [begin, begin + b) of A. The default multiplies lanes of the identity and keeps a part;
+  /// a network's operator walks only the layers that the block sees where it is made of whole parameters.
+  virtual void diagonal_block(Index begin, Index b, T* h);
+};
+
+/// A tensor that is a slice of theta.
+struct ParameterSlice {
+  std::string name;
+  Index offset = 0;
+  Shape shape;
 };
 
 template <class T>
@@ -65,6 +75,8 @@ class Objective {
   };
   /// gradient and curvature at one point, for less where they share work.
   virtual Linearized linearize(const T* theta, T* g, Curvature kind);
+  /// The tensors that theta is made of; the default is one slice, all of theta. Tied weights overlap.
+  virtual std::vector<ParameterSlice> layout() const;
 };
 
 struct FiniteDifferenceOptions {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HSO, dense by Cholesky: one exact matrix serves every trial of a step, each trial factorises it anew.
+#include "hsogpu/error.hpp"
+#include "hsogpu/hso_forms.hpp"
+#include "hsogpu/linalg.hpp"
+#include "optim/descent.hpp"
+#include "optim/model_step.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+template <class T>
+class CholeskyForm final : public ModelStep<T> {
+ public:
+  explicit CholeskyForm(const HsoCholeskyOptions& o)
+      : ModelStep<T>("hso.cholesky", common_options("hso.cholesky", o)), o_(o) {}
+  bool dense() const override { return true; }
+
+ private:
+  std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
+    const Index n = this->n();
+    if (matrix_.size() != n * n) make_room(objective.context());
+    curvature.to_dense(matrix_.data());
+    report.products += n;
+    norm_ = this->ops().nrm2(n * n, matrix_.data());
+    shift_ = 0;
+    return std::isfinite(norm_) ? "" : "the curvature matrix is not finite";
+  }
+
+  void make_room(Context& context) {
+    const Index n = this->n();
+    require_memory(context, "hso.cholesky: the curvature matrix and its factor (hso.lowrank and hso.cg hold neither)",
+                   n, [](Index m) { return checked_multiply(checked_multiply(2 * m, m), Index{sizeof(T)}); });
+    for (Buffer<T>* b : {&matrix_, &factor_}) *b = Buffer<T>(context, n * n);
+  }
+
+  /// -((A + tau I)^-1 + eps I) g
+  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport&) override {
+    const double eps = o_.eps + (norm_ > 0 ? this->damping().eps_scale() / norm_ : 0);
+    if (!factorise(curvature.context()))
+      return fmt::format("A + {:.3g} I is not positive definite in this precision", shift_);
+    auto& ops = this->ops();
+    const Index n = this->n();
+    ops.copy(n, g, step);
+    ops.potrs(n, 1, factor_.data(), step);
+    ops.axpby(n, static_cast<T>(-o_.rate * eps), g, static_cast<T>(-o_.rate), step);
+    return {};
+  }
+
+  /// Algorithm 3.3 of Nocedal and Wright, from delta or, on a later trial, from more than the last one took.
+  bool factorise(Context& context) {
+    const Index n = this->n();
+    auto& ops = this->ops();
+    shift_ = std::max(this->common_.increase * shift_, this->damping().delta());
+    for (int attempt = 0; attempt < 60; ++attempt) {
+      ops.copy(n * n, matrix_.data(), factor_.data());
+      ops.for_each(1, n, AddDiagonal<T>{factor_.data(), n, static_cast<T>(shift_)});
+      if (cholesky(context, View<T>{factor_.data(), Shape{n, n}, 1, n * n}).status == LinalgStatus::ok) return true;
+      shift_ = std::max(2 * shift_, norm_ > 0 ? 1e-3 * norm_ : 1.0);
+    }
+    return false;
+  }
+  void taken(StepReport& report) override { report.metrics.emplace_back("shift", shift_); }
+
+  HsoCholeskyOptions o_;
+  double norm_ = 0, shift_ = 0;
+  Buffer<T> matrix_, factor_;
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_hso_cholesky(const HsoCholeskyOptions& options) {
+  return std::make_unique<detail::CholeskyForm<T>>(options);
+}
+
+template std::unique_ptr<Optimizer<float>> make_hso_cholesky(const HsoCholeskyOptions&);
+template std::unique_ptr<Optimizer<double>> make_hso_cholesky(const HsoCholeskyOptions&);
+
+}  // namespace hso
