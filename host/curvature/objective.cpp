@@ -44,6 +44,11 @@ void LinearOperator<T>::to_dense(T* h) {
 }
 
 template <class T>
+std::vector<ParameterSlice> Objective<T>::layout() const {
+  return {{"theta", 0, {dimension()}}};
+}
+
+template <class T>
 std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curvature kind) {
   if (kind == Curvature::gradient_outer) return std::make_unique<GradientOuterOperator<T>>(*this, theta);
   if (kind == Curvature::secant) return std::make_unique<SecantOperator<T>>(*this, theta);

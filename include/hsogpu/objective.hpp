@@ -45,12 +45,26 @@ class LinearOperator {
   virtual void to_dense(T* h);
 };
 
+/// One tensor of theta. Methods that treat matrices see it as [rows][columns]: the first extent by all the others, so
+/// that a filter of a convolution is a row, [out][in kh kw]; a vector is one row.
+struct ParameterSlice {
+  std::string name;
+  Index offset = 0;
+  Shape shape;
+  Index size() const { return shape.size(); }
+  Index rows() const { return shape.rank() < 2 ? 1 : shape[0]; }
+  Index columns() const { return shape.rank() < 2 ? size() : size() / shape[0]; }
+  bool is_matrix() const { return rows() > 1 && columns() > 1; }
+};
+
 template <class T>
 class Objective {
  public:
   virtual ~Objective() = default;
   virtual Context& context() const = 0;
   virtual Index dimension() const = 0;
+  /// theta as tensors: disjoint slices in order that cover all of it. The default is one vector.
+  virtual std::vector<ParameterSlice> layout() const;
   virtual double value(const T* theta) = 0;
   /// g is overwritten; returns the value.
   virtual double gradient(const T* theta, T* g) = 0;
