@@ -56,7 +56,7 @@ using detail::Entry;
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = [] {
     std::vector<Entry> all;
-    for (auto* family : {detail::gradient_entries, detail::hso_entries})
+    for (auto* family : {detail::gradient_entries, detail::hso_entries, detail::preconditioned_entries})
       for (Entry& e : family()) all.push_back(std::move(e));
     return all;
   }();

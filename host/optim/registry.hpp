@@ -77,5 +77,6 @@ inline Entry networks_alone(Entry e) {
 
 std::vector<Entry> gradient_entries();
 std::vector<Entry> hso_entries();
+std::vector<Entry> preconditioned_entries();
 
 }  // namespace hso::detail
