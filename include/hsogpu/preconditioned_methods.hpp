@@ -13,8 +13,8 @@ namespace hso {
 
 /// AdaHessian (Yao et al., AAAI 2021, algorithm 1): Adam with Hutchinson's d = z o Hz, z = +-1, in place of g in the
 /// second moment: theta -= rate m^ / (sqrt(v^)^power + epsilon).
-/// `spatial` averages d (section 3.3): "kernel" over a convolution's [kh][kw], as the authors' code, "row" over a row
-/// of every matrix, "none". Defaults are the paper's.
+/// `spatial` averages d: "kernel" over a convolution's [kh][kw], "row" over a row of every matrix, "none". The authors'
+/// code averages |d| there; here the average is of d with its sign, as the formula says.
 struct AdaHessianOptions {
   double rate = 0.15;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-4;
@@ -44,7 +44,7 @@ struct SophiaOptions {
 /// linear and conv2d layers: theta -= rate v, v = momentum v + nu (B + sqrt(d)/pi I)^-1 G (A + pi sqrt(d) I)^-1 with
 /// d = delta + weight decay, pi^2 = (tr A / dim A) / (tr B / dim B) (section 6.3), factors averaged with weights
 /// min(1 - 1/k, decay) at the k-th (section 5). nu = min(1, sqrt(kl_clip / (rate^2 g'F^-1 g))) (Ba, Grosse and Martens,
-/// ICLR 2017, section 5) stands for the paper's exact rescaling, momentum and damping adapted by trial (sections 6.4 to
+/// ICLR 2017) stands for the paper's exact rescaling, momentum and damping adapted by trial (sections 6.4 to
 /// 7), which hso.kfac has.
 struct KfacOptions {
   double rate = 0.05;
