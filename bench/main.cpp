@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   hso::bench::register_products();
   hso::bench::register_dense();
   hso::bench::register_spectral();
+  hso::bench::register_optimizers();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -9,5 +9,7 @@ void register_products();
 void register_dense();
 /// Lanczos and stochastic Lanczos quadrature: every network, float32.
 void register_spectral();
+/// Steps of optimizers over steps of sgd: lenet300, float32.
+void register_optimizers();
 
 }  // namespace hso::bench

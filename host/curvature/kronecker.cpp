@@ -59,7 +59,7 @@ void on_block(Context& context, const LayerBlock& b, const View<const T>& v, con
 template <class T>
 std::vector<double> eigenvectors_of(Context& context, const Buffer<T>& factor, Index n, Buffer<T>& q,
                                     const std::string& what) {
-  q = Buffer<T>(context, n * n);
+  if (q.size() != n * n) q = Buffer<T>(context, n * n);
   context.ops<T>().copy(n * n, factor.data(), q.data());
   const EighResult r = eigh(context, q.view().reshaped({n, n}));
   if (!r.ok()) throw NumericalError(fmt::format("kfac: eigendecomposition of {}: {}", what, name_of(r.status)));
@@ -119,17 +119,25 @@ void KroneckerState<T>::decompose() {
     table.reserve(static_cast<std::size_t>(block.place.size()));
     for (double out : b)
       for (double in : a) table.push_back(static_cast<T>(std::max(out, 0.0) * std::max(in, 0.0)));
-    block.table = Buffer<T>(context, Span<const T>(table));
+    if (block.table.size() == 0) block.table = Buffer<T>(context, block.place.size());
+    block.table.upload(table);
   }
   decomposed = true;
 }
 
 template <class T>
-void KroneckerState<T>::multiply_factors(const View<const T>& v, const View<T>& kv) {
-  for (const Block& block : blocks)
-    on_block(context, block.place, v, kv, [&](const T* x, T* y, const Sandwich<T>& sandwich) {
-      sandwich(block.b.data(), false, x, block.a.data(), false, y);
+void KroneckerState<T>::multiply(const View<const T>& v, const View<T>& kv,
+                                 const std::function<Pair(std::size_t)>& matrices) {
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    on_block(context, blocks[i].place, v, kv, [&](const T* x, T* y, const Sandwich<T>& sandwich) {
+      const auto [left, right] = matrices(i);
+      sandwich(left, false, x, right, false, y);
     });
+}
+
+template <class T>
+void KroneckerState<T>::multiply_factors(const View<const T>& v, const View<T>& kv) {
+  multiply(v, kv, [&](std::size_t i) { return Pair(blocks[i].b.data(), blocks[i].a.data()); });
 }
 
 template <class T>

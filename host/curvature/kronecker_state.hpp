@@ -20,9 +20,12 @@ struct KroneckerState {
   KroneckerState(Context& c, const Graph<T>& g, bool correct, double weight_decay);
 
   const Block& block(Index i) const;  ///< UsageError for one that is not there
-  /// NumericalError names the layer whose factor has no eigendecomposition.
+  /// NumericalError names the layer whose factor has no eigendecomposition. Allocates the first time alone.
   void decompose();
 
+  /// kv = left x right of the pairs (left, right) that matrices(i) gives for block i.
+  using Pair = std::pair<const T*, const T*>;
+  void multiply(const View<const T>& v, const View<T>& kv, const std::function<Pair(std::size_t)>& matrices);
   /// kv = the blocks times v.
   void multiply_factors(const View<const T>& v, const View<T>& kv);
   /// The same in the eigenbasis, with tables[i] for the eigenvalues of block i.

@@ -70,7 +70,7 @@ class NetworkCurvature final : public LinearOperator<T> {
     for (Index piece = 0; piece < impl_.pieces(); ++piece) {
       Tape<T>& tape = ready(piece);
       for (Index draw = 0; draw < draws(); ++draw, add = true) {
-        if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, draw);
+        if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, static_cast<std::uint64_t>(draw));
         body(tape, add);
       }
     }

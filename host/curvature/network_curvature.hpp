@@ -19,8 +19,22 @@ template <class T>
 std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, const T* theta,
                                                    const KroneckerOptions& options);
 
-/// The exact diagonal of the ggn or of a Fisher matrix, weight decay included, into d[n].
+/// The exact diagonal of the ggn or of a Fisher matrix, weight decay included, into d[n]. fisher_mc draws targets from
+/// number `draw` on.
 template <class T>
-void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature source, T* d);
+void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature source, T* d, std::uint64_t draw = 0);
+
+template <class T>
+struct KroneckerState;
+
+/// f and g; `fresh` becomes the Kronecker factors at theta. One forward pass serves both.
+template <class T>
+double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
+                             KroneckerState<T>& fresh);
+
+/// The eigenvalues of a decomposed state := keep times themselves + (1 - keep) second moments at theta in its basis.
+template <class T>
+void average_tables(NetworkPieces<T>& pieces, const T* theta, Curvature source, std::uint64_t draw, double keep,
+                    KroneckerState<T>& state);
 
 }  // namespace hso::detail

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "curvature/adjoint_walk.hpp"
 #include "curvature/kronecker_state.hpp"
 #include "curvature/network_curvature.hpp"
-#include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
@@ -30,51 +28,6 @@ void require_room(NetworkPieces<T>& pieces, const std::vector<LayerBlock>& block
   });
 }
 
-/// The adjoints of every layer's output, lanes at a time, that belong to a source of curvature.
-template <class T>
-class AdjointWalk {
- public:
-  AdjointWalk(NetworkPieces<T>& pieces, const T* theta, Curvature source)
-      : pieces_(pieces), theta_(theta), source_(source) {}
-  Index draws() const { return source_ == Curvature::fisher_mc ? pieces_.options.fisher_draws : 1; }
-
-  /// body(tape) at every piece.
-  template <class Body>
-  void each_piece(const Body& body) {
-    for (Index piece = 0; piece < pieces_.pieces(); ++piece)
-      body(pieces_.linearize(piece, theta_, Linearization::for_ggn), piece);
-  }
-  /// visit(layer, adjoint) for all lanes of all draws of a piece that each_piece stands at.
-  template <class Visit>
-  void adjoints(Tape<T>& tape, Index piece, const Visit& visit) {
-    if (source_ == Curvature::ggn) return roots(tape, visit);
-    for (Index draw = 0; draw < draws(); ++draw) {
-      if (source_ == Curvature::fisher_mc) pieces_.draw_targets(tape, piece, draw);
-      tape.traversal().run_adjoints(true, 0, 1, visit);
-    }
-  }
-
- private:
-  template <class Visit>
-  void roots(Tape<T>& tape, const Visit& visit) {
-    const Node loss = tape.graph().loss_node();
-    const Index columns = tape.graph()[tape.graph()[loss].inputs[0]].shape.size();
-    for (Index first = 0; first < columns; first += tape.lanes())
-      tape.traversal().run_adjoints(false, first, std::min(tape.lanes(), columns - first), visit);
-  }
-
-  NetworkPieces<T>& pieces_;
-  const T* theta_;
-  Curvature source_;
-};
-
-/// body(place, i) for the blocks of one layer.
-template <class Body>
-void each_block_of(const std::vector<LayerBlock>& blocks, Node layer, const Body& body) {
-  for (std::size_t i = 0; i < blocks.size(); ++i)
-    if (blocks[i].layer == layer) body(blocks[i], i);
-}
-
 template <class T>
 std::vector<LayerBlock> places(const KroneckerState<T>& state) {
   std::vector<LayerBlock> out;
@@ -82,28 +35,27 @@ std::vector<LayerBlock> places(const KroneckerState<T>& state) {
   return out;
 }
 
+/// One piece's share of the factors.
 template <class T>
-void fill_factors(AdjointWalk<T>& walk, KroneckerState<T>& state) {
+void add_factors(AdjointWalk<T>& walk, Tape<T>& tape, Index piece, KroneckerState<T>& state) {
   const std::vector<LayerBlock> blocks = places(state);
-  walk.each_piece([&](Tape<T>& tape, Index piece) {
-    for (auto& block : state.blocks)
-      if (tape.traversal().node_plan(block.place.layer).live) add_input_factor(tape, block.place, block.a.data());
-    walk.adjoints(tape, piece, [&](Node layer, const View<T>& adjoint) {
-      each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
-        const double alpha = 1 / static_cast<double>(place.sizes.positions * walk.draws());
-        add_output_factor(tape, place, adjoint, alpha, state.blocks[i].b.data());
-      });
+  for (auto& block : state.blocks)
+    if (tape.traversal().node_plan(block.place.layer).live) add_input_factor(tape, block.place, block.a.data());
+  walk.adjoints(tape, piece, [&](Node layer, const View<T>& adjoint) {
+    each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
+      const double alpha = 1 / static_cast<double>(place.sizes.positions * walk.draws());
+      add_output_factor(tape, place, adjoint, alpha, state.blocks[i].b.data());
     });
   });
 }
 
 /// tables[i] = 1/draws of the squares of block i in the bases that `basis(i)` gives.
 template <class T, class Basis>
-void fill_tables(AdjointWalk<T>& walk, Context& context, const std::vector<LayerBlock>& blocks, const Basis& basis,
-                 const std::vector<T*>& tables) {
+void fill_tables(AdjointWalk<T>& walk, const T* theta, Context& context, const std::vector<LayerBlock>& blocks,
+                 const Basis& basis, const std::vector<T*>& tables) {
   auto& ops = context.ops<T>();
   for (std::size_t i = 0; i < blocks.size(); ++i) ops.fill(blocks[i].size(), T(0), tables[i]);
-  walk.each_piece([&](Tape<T>& tape, Index piece) {
+  walk.each_piece(theta, [&](Tape<T>& tape, Index piece) {
     walk.adjoints(tape, piece, [&](Node layer, const View<T>& adjoint) {
       each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
         const auto [qa, qb] = basis(i);
@@ -116,6 +68,15 @@ void fill_tables(AdjointWalk<T>& walk, Context& context, const std::vector<Layer
   for (std::size_t i = 0; i < blocks.size(); ++i) ops.axpby(blocks[i].size(), T(0), tables[i], share, tables[i]);
 }
 
+/// The squares in the bases of a decomposed state.
+template <class T>
+void fill_tables(AdjointWalk<T>& walk, const T* theta, const KroneckerState<T>& state, const std::vector<T*>& tables) {
+  const auto basis = [&](std::size_t i) {
+    return std::pair<const T*, const T*>(state.blocks[i].qa.data(), state.blocks[i].qb.data());
+  };
+  fill_tables(walk, theta, state.context, places(state), basis, tables);
+}
+
 }  // namespace
 
 template <class T>
@@ -125,41 +86,69 @@ std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, con
   require_room(pieces, layer_blocks(pieces.network.graph));
   auto state = std::make_unique<KroneckerState<T>>(pieces.context, pieces.network.graph, options.corrected,
                                                    pieces.options.weight_decay);
-  AdjointWalk<T> walk(pieces, theta, options.source);
-  fill_factors(walk, *state);
+  AdjointWalk<T> walk(pieces, options.source);
+  walk.each_piece(theta, [&](Tape<T>& tape, Index piece) { add_factors(walk, tape, piece, *state); });
   if (options.corrected) {
     state->decompose();
     std::vector<T*> tables;
     for (auto& block : state->blocks) tables.push_back(block.table.data());
-    const auto basis = [&](std::size_t i) {
-      return std::pair<const T*, const T*>(state->blocks[i].qa.data(), state->blocks[i].qb.data());
-    };
-    fill_tables(walk, pieces.context, places(*state), basis, tables);
+    fill_tables(walk, theta, *state, tables);
   }
   return std::make_unique<KroneckerOperator<T>>(std::move(state));
 }
 
 template <class T>
-void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature source, T* d) {
+void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature source, T* d, std::uint64_t draw) {
   require_source(source, "diagonal", "ggn, fisher_mc, fisher_empirical or (estimated) hessian");
   const std::vector<LayerBlock> blocks = layer_blocks(pieces.network.graph);
   auto& ops = pieces.ops;
   Scratch scratch(pieces.context);
   std::vector<T*> tables;
   for (const LayerBlock& block : blocks) tables.push_back(scratch.take<T>(block.size()));
-  AdjointWalk<T> walk(pieces, theta, source);
+  AdjointWalk<T> walk(pieces, source, draw);
   fill_tables(
-      walk, pieces.context, blocks, [](std::size_t) { return std::pair<const T*, const T*>(nullptr, nullptr); },
+      walk, theta, pieces.context, blocks, [](std::size_t) { return std::pair<const T*, const T*>(nullptr, nullptr); },
       tables);
   for (std::size_t i = 0; i < blocks.size(); ++i) put_back<T>(ops, blocks[i], tables[i], vector_view(d, pieces.n()));
   ops.for_each(1, pieces.n(), AddDiagonal<T>{d, 0, static_cast<T>(pieces.options.weight_decay)});
+}
+
+template <class T>
+double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
+                             KroneckerState<T>& fresh) {
+  require_source(source, "kfac", "ggn, fisher_mc or fisher_empirical");
+  for (auto& block : fresh.blocks)
+    for (Buffer<T>* factor : {&block.a, &block.b}) pieces.ops.fill(factor->size(), T(0), factor->data());
+  AdjointWalk<T> walk(pieces, source, draw);
+  return pieces.gradient(theta, g, [&](Tape<T>& tape, Index piece) { add_factors(walk, tape, piece, fresh); });
+}
+
+template <class T>
+void average_tables(NetworkPieces<T>& pieces, const T* theta, Curvature source, std::uint64_t draw, double keep,
+                    KroneckerState<T>& state) {
+  Scratch scratch(pieces.context);
+  std::vector<T*> tables;
+  for (const auto& block : state.blocks) tables.push_back(scratch.take<T>(block.place.size()));
+  AdjointWalk<T> walk(pieces, source, draw);
+  fill_tables(walk, theta, state, tables);
+  for (std::size_t i = 0; i < tables.size(); ++i)
+    pieces.ops.axpby(state.blocks[i].place.size(), static_cast<T>(1 - keep), tables[i], static_cast<T>(keep),
+                     state.blocks[i].table.data());
 }
 
 template std::unique_ptr<KroneckerOperator<float>> kronecker_of(NetworkPieces<float>&, const float*,
                                                                 const KroneckerOptions&);
 template std::unique_ptr<KroneckerOperator<double>> kronecker_of(NetworkPieces<double>&, const double*,
                                                                  const KroneckerOptions&);
-template void exact_diagonal_of(NetworkPieces<float>&, const float*, Curvature, float*);
-template void exact_diagonal_of(NetworkPieces<double>&, const double*, Curvature, double*);
+template void exact_diagonal_of(NetworkPieces<float>&, const float*, Curvature, float*, std::uint64_t);
+template void exact_diagonal_of(NetworkPieces<double>&, const double*, Curvature, double*, std::uint64_t);
+template double gradient_with_factors(NetworkPieces<float>&, const float*, float*, Curvature, std::uint64_t,
+                                      KroneckerState<float>&);
+template double gradient_with_factors(NetworkPieces<double>&, const double*, double*, Curvature, std::uint64_t,
+                                      KroneckerState<double>&);
+template void average_tables(NetworkPieces<float>&, const float*, Curvature, std::uint64_t, double,
+                             KroneckerState<float>&);
+template void average_tables(NetworkPieces<double>&, const double*, Curvature, std::uint64_t, double,
+                             KroneckerState<double>&);
 
 }  // namespace hso::detail

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "curvature/layout.hpp"
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/spectrum.hpp"
 
@@ -54,8 +55,16 @@ Index NetworkObjective<T>::dimension() const {
   return impl_->n();
 }
 template <class T>
+std::vector<ParameterSlice> NetworkObjective<T>::layout() const {
+  return detail::layout_of(impl_->network.graph);
+}
+template <class T>
 Index NetworkObjective<T>::lanes() const {
   return impl_->lanes;
+}
+template <class T>
+detail::NetworkPieces<T>& NetworkObjective<T>::pieces() {
+  return *impl_;
 }
 
 template <class T>
@@ -67,12 +76,7 @@ double NetworkObjective<T>::value(const T* theta) {
 
 template <class T>
 double NetworkObjective<T>::gradient(const T* theta, T* g) {
-  const double decay = impl_->options.weight_decay;
-  if (decay != 0) impl_->ops.axpby(dimension(), static_cast<T>(decay), theta, T(0), g);
-  double sum = impl_->penalty(theta);
-  for (Index piece = 0; piece < impl_->pieces(); ++piece)
-    sum += impl_->gradient(piece, theta, g, decay != 0 || piece > 0);
-  return sum;
+  return impl_->gradient(theta, g, [](Tape<T>&, Index) {});
 }
 
 namespace {
@@ -113,14 +117,6 @@ typename Objective<T>::Linearized NetworkObjective<T>::linearize(const T* theta,
   const double value = gradient(theta, g);
   if (!from_tape(kind)) return {value, curvature(theta, kind)};
   return {value, detail::products_of<T>(*impl_, theta, kind, true)};
-}
-
-template <class T>
-std::vector<ParameterSlice> NetworkObjective<T>::layout() const {
-  std::vector<ParameterSlice> out;
-  for (const auto& node : impl_->network.graph.nodes())
-    if (node.kind == Graph<T>::Kind::parameter) out.push_back({node.name, node.offset, node.shape});
-  return out;
 }
 
 template <class T>

@@ -102,8 +102,20 @@ double NetworkPieces<T>::gradient(Index piece, const T* theta, T* g, bool add) {
 }
 
 template <class T>
-void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, Index draw) {
-  tape.sample_targets(options.fisher_seed, static_cast<std::uint64_t>(draw), piece * batch);
+double NetworkPieces<T>::gradient(const T* theta, T* g, const std::function<void(Tape<T>&, Index)>& visit) {
+  const double decay = options.weight_decay;
+  if (decay != 0) ops.axpby(n(), static_cast<T>(decay), theta, T(0), g);
+  double sum = penalty(theta);
+  for (Index piece = 0; piece < pieces(); ++piece) {
+    sum += gradient(piece, theta, g, decay != 0 || piece > 0);
+    visit(*main_tape.tape, piece);
+  }
+  return sum;
+}
+
+template <class T>
+void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, std::uint64_t draw) {
+  tape.sample_targets(options.fisher_seed, draw, piece * batch);
   ++stand;
   main_tape.piece = -1;  // whoever needs the data's targets next binds them again
 }

@@ -4,6 +4,7 @@
 // kinds of a network work on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -57,8 +58,10 @@ struct NetworkPieces {
   Tape<T>& linearize(Index piece, const T* theta, Linearization purpose);
   /// f of a piece, and g (+)= its gradient; the main tape stands at theta then.
   double gradient(Index piece, const T* theta, T* g, bool add);
+  /// f and g of all rows, weight decay included; visit(tape, piece) while the main tape stands there.
+  double gradient(const T* theta, T* g, const std::function<void(Tape<T>&, Index)>& visit);
   /// Draw `draw` of the model's own targets in place of the data's, at a linearised piece.
-  void draw_targets(Tape<T>& tape, Index piece, Index draw);
+  void draw_targets(Tape<T>& tape, Index piece, std::uint64_t draw);
 
   Context& context;
   Ops<T>& ops;

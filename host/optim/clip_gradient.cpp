@@ -14,6 +14,7 @@ class ClippedObjective final : public Objective<T> {
   ClippedObjective(Objective<T>& objective, double bound) : objective_(objective), bound_(bound) {}
   Context& context() const override { return objective_.context(); }
   Index dimension() const override { return objective_.dimension(); }
+  std::vector<ParameterSlice> layout() const override { return objective_.layout(); }
   double value(const T* theta) override { return objective_.value(theta); }
   double gradient(const T* theta, T* g) override {
     const double value = objective_.gradient(theta, g);

@@ -33,6 +33,10 @@ StepReport Descent<T>::step(Objective<T>& objective, T* theta) {
     return report;
   }
   propose(objective, gradient_.data(), step_.data(), report);
+  if (report.status != StepStatus::accepted) {
+    report.message = name_ + ": " + report.message + "; parameters unchanged";
+    return report;
+  }
   if (!std::isfinite(ops.max_abs(n, step_.data()))) {
     report.status = StepStatus::not_finite;
     report.message = fmt::format("{}: the step is not finite; parameters unchanged", name_);

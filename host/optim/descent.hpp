@@ -28,7 +28,7 @@ class Descent : public Optimizer<T> {
     return objective.gradient(theta, gradient);
   }
   /// step := what is added to theta, from the gradient. State that must not change
-  /// when the step is refused belongs to `commit`.
+  /// when the step is refused belongs to `commit`. A status other than accepted, with a message that says why, refuses.
   virtual void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) = 0;
   virtual void commit(Ops<T>&) {}
 

@@ -56,8 +56,8 @@ using detail::Entry;
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = [] {
     std::vector<Entry> all;
-    for (auto* family :
-         {detail::gradient_entries, detail::hso_entries, detail::hso_form_entries, detail::quasi_newton_entries})
+    for (auto* family : {detail::gradient_entries, detail::hso_entries, detail::hso_form_entries,
+                         detail::quasi_newton_entries, detail::preconditioned_entries})
       for (Entry& e : family()) all.push_back(std::move(e));
     return all;
   }();

@@ -79,5 +79,6 @@ std::vector<Entry> gradient_entries();
 std::vector<Entry> hso_entries();
 std::vector<Entry> hso_form_entries();
 std::vector<Entry> quasi_newton_entries();
+std::vector<Entry> preconditioned_entries();
 
 }  // namespace hso::detail

@@ -20,6 +20,7 @@
 #include "hsogpu/objective.hpp"
 #include "hsogpu/operators.hpp"
 #include "hsogpu/optimizer.hpp"
+#include "hsogpu/preconditioned_methods.hpp"
 #include "hsogpu/quasi_newton.hpp"
 #include "hsogpu/solvers.hpp"
 #include "hsogpu/spectrum.hpp"

@@ -13,6 +13,11 @@
 
 namespace hso {
 
+namespace detail {
+template <class T>
+struct NetworkPieces;
+}
+
 /// A data set in device memory, targets in the form that the loss wants: the class number for cross_entropy, one-hot
 /// rows (one logistic output: 0 or 1) for the others, values where the data has values.
 template <class T>
@@ -59,13 +64,13 @@ class NetworkObjective final : public Objective<T> {
 
   Context& context() const override;
   Index dimension() const override;
+  /// The graph's parameters; overlapping ones (tied weights) that are not the same slice are one vector.
+  std::vector<ParameterSlice> layout() const override;
   double value(const T* theta) override;
   double gradient(const T* theta, T* g) override;
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
-  /// The parameters of the graph in order of creation, by name: "layer.weight", "layer.bias".
-  std::vector<ParameterSlice> layout() const override;
 
   /// Kronecker factors at theta, which outlive later calls. UsageError names a parameter that belongs to no linear or
   /// conv2d layer, or to two.
@@ -75,6 +80,8 @@ class NetworkObjective final : public Objective<T> {
   Evaluation evaluate(const T* theta);
   /// Directions that one traversal carries.
   Index lanes() const;
+  /// For the library's own optimizers: the rows in pieces, and the tapes beneath.
+  detail::NetworkPieces<T>& pieces();
 
  private:
   struct Impl;

@@ -48,11 +48,16 @@ class LinearOperator {
   virtual void diagonal_block(Index begin, Index b, T* h);
 };
 
-/// A tensor that is a slice of theta.
+/// One tensor of theta. Methods that treat matrices see it as [rows][columns]: the first extent by all the others, so
+/// that a filter of a convolution is a row, [out][in kh kw]; a vector is one row.
 struct ParameterSlice {
   std::string name;
   Index offset = 0;
   Shape shape;
+  Index size() const { return shape.size(); }
+  Index rows() const { return shape.rank() < 2 ? 1 : shape[0]; }
+  Index columns() const { return shape.rank() < 2 ? size() : size() / shape[0]; }
+  bool is_matrix() const { return rows() > 1 && columns() > 1; }
 };
 
 template <class T>
@@ -61,6 +66,8 @@ class Objective {
   virtual ~Objective() = default;
   virtual Context& context() const = 0;
   virtual Index dimension() const = 0;
+  /// theta as tensors: disjoint slices in order that cover all of it. The default is one vector.
+  virtual std::vector<ParameterSlice> layout() const;
   virtual double value(const T* theta) = 0;
   /// g is overwritten; returns the value.
   virtual double gradient(const T* theta, T* g) = 0;
@@ -75,8 +82,6 @@ class Objective {
   };
   /// gradient and curvature at one point, for less where they share work.
   virtual Linearized linearize(const T* theta, T* g, Curvature kind);
-  /// The tensors that theta is made of; the default is one slice, all of theta. Tied weights overlap.
-  virtual std::vector<ParameterSlice> layout() const;
 };
 
 struct FiniteDifferenceOptions {

@@ -46,19 +46,18 @@ struct ActivationOps {
 };
 
 template <class T>
-using OtherOps =
-    std::variant<Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>,
-                 AddToRows<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
-                 AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>,
-                 CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>, OutputLossValue<T, SquaredError>,
-                 OutputLossJvp<T, SquaredError>, OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>,
-                 OutputLossValue<T, LogisticLoss>, OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>,
-                 OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>,
-                 AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>,
-                 AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>, DropoutMask<T>,
-                 SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>,
-                 Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>,
-                 OutputLossRoot<T, LogisticLoss>, AdamStep<T>>;
+using OtherOps = std::variant<
+    Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>, AddToRows<T>,
+    GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>,
+    Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>,
+    CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
+    OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
+    OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>,
+    Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>,
+    BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
+    DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>,
+    Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
+    AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "curvature/running_factors.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "curvature/network_curvature.hpp"
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
+
+namespace hso::detail {
+namespace {
+
+/// Averages, fresh factors, and inverses or eigenvectors, beside two tables.
+template <class T>
+NetworkPieces<T>& with_room(NetworkPieces<T>& pieces) {
+  Index numbers = 0;
+  for (const LayerBlock& b : layer_blocks(pieces.network.graph))
+    numbers += 3 * (checked_multiply(b.columns(), b.columns()) + checked_multiply(b.rows(), b.rows())) + 2 * b.size();
+  const double each = static_cast<double>(numbers) / static_cast<double>(pieces.n());
+  require_memory(pieces.context, "kfac: running factors and their inverses", pieces.n(), [&](Index n) {
+    return static_cast<Index>(each * static_cast<double>(n)) * static_cast<Index>(sizeof(T));
+  });
+  return pieces;
+}
+
+/// tr A / n
+template <class T>
+double mean_diagonal(Context& context, Index n, const T* a) {
+  Scratch scratch(context);
+  T* diagonal = scratch.take<T>(n);
+  context.ops<T>().for_each(n, 1, CopyRows<T>{a, 0, n + 1, diagonal, 0, 1, n});
+  std::vector<T> host(static_cast<std::size_t>(n));
+  context.to_host(diagonal, host.data(), n * static_cast<Index>(sizeof(T)));
+  double sum = 0;
+  for (T value : host) sum += static_cast<double>(value);
+  return sum / static_cast<double>(n);
+}
+
+}  // namespace
+
+template <class T>
+RunningFactors<T>::RunningFactors(NetworkPieces<T>& pieces, Curvature source)
+    : context_(with_room(pieces).context),
+      source_(source),
+      average_(context_, pieces.network.graph, false, 0),
+      fresh_(context_, pieces.network.graph, false, 0) {}
+
+template <class T>
+double RunningFactors<T>::gradient(NetworkPieces<T>& pieces, const T* theta, T* g, std::uint64_t draw) {
+  return gradient_with_factors(pieces, theta, g, source_, draw, fresh_);
+}
+
+template <class T>
+void RunningFactors<T>::average(double keep) {
+  auto& ops = context_.ops<T>();
+  for (std::size_t i = 0; i < average_.blocks.size(); ++i) {
+    auto &to = average_.blocks[i], &from = fresh_.blocks[i];
+    ops.axpby(to.a.size(), static_cast<T>(1 - keep), from.a.data(), static_cast<T>(keep), to.a.data());
+    ops.axpby(to.b.size(), static_cast<T>(1 - keep), from.b.data(), static_cast<T>(keep), to.b.data());
+  }
+}
+
+template <class T>
+std::string RunningFactors<T>::invert(double delta) {
+  inverse_a_.resize(average_.blocks.size());
+  inverse_b_.resize(average_.blocks.size());
+  for (std::size_t i = 0; i < average_.blocks.size(); ++i) {
+    const auto& block = average_.blocks[i];
+    const double a = mean_diagonal(context_, block.place.columns(), block.a.data());
+    const double b = mean_diagonal(context_, block.place.rows(), block.b.data());
+    const double pi = a > 0 && b > 0 ? std::sqrt(a / b) : 1;
+    const double root = std::sqrt(delta);
+    if (std::string why = invert_one(block.place, block.place.columns(), block.a, root * pi, inverse_a_[i]);
+        !why.empty())
+      return why;
+    if (std::string why = invert_one(block.place, block.place.rows(), block.b, root / pi, inverse_b_[i]); !why.empty())
+      return why;
+  }
+  return {};
+}
+
+template <class T>
+std::string RunningFactors<T>::invert_one(const LayerBlock& place, Index n, const Buffer<T>& factor, double shift,
+                                          Buffer<T>& out) {
+  auto& ops = context_.ops<T>();
+  if (out.size() != factor.size()) out = Buffer<T>(context_, factor.size());
+  ops.copy(n * n, factor.data(), out.data());
+  ops.for_each(1, n, AddDiagonal<T>{out.data(), n, static_cast<T>(shift)});
+  const CholeskyResult r = cholesky(context_, out.view().reshaped({n, n}));
+  if (r.status == LinalgStatus::ok && ops.potri(n, out.data()) == 0) return {};
+  return fmt::format("a damped factor of '{}' has no Cholesky factor ({}); raise delta",
+                     average_.graph[place.weight_node].name, name_of(r.status));
+}
+
+template <class T>
+void RunningFactors<T>::apply_inverse(const T* g, T* step) {
+  average_.multiply(vector_view(g, n()), vector_view(step, n()), [&](std::size_t i) {
+    return std::pair<const T*, const T*>(inverse_b_[i].data(), inverse_a_[i].data());
+  });
+}
+
+template <class T>
+std::string RunningFactors<T>::decompose() {
+  try {
+    average_.decompose();
+  } catch (const NumericalError& e) {
+    return e.what();
+  }
+  return {};
+}
+
+template <class T>
+void RunningFactors<T>::correct(NetworkPieces<T>& pieces, const T* theta, std::uint64_t draw, double keep) {
+  average_tables(pieces, theta, source_, draw, keep, average_);
+}
+
+template <class T>
+void RunningFactors<T>::apply_corrected(const T* g, double delta, T* step) {
+  auto& ops = context_.ops<T>();
+  reciprocals_.resize(average_.blocks.size());
+  std::vector<const T*> tables;
+  for (std::size_t i = 0; i < reciprocals_.size(); ++i) {
+    const Buffer<T>& table = average_.blocks[i].table;
+    if (reciprocals_[i].size() != table.size()) reciprocals_[i] = Buffer<T>(context_, table.size());
+    ops.for_each(1, table.size(), DampedReciprocal<T>{table.data(), reciprocals_[i].data(), static_cast<T>(delta)});
+    tables.push_back(reciprocals_[i].data());
+  }
+  average_.multiply_spectrum(vector_view(g, n()), vector_view(step, n()), tables);
+}
+
+template class RunningFactors<float>;
+template class RunningFactors<double>;
+
+}  // namespace hso::detail
