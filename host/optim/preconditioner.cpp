@@ -6,7 +6,6 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
-#include "hsogpu/operators.hpp"
 
 namespace hso::detail {
 
@@ -20,23 +19,26 @@ Preconditioning parse_preconditioning(const std::string& word) {
 template <class T>
 void Preconditioner<T>::renew(Objective<T>& objective, const T* theta) {
   inverse_.reset();
+  factors_ = nullptr;
+  diagonal_ = nullptr;
   source_ = objective.curvature(theta, kind_ == Preconditioning::kfac ? Curvature::kfac : Curvature::diagonal);
+  factors_ = dynamic_cast<KroneckerOperator<T>*>(source_.get());
+  diagonal_ = dynamic_cast<DiagonalOperator<T>*>(source_.get());
+  if (factors_ == nullptr && diagonal_ == nullptr)
+    throw UsageError("optimizer hso.cg: preconditioners diagonal and kfac need a network's layers; use none");
 }
 
 template <class T>
 LinearOperator<T>& Preconditioner<T>::at(double delta) {
   if (inverse_ && delta == delta_) return *inverse_;
   delta_ = delta;
-  if (kind_ == Preconditioning::kfac)
-    inverse_ = dynamic_cast<KroneckerOperator<T>&>(*source_).inverse(delta);
-  else
-    inverse_ = diagonal(dynamic_cast<DiagonalOperator<T>&>(*source_).entries(), delta);
+  inverse_ = factors_ != nullptr ? factors_->inverse(delta) : power(diagonal_->entries(), delta);
   return *inverse_;
 }
 
-/// x^0.75 = sqrt(x) sqrt(sqrt(x)), x = d + delta.
+/// (d + delta)^-0.75; x^0.75 = sqrt(x) sqrt(sqrt(x)).
 template <class T>
-std::unique_ptr<LinearOperator<T>> Preconditioner<T>::diagonal(const Buffer<T>& d, double delta) {
+std::unique_ptr<LinearOperator<T>> Preconditioner<T>::power(const Buffer<T>& d, double delta) {
   Context& context = source_->context();
   auto& ops = context.ops<T>();
   const Index n = d.size();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "hsogpu/kronecker.hpp"
+#include "hsogpu/operators.hpp"
 
 namespace hso::detail {
 
@@ -21,16 +22,17 @@ class Preconditioner {
  public:
   explicit Preconditioner(Preconditioning kind) : kind_(kind) {}
   bool any() const { return kind_ != Preconditioning::none; }
-  bool ready() const { return source_ != nullptr; }
   /// At theta. UsageError when the objective is no network, or not of linear and conv2d layers (kfac).
   void renew(Objective<T>& objective, const T* theta);
   /// For this damping, above 0. NumericalError when a factor's eigendecomposition fails.
   LinearOperator<T>& at(double delta);
 
  private:
-  std::unique_ptr<LinearOperator<T>> diagonal(const Buffer<T>& d, double delta);
+  std::unique_ptr<LinearOperator<T>> power(const Buffer<T>& d, double delta);
   Preconditioning kind_;
   std::unique_ptr<LinearOperator<T>> source_, inverse_;
+  KroneckerOperator<T>* factors_ = nullptr;  ///< source_, as one of them
+  DiagonalOperator<T>* diagonal_ = nullptr;
   double delta_ = -1;  ///< of inverse_
 };
 
