@@ -22,6 +22,7 @@ import datetime
 import json
 import math
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -30,6 +31,8 @@ import sys
 HIDDEN = {"deep": 14, "shallow": 9}
 RATES = {"sgd": [0.03, 0.1, 0.3, 1, 3], "momentum": [0.01, 0.03, 0.1, 0.3, 1], "adam": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]}
 TARGET = 0.95
+TERMS = ("one thread; first-order methods on seed 0 alone, each rate for as many epochs as `search_epochs` says; hso.cg "
+         "stops at training loss 0.1; seconds are of optimizer steps, on a machine that may be shared")
 
 
 def model_of(net):
@@ -66,8 +69,8 @@ class Runs:
             if reached is None and r["train_accuracy"] >= TARGET:
                 reached = {"step": r["step"], "epoch": r["epoch"], "products": products, "seconds": r["seconds"]}
         last = records[-1]
-        keep = max(1, len(records) // 100)
-        curve = [[r["epoch"], r["train_loss"], r["train_accuracy"]]
+        keep = max(1, len(records) // 50)
+        curve = [[round(r["epoch"], 2), float(f"{r['train_loss']:.5g}"), round(r["train_accuracy"], 4)]
                  for i, r in enumerate(records) if i % keep == 0 or r is last]
         return {"command": command, "folder": str(folder), "steps": last["step"], "epochs": last["epoch"],
                 "train_loss": last["train_loss"], "train_accuracy": last["train_accuracy"],
@@ -207,6 +210,12 @@ def draw(result):
             f'<rect width="1020" height="305" fill="white"/>\n{body}\n</svg>\n')
 
 
+def compact(result):
+    """JSON with lists of numbers on one line."""
+    text = json.dumps(result, indent=1)
+    return re.sub(r"\[[-+\d.eE,\s\[\]]+\]", lambda m: re.sub(r"\s+", " ", m.group()), text)
+
+
 def report(result):
     print("| layers | method | training accuracy | training loss | epochs or steps | 95 % after |\n|---|---|---|---|---|---|")
     for net, layers in (("deep", 15), ("shallow", 10)):
@@ -236,7 +245,7 @@ def main():
                             cwd=pathlib.Path(__file__).parent).stdout.strip()
     runs = Runs(args.hso, args.runs)
     result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
-              "info": info, "deep": run_net(runs, "deep", args), "shallow": run_net(runs, "shallow", args)}
+              "info": info, "terms": TERMS, "deep": run_net(runs, "deep", args), "shallow": run_net(runs, "shallow", args)}
     for net in ("deep", "shallow"):
         for part in result[net].values():
             for r in (part if isinstance(part, list) else [*part.get("search", []), part.get("best", {})]
@@ -244,7 +253,7 @@ def main():
                 r.pop("folder", None)
     report(result)
     if args.out:
-        pathlib.Path(args.out).write_text(json.dumps(result, indent=1) + "\n")
+        pathlib.Path(args.out).write_text(compact(result) + "\n")
     if args.svg:
         pathlib.Path(args.svg).write_text(draw(result))
 
