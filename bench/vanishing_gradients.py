@@ -13,7 +13,7 @@ Standardised inputs, Glorot uniform start, zero bias, cross-entropy, float64; a 
   sgd, momentum, adam   batch 128; seed 0: five rates for --search-epochs, --epochs at the best of them (by
                   accuracy, then loss, on the training part). `shallow`: adam alone
 
-Runs are kept in --runs and not repeated when they are there with the same command. Per-layer gradient norms, at the
+Runs are kept in --runs and not repeated when they are there with the same command; `time` is when each was made. Per-layer gradient norms, at the
 start and where each method ends, are of `hso gradient` over all samples of the data.
 """
 import argparse
@@ -72,7 +72,8 @@ class Runs:
         keep = max(1, len(records) // 50)
         curve = [[round(r["epoch"], 2), float(f"{r['train_loss']:.5g}"), round(r["train_accuracy"], 4)]
                  for i, r in enumerate(records) if i % keep == 0 or r is last]
-        return {"command": command, "folder": str(folder), "steps": last["step"], "epochs": last["epoch"],
+        made = json.loads((folder / "env.json").read_text())["time"]
+        return {"command": command, "time": made, "folder": str(folder), "steps": last["step"], "epochs": last["epoch"],
                 "train_loss": last["train_loss"], "train_accuracy": last["train_accuracy"],
                 "best_train_accuracy": max(r["train_accuracy"] for r in records),
                 "test_accuracy": last["test_accuracy"], "seconds": last["seconds"], "products": products,
@@ -195,7 +196,8 @@ def gradient_panel(left, title, norms):
     panel.ticks([(i, str(i)) for i in range(1, count + 1, 2)],
                 [(10.0**e, f"1e{e}") for e in range(low, high + 1, max(1, (high - low) // 6))])
     for name, series in norms.items():
-        panel.line([(i + 1, v) for i, v in enumerate(series) if v > 0], COLOURS[name], 1.6, "4 3" if name == "start" else "")
+        dash = "4 3" if name == "start" else ""
+        panel.line([(i + 1, v) for i, v in enumerate(series) if v > 0], COLOURS[name], 1.6, dash)
     panel.legend(norms, 56)
     return panel
 
@@ -217,7 +219,8 @@ def compact(result):
 
 
 def report(result):
-    print("| layers | method | training accuracy | training loss | epochs or steps | 95 % after |\n|---|---|---|---|---|---|")
+    print("| layers | method | training accuracy | training loss | epochs or steps | 95 % after |\n"
+          "|---|---|---|---|---|---|")
     for net, layers in (("deep", 15), ("shallow", 10)):
         rows = [(f"hso.cg, seed {r['seed']}, {r['precision']}", r)
                 for key in ("hso.cg", "hso.cg float32") for r in result[net].get(key, [])]
@@ -237,12 +240,13 @@ def main():
     parser.add_argument("--seeds", type=int, default=5, help="of hso.cg on the 15 layers")
     parser.add_argument("--search-epochs", type=int, default=1000, help="of each rate")
     parser.add_argument("--epochs", type=int, default=1000)
+    parser.add_argument("--commit", help="that the program was built from; default: this checkout's")
     parser.add_argument("--out", help="JSON file for all runs")
     parser.add_argument("--svg", help="the picture")
     args = parser.parse_args()
     info = json.loads(subprocess.run([args.hso, "info", "--json"], capture_output=True, text=True, check=True).stdout)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                            cwd=pathlib.Path(__file__).parent).stdout.strip()
+    commit = args.commit or subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                                           cwd=pathlib.Path(__file__).parent).stdout.strip()
     runs = Runs(args.hso, args.runs)
     result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
               "info": info, "terms": TERMS, "deep": run_net(runs, "deep", args), "shallow": run_net(runs, "shallow", args)}
