@@ -13,8 +13,8 @@ Standardised inputs, Glorot uniform start, zero bias, cross-entropy, float64; a 
   sgd, momentum, adam   batch 128; seed 0: five rates for --search-epochs, --epochs at the best of them (by
                   accuracy, then loss, on the training part). `shallow`: adam alone
 
-Runs are kept in --runs and not repeated when they are there with the same command; `time` is when each was made. Per-layer gradient norms, at the
-start and where each method ends, are of `hso gradient` over all samples of the data.
+Runs are kept in --runs and not repeated when they are there with the same command; `time` is when each was made.
+Per-layer gradient norms, at the start and where each method ends, are of `hso gradient` over all samples of the data.
 """
 import argparse
 import array

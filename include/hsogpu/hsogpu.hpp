@@ -19,6 +19,7 @@
 #include "hsogpu/objective.hpp"
 #include "hsogpu/operators.hpp"
 #include "hsogpu/optimizer.hpp"
+#include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/solvers.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "hsogpu/tape.hpp"
