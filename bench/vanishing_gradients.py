@@ -14,7 +14,7 @@ Standardised inputs, Glorot uniform start, zero bias, cross-entropy, float64; a 
                   accuracy, then loss, on the training part). `shallow`: adam alone
 
 Runs are kept in --runs and not repeated when they are there with the same command; `time` is when each was made.
-Per-layer gradient norms, at the start and where each method ends, are of `hso gradient` over all samples of the data.
+Per-layer gradient norms, at the start and where each method ends, are of `hso gradient` on the run's training part, seed 0.
 """
 import argparse
 import array
@@ -79,11 +79,16 @@ class Runs:
                 "test_accuracy": last["test_accuracy"], "seconds": last["seconds"], "products": products,
                 "reached_95": reached, "curve": curve}
 
-    def gradient_norms(self, net, arguments):
+    def start_of(self, net):
+        """A run that stands at its start: in float64 a step of length 1e-300 changes no parameter."""
+        return self.train(f"{net}-start", [*setting_of(net, 0), "--optimizer", "sgd", "--set", "rate=1e-300", "--steps",
+                                           "1"])
+
+    def gradient_norms(self, net, run):
         """|gradient| of weights and bias of every linear layer, the input's first."""
         file = self.folder / "gradient.npy"
-        subprocess.run([self.program, "gradient", *arguments, "--device", "cpu", "--out", str(file)], check=True,
-                       capture_output=True)
+        subprocess.run([self.program, "gradient", "--checkpoint", run["folder"], "--device", "cpu", "--out", str(file)],
+                       check=True, capture_output=True)
         data = file.read_bytes()
         start = 10 + struct.unpack("<H", data[8:10])[0]
         header = data[10:start].decode()
@@ -126,8 +131,8 @@ def run_net(runs, net, args):
     for method in methods:
         out[method] = first_order(runs, net, method, 0, args.search_epochs, args.epochs)
     ends = {"hso.cg": out["hso.cg"][0], **{m: out[m]["best"] for m in methods}}
-    out["gradient_norms"] = {"start": runs.gradient_norms(net, setting_of(net, 0)),
-                             **{m: runs.gradient_norms(net, ["--checkpoint", r["folder"]]) for m, r in ends.items()}}
+    ends = {"start": runs.start_of(net), **ends}
+    out["gradient_norms"] = {m: runs.gradient_norms(net, r) for m, r in ends.items()}
     return out
 
 
@@ -249,7 +254,7 @@ def main():
                                            cwd=pathlib.Path(__file__).parent).stdout.strip()
     runs = Runs(args.hso, args.runs)
     result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
-              "info": info, "terms": TERMS, "deep": run_net(runs, "deep", args), "shallow": run_net(runs, "shallow", args)}
+              "info": info, "terms": TERMS, **{net: run_net(runs, net, args) for net in HIDDEN}}
     for net in ("deep", "shallow"):
         for part in result[net].values():
             for r in (part if isinstance(part, list) else [*part.get("search", []), part.get("best", {})]
