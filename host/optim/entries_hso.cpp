@@ -41,8 +41,7 @@ void fields_of_model(Options& o, Visit&& visit) {
   visit("curvature", o.curvature, "of the quadratic model: hessian, ggn or finite_difference");
   visit("delta", o.delta, "damping");
   visit("eps", o.eps, "added to the inverse, absolute");
-  if constexpr (requires { o.eps_scale; })
-    visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
+  visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
   visit("adaptive", o.adaptive, "delta and eps follow actual / predicted decrease");
   visit("max_trials", o.max_trials, "dampings tried in one step");
 }
@@ -63,8 +62,20 @@ void fields(HsoLowRankOptions& o, Visit&& visit) {
 template <class Visit>
 void fields(HsoCgOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
+  visit("globalization", o.globalization, "damping or trust_region");
   visit("iterations", o.iterations, "of one solve, at most");
+  visit("progress", o.progress, "relative gain per iteration below which a solve ends; 0: never");
   visit("tolerance", o.tolerance, "of a solve's residual");
+  visit("warm_start", o.warm_start, "share of the last solution that a solve starts from, in [0, 1)");
+  visit("backtrack", o.backtrack, "iterates kept for walking back");
+  visit("line_search", o.line_search, "halvings of a step before the damping is raised");
+  visit("preconditioner", o.preconditioner, "none; of networks diagonal or kfac");
+  visit("refresh", o.refresh, "accepted steps that one preconditioner serves");
+  visit("delta_min", o.delta_min, "smallest adapted delta");
+  visit("increase", o.increase, "factor of delta after a poor step, above 1");
+  visit("decrease", o.decrease, "divisor of delta after a good step, at least 1");
+  visit("radius", o.radius, "of the trust region at the start");
+  visit("radius_max", o.radius_max, "largest adapted radius");
 }
 
 template <class Visit>

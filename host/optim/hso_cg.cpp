@@ -1,45 +1,129 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HSO, matrix-free: -((A + delta I)^-1 + eps I) g by conjugate gradients, at any size. Where A + delta I is not
-// positive definite the damping grows until it is.
-#include "hsogpu/solvers.hpp"
+// HSO, matrix-free: -((A + delta I)^-1 + eps I) g by conjugate gradients, at any size.
+#include "hsogpu/error.hpp"
 #include "optim/descent.hpp"
+#include "optim/model_cg.hpp"
 #include "optim/model_step.hpp"
+#include "optim/preconditioner.hpp"
 
 namespace hso {
 namespace detail {
 namespace {
 
+constexpr const char* kName = "hso.cg";
+
+void check(const HsoCgOptions& o) {
+  require_option(o.iterations >= 1, kName, "iterations", o.iterations, "at least 1");
+  require_option(o.progress >= 0, kName, "progress", o.progress, "0 or above");
+  require_option(o.tolerance > 0, kName, "tolerance", o.tolerance, "above 0");
+  require_option(o.warm_start >= 0 && o.warm_start < 1, kName, "warm_start", o.warm_start, "in [0, 1)");
+  require_option(o.backtrack >= 0, kName, "backtrack", o.backtrack, "0 or above");
+  require_option(o.line_search >= 0, kName, "line_search", o.line_search, "0 or above");
+  require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
+  require_option(o.radius > 0, kName, "radius", o.radius, "above 0");
+  require_option(o.radius_max >= o.radius, kName, "radius_max", o.radius_max, "at least the radius");
+  if (o.globalization != "damping" && o.globalization != "trust_region")
+    throw UsageError(
+        fmt::format("optimizer hso.cg: globalization = '{}', expected damping or trust_region", o.globalization));
+}
+
 template <class T>
 class MatrixFree final : public ModelStep<T> {
  public:
-  explicit MatrixFree(const HsoCgOptions& o) : ModelStep<T>("hso.cg", common_options("hso.cg", o)), o_(o) {
-    require_option(o.iterations >= 1, "hso.cg", "iterations", o.iterations, "at least 1");
-    require_option(o.tolerance > 0, "hso.cg", "tolerance", o.tolerance, "above 0");
+  explicit MatrixFree(const HsoCgOptions& o)
+      : ModelStep<T>(kName, common_options(kName, o)),
+        o_(o),
+        trust_(o.globalization == "trust_region"),
+        preconditioner_(parse_preconditioning(o.preconditioner)),
+        solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack,
+                 o.curvature == "ggn" || o.curvature.starts_with("fisher")}) {
+    check(o);
+    if (preconditioner_.any()) require_option(o.delta > 0, kName, "delta", o.delta, "above 0 with a preconditioner");
   }
 
  private:
-  std::string prepare(Objective<T>&, const T*, LinearOperator<T>&, StepReport&) override { return {}; }
-
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
-    AffineOperator<T> damped(curvature, 1, this->damping().delta());
-    KrylovOptions<T> options;
-    options.tolerance = o_.tolerance;
-    options.max_iterations = o_.iterations;
-    const KrylovResult r = cg(damped, vector_view<const T>(g, this->n()), vector_view(step, this->n()), options);
-    report.products += r.products;
-    iterations_ = r.lanes[0].iterations;
-    const KrylovStatus status = r.lanes[0].status;
-    if (status == KrylovStatus::not_finite || status == KrylovStatus::negative_curvature)
-      return fmt::format("cg: {} at delta {:.3g}", name_of(status), this->damping().delta());
-    this->ops().axpby(this->n(), static_cast<T>(-o_.rate * o_.eps), g, static_cast<T>(-o_.rate), step);
+  std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport&) override {
+    if (this->fresh()) {
+      solver_.make_room(objective.context(), this->n(), preconditioner_.any());
+      if (warm()) previous_ = Buffer<T>(objective.context(), this->n());
+      started_ = false;
+      radius_ = o_.radius;
+      age_ = o_.refresh;
+    }
+    if (!preconditioner_.any() || age_ < o_.refresh) return {};
+    preconditioner_.renew(objective, theta);
+    age_ = 0;
     return {};
   }
 
-  void taken(StepReport& report) override { report.metrics.emplace_back("cg_iterations", std::int64_t{iterations_}); }
+  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
+    const double delta = trust_ ? 0 : this->damping().delta();
+    LinearOperator<T>* inverse = nullptr;
+    if (preconditioner_.any()) try {
+        inverse = &preconditioner_.at(trust_ ? o_.delta : delta);
+      } catch (const NumericalError& e) {
+        return e.what();
+      }
+    result_ = solver_.minimize(curvature, delta, g, inverse, started_ ? previous_.data() : nullptr,
+                               trust_ ? radius_ : std::numeric_limits<double>::infinity());
+    report.products += result_.products;
+    if (result_.stop == ModelCgStop::not_finite || result_.stop == ModelCgStop::negative_curvature)
+      return fmt::format("cg: {} at delta {:.3g}", name_of(result_.stop), delta);
+    compose(solver_.x(), g, step);
+    return {};
+  }
+  bool earlier(const T* g, T* step) override {
+    const T* x = solver_.earlier();
+    if (x != nullptr) compose(x, g, step);
+    return x != nullptr;
+  }
+  /// rate (x - eps g)
+  void compose(const T* x, const T* g, T* step) {
+    double eps = o_.eps;
+    if (result_.rayleigh > 0) eps += this->damping().eps_scale() / result_.rayleigh;
+    this->ops().axpby(this->n(), static_cast<T>(o_.rate), x, T(0), step);
+    if (eps > 0) this->ops().axpby(this->n(), static_cast<T>(-o_.rate * eps), g, T(1), step);
+  }
+
+  bool warm() const { return o_.warm_start > 0 && !trust_; }
+  int halvings() const override { return trust_ ? 0 : o_.line_search; }
+  void taken(StepReport& report) override {
+    if (warm()) {
+      this->ops().axpby(this->n(), static_cast<T>(o_.warm_start), solver_.x(), T(0), previous_.data());
+      started_ = true;
+    }
+    ++age_;
+    report.metrics.emplace_back("cg_iterations", std::int64_t{result_.iterations});
+    report.metrics.emplace_back("cg_stop", std::string(name_of(result_.stop)));
+    if (trust_) report.metrics.emplace_back("radius", used_radius_);
+  }
+  void refused() override { started_ = false; }
+
+  /// Nocedal and Wright's algorithm 4.1.
+  void adapt_accepted(double ratio) override {
+    ModelStep<T>::adapt_accepted(ratio);
+    used_radius_ = radius_;
+    if (!trust_ || !o_.adaptive) return;
+    if (ratio < 0.25) radius_ = result_.norm / 4;
+    if (ratio > 0.75 && at_boundary()) radius_ = std::min(2 * radius_, o_.radius_max);
+  }
+  bool adapt_rejected() override {
+    if (!trust_) return ModelStep<T>::adapt_rejected();
+    if (o_.adaptive) radius_ = result_.norm / 4;
+    return o_.adaptive && radius_ > 0;
+  }
+  bool at_boundary() const { return result_.stop == ModelCgStop::boundary; }
 
   HsoCgOptions o_;
-  Index iterations_ = 0;  ///< of the last solve
+  bool trust_;
+  Preconditioner<T> preconditioner_;
+  ModelCg<T> solver_;
+  ModelCgResult result_;  ///< of the last solve
+  Buffer<T> previous_;    ///< where the next solve starts
+  bool started_ = false;  ///< previous_ holds something
+  double radius_ = 0, used_radius_ = 0;
+  int age_ = 0;
 };
 
 }  // namespace

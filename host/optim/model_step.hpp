@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the matrix-free forms of HSO share: a step from an approximate inverse, judged by the quadratic model with one
-// exact product, g's + s'As / 2, and by the value; damping and eps follow actual over predicted decrease.
+// exact product, g's + s'As / 2, and by the value; damping and eps follow actual over predicted decrease. All trials of
+// a step are judged by the objective as it stands, so on a mini-batch a step that does not lower the loss of that batch
+// is refused.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "hsogpu/detail/ops.hpp"
 #include "optim/damping.hpp"
@@ -25,6 +28,7 @@ class ModelStep : public Optimizer<T> {
     make_room(objective);
     StepReport report;
     report.trials = 0;
+    evaluations_ = 0;
     const auto [value, curvature] = objective.linearize(theta, gradient_.data(), kind_);
     report.loss_before = report.loss_after = value;
     report.gradient_norm = ops_->nrm2(n_, gradient_.data());
@@ -41,8 +45,9 @@ class ModelStep : public Optimizer<T> {
         taken(report);
         return report;
       }
-      if (!damping_.rejected()) break;
+      if (!adapt_rejected()) break;
     }
+    refused();
     return refuse(report, StepStatus::rejected,
                   fmt::format("{} trials at loss {:.9g}, delta up to {:.3g}: {}", report.trials, report.loss_before,
                               damping_.delta(), last));
@@ -54,23 +59,36 @@ class ModelStep : public Optimizer<T> {
                               StepReport& report) = 0;
   /// step := what is added to theta, from g. What it returns says why there is none at this damping; empty: there is.
   virtual std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) = 0;
-  /// An accepted step.
+  /// step := a shorter way to what was proposed: an earlier iterate of the solve. False when there is none.
+  virtual bool earlier(const T*, T*) { return false; }
+  /// Halvings of a step that does not lower the value by enough, before the damping is raised.
+  virtual int halvings() const { return 0; }
+  /// An accepted step, and one of which every trial was refused.
   virtual void taken(StepReport&) {}
+  virtual void refused() {}
   /// Scales the step to the minimum of the damped quadratic model along it.
   virtual bool rescales() const { return false; }
+  /// What follows from actual over predicted decrease. False when the next trial would be the same.
+  virtual void adapt_accepted(double ratio) { damping_.accepted(ratio); }
+  virtual bool adapt_rejected() { return damping_.rejected(); }
 
-  const Damping& damping() const { return damping_; }
+  Damping& damping() { return damping_; }
   const T* gradient() const { return gradient_.data(); }
   Ops<T>& ops() { return *ops_; }
   Index n() const { return n_; }
+  bool fresh() const { return fresh_; }  ///< in the first step, or the first on an objective of another size
   const HsoOptions common_;
 
  private:
+  static constexpr double kNone = std::numeric_limits<double>::infinity();
+  static constexpr double kArmijo = 1e-2;  ///< sufficient decrease, as a share of what the slope promises
+
   void make_room(Objective<T>& objective) {
-    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+    fresh_ = n_ != objective.dimension() || ops_ != &objective.context().template ops<T>();
+    if (!fresh_) return;
     n_ = objective.dimension();
     ops_ = &objective.context().template ops<T>();
-    for (Buffer<T>* b : {&gradient_, &step_, &product_, &trial_}) *b = Buffer<T>(objective.context(), n_);
+    for (Buffer<T>* b : {&gradient_, &step_, &other_, &trial_}) *b = Buffer<T>(objective.context(), n_);
     damping_ = Damping(common_);
   }
   StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
@@ -79,48 +97,83 @@ class ModelStep : public Optimizer<T> {
     return report;
   }
 
+  /// The value at theta + length step, infinite when it is not finite.
+  double value_at(Objective<T>& objective, const T* theta, const T* step, double length) {
+    ops_->copy(n_, theta, trial_.data());
+    ops_->axpby(n_, static_cast<T>(length), step, T(1), trial_.data());
+    const double value = objective.value(trial_.data());
+    ++evaluations_;
+    return std::isfinite(value) ? value : kNone;
+  }
+  /// Martens 2010, section 4.6: back through the iterates while the value falls.
+  double backtrack(Objective<T>& objective, const T* theta) {
+    double value = value_at(objective, theta, step_.data(), 1);
+    while (earlier(gradient_.data(), other_.data())) {
+      const double before = value_at(objective, theta, other_.data(), 1);
+      if (!(before < value)) break;
+      value = before;
+      std::swap(step_, other_);
+    }
+    return value;
+  }
+
+  struct Model {
+    double slope, bend;  ///< g's and s'As
+    double decrease() const { return -(slope + bend / 2); }
+  };
+  Model model(LinearOperator<T>& curvature, StepReport& report) {
+    curvature.apply(vector_view<const T>(step_.data(), n_), other_.view());
+    ++report.products;
+    return {ops_->dot(n_, gradient_.data(), step_.data()), ops_->dot(n_, step_.data(), other_.data())};
+  }
+
   /// Empty when the step was taken.
   std::string try_one(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
     const double delta = damping_.delta(), eps_scale = damping_.eps_scale();
     if (std::string why = propose(curvature, gradient_.data(), step_.data(), report); !why.empty()) return why;
-    curvature.apply(vector_view<const T>(step_.data(), n_), vector_view(product_.data(), n_));
-    ++report.products;
-    double slope = ops_->dot(n_, gradient_.data(), step_.data());
-    double bend = ops_->dot(n_, step_.data(), product_.data());
-    if (!std::isfinite(slope) || !std::isfinite(bend)) return "the step is not finite";
-    if (!(slope < 0)) return "the step does not descend";
-    if (rescales()) rescale(delta, slope, bend);
-    ops_->copy(n_, theta, trial_.data());
-    ops_->axpby(n_, T(1), step_.data(), T(1), trial_.data());
-    const double value = objective.value(trial_.data());
-    if (!std::isfinite(value) || !(value < report.loss_before)) return fmt::format("the loss became {:.9g}", value);
-    const double predicted = -(slope + bend / 2), ratio = (report.loss_before - value) / predicted;
-    ops_->copy(n_, trial_.data(), theta);
+    double whole = rescales() ? kNone : backtrack(objective, theta);
+    Model m = model(curvature, report);
+    if (!std::isfinite(m.slope) || !std::isfinite(m.bend)) return "the step is not finite";
+    if (!(m.slope < 0)) return "the step does not descend";
+    if (rescales()) {
+      rescale(delta, m);
+      whole = value_at(objective, theta, step_.data(), 1);
+    }
+    double value = whole, length = 1;
+    for (int i = 0; i < halvings() && !(value < report.loss_before + kArmijo * length * m.slope); ++i)
+      value = value_at(objective, theta, step_.data(), length /= 2);
+    if (!(value < report.loss_before)) return fmt::format("the loss became {:.9g}", value);
+    ops_->axpby(n_, static_cast<T>(length), step_.data(), T(1), theta);
+    const double predicted = m.decrease(), ratio = (report.loss_before - whole) / predicted;
     report.loss_after = value;
-    report.step_norm = ops_->nrm2(n_, step_.data());
+    report.step_norm = length * ops_->nrm2(n_, step_.data());
     report.metrics.emplace_back("delta", delta);
     report.metrics.emplace_back("eps_scale", eps_scale);
     report.metrics.emplace_back("predicted_decrease", predicted);
     report.metrics.emplace_back("ratio", ratio);
-    damping_.accepted(predicted > 0 ? ratio : 0);
+    report.metrics.emplace_back("evaluations", std::int64_t{evaluations_});
+    if (halvings() > 0) report.metrics.emplace_back("length", length);
+    adapt_accepted(predicted > 0 ? ratio : 0);
     return {};
   }
 
-  void rescale(double delta, double& slope, double& bend) {
-    const double damped = bend + delta * ops_->dot(n_, step_.data(), step_.data());
+  void rescale(double delta, Model& m) {
+    const double damped = m.bend + delta * ops_->dot(n_, step_.data(), step_.data());
     if (!(damped > 0)) return;
-    const double length = -slope / damped;
+    const double length = -m.slope / damped;
     ops_->axpby(n_, T(0), step_.data(), static_cast<T>(length), step_.data());
-    slope *= length;
-    bend *= length * length;
+    m.slope *= length;
+    m.bend *= length * length;
   }
 
   std::string name_;
   Curvature kind_;
   Damping damping_;
   Index n_ = -1;
+  bool fresh_ = true;
   Ops<T>* ops_ = nullptr;
-  Buffer<T> gradient_, step_, product_, trial_;
+  int evaluations_ = 0;  ///< of the value in this step
+  Buffer<T> gradient_, step_, other_, trial_;
 };
 
 /// The options that the damping loop reads, from a form's own.
@@ -131,14 +184,21 @@ HsoOptions common_options(const char* name, const Options& o) {
   out.curvature = o.curvature;
   out.delta = o.delta;
   out.eps = o.eps;
-  out.eps_scale = 0;
-  if constexpr (requires { o.eps_scale; }) out.eps_scale = o.eps_scale;
+  out.eps_scale = o.eps_scale;
   out.adaptive = o.adaptive;
   out.max_trials = o.max_trials;
+  if constexpr (requires { o.delta_min; }) {
+    out.delta_min = o.delta_min;
+    out.increase = o.increase;
+    out.decrease = o.decrease;
+    require_option(o.delta_min >= 0, name, "delta_min", o.delta_min, "0 or above");
+    require_option(o.increase > 1, name, "increase", o.increase, "above 1");
+    require_option(o.decrease >= 1, name, "decrease", o.decrease, "at least 1");
+  }
   require_option(o.rate > 0, name, "rate", o.rate, "above 0");
   require_option(o.delta >= 0, name, "delta", o.delta, "0 or above");
   require_option(o.eps >= 0, name, "eps", o.eps, "0 or above");
-  require_option(out.eps_scale >= 0 && out.eps_scale < 1, name, "eps_scale", out.eps_scale,
+  require_option(o.eps_scale >= 0 && o.eps_scale < 1, name, "eps_scale", o.eps_scale,
                  "in [0, 1): a full step is unstable from 1 on");
   require_option(o.max_trials >= 1, name, "max_trials", o.max_trials, "at least 1");
   return out;

@@ -102,6 +102,8 @@ std::vector<TrainField> make_fields() {
       {"precision", &O::precision, "float32 or float64"},
       {"tf32", &O::tf32, "CUDA: allow TF32 (10-bit mantissa) in float32 products"},
       {"batch", &O::batch, "rows of a step; 0: all for full-batch methods, 128 otherwise"},
+      {"curvature_batch", &O::curvature_batch,
+       "rows of the curvature, drawn apart from the gradient's; 0: the gradient's"},
       {"device_batch", &O::device_batch, "rows on the device at a time; 0: chosen from the memory that is there"},
       {"epochs", &O::epochs, "passes over the data; 0: 20 for mini-batch methods"},
       {"steps", &O::steps, "accepted steps; 0: 20 for full-batch methods, else by epochs"},

@@ -21,6 +21,7 @@ void Progress::count(const StepReport& report) {
 Schedule::Schedule(const TrainOptions& options, bool full_batch, Index rows) {
   batch = std::min(rows, options.batch > 0 ? options.batch : full_batch ? rows : kDefaultBatch);
   whole = batch == rows;
+  own_curvature = options.curvature_batch > 0;
   steps_per_epoch = (rows + batch - 1) / batch;
   steps = options.steps;
   epochs = options.epochs;
@@ -35,7 +36,7 @@ std::string Schedule::stop_reason(const Progress& progress) const {
   if (epochs > 0 && progress.calls >= epochs * steps_per_epoch) return "epochs";
   if (progress.trials >= max_trials) return "trials";
   // The same rows at the same point: a second refusal says all that a third one would.
-  if (whole && progress.rejected_in_a_row >= 2) return "stalled";
+  if (whole && !own_curvature && progress.rejected_in_a_row >= 2) return "stalled";
   return "";
 }
 

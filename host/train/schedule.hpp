@@ -20,9 +20,10 @@ struct Progress {
 
 struct Schedule {
   Index batch = 0, steps_per_epoch = 1;
-  bool whole = true;  ///< every step sees all rows
-  Index steps = 0;    ///< accepted steps; 0: no limit
-  Index epochs = 0;   ///< 0: no limit
+  bool whole = true;           ///< every step sees all rows
+  bool own_curvature = false;  ///< its curvature is of a batch of its own
+  Index steps = 0;             ///< accepted steps; 0: no limit
+  Index epochs = 0;            ///< 0: no limit
   Index max_trials = 0;
   Index evaluate_every = 1;
   Index checkpoint_every = 0;

@@ -6,6 +6,7 @@
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
@@ -22,6 +23,9 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // Wider pieces make an evaluation no faster.
 constexpr Index kEvaluationRows = 2048;
+
+// Curvature batches come in an order of their own.
+constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
@@ -54,7 +58,8 @@ class Trainer {
         network_(build_network<T>(in_.model, options.loss, options.seed)),
         schedule_(options, optimizer_->full_batch(), in_.split.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
-        order_(in_.split.train.size, schedule_.batch, options.seed) {
+        order_(in_.split.train.size, schedule_.batch, options.seed),
+        curvature_order_(in_.split.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder) {
     place();
   }
 
@@ -71,14 +76,21 @@ class Trainer {
   void place() {
     const Dataset &train = in_.split.train, &test = in_.split.test;
     const Index a_row = train.input_shape.size() + network_.output.size() + 1;
-    const MemoryPlan plan = plan_memory<T>(
-        context_, network_.graph,
-        {checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch, optimizer_->dense()});
+    const MemoryPlan plan =
+        plan_memory<T>(context_, network_.graph,
+                       {checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch,
+                        optimizer_->dense(), std::min(asked_.curvature_batch, train.size)});
     options_.device_batch = plan.rows;
     if (hooks_.on_plan) hooks_.on_plan(plan.bytes, context_.memory().free_bytes);
     train_data_.emplace(context_, network_, train);
     objective_.emplace(context_, network_, *train_data_,
                        NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
+    if (asked_.curvature_batch > 0) {
+      const Index rows = std::min({plan.rows, asked_.curvature_batch, train.size});
+      curvature_.emplace(context_, network_, *train_data_,
+                         NetworkObjectiveOptions{rows, plan.lanes, asked_.weight_decay});
+      separate_.emplace(*objective_, *curvature_);
+    }
     if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation_options(train.size));
     if (test.size > 0) {
       test_data_.emplace(context_, network_, test);
@@ -130,8 +142,13 @@ class Trainer {
   StepReport step() {
     if (!schedule_.whole) objective_->select(order_.rows_of(progress_.calls));
     objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
+    if (curvature_) {
+      curvature_->select(curvature_order_.rows_of(progress_.calls));
+      curvature_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
+    }
     const auto start = Clock::now();
-    StepReport report = optimizer_->step(*objective_, theta_.data());
+    Objective<T>& seen = separate_ ? static_cast<Objective<T>&>(*separate_) : *objective_;
+    StepReport report = optimizer_->step(seen, theta_.data());
     context_.synchronize();
     stepping_seconds_ += seconds_since(start);
     return report;
@@ -194,9 +211,10 @@ class Trainer {
   Network<T> network_;
   Schedule schedule_;
   TrainOptions options_;  ///< resolved
-  BatchOrder order_;
+  BatchOrder order_, curvature_order_;
   std::optional<DeviceData<T>> train_data_, test_data_;
-  std::optional<NetworkObjective<T>> objective_, train_evaluation_, test_evaluation_;
+  std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
+  std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch
   Buffer<T> theta_;
   std::optional<RunDirectory> directory_;
   Progress progress_;

@@ -36,7 +36,11 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
     const Index numbers = kVectors * size + needs.values;
     return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element);
   };
-  const auto all = [&](Index size, Index rows) { return fixed(size) + tape_bytes(graph, rows, 1); };
+  const auto tapes = [&](Index rows, Index lanes) {
+    const Index own = std::min(rows, needs.curvature_rows);
+    return tape_bytes(graph, rows, lanes) + (own > 0 ? Tape<T>::bytes(graph, own, lanes) : 0);
+  };
+  const auto all = [&](Index size, Index rows) { return fixed(size) + tapes(rows, 1); };
   const bool chosen = needs.device_rows > 0;
   MemoryPlan plan{std::min(needs.rows, chosen ? needs.device_rows : needs.rows), 1};
   const std::string what =
@@ -44,10 +48,10 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
                   needs.dense ? "the dense curvature matrix, its eigendecomposition, " : "", chosen ? plan.rows : 1);
   require_memory(context, what, n, [&](Index size) { return all(size, chosen ? plan.rows : 1); });
   const Index left = (context.memory().free_bytes + context.arena().unused_bytes() - fixed(n)) / 2;
-  while (!chosen && plan.rows > 1 && tape_bytes(graph, plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
+  while (!chosen && plan.rows > 1 && tapes(plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
   if (needs.dense) plan.lanes = std::min(std::max<Index>(n, 1), Tape<T>::useful_lanes(context, graph, plan.rows));
-  while (plan.lanes > 1 && tape_bytes(graph, plan.rows, plan.lanes) > left) plan.lanes /= 2;
-  plan.bytes = fixed(n) + tape_bytes(graph, plan.rows, plan.lanes);
+  while (plan.lanes > 1 && tapes(plan.rows, plan.lanes) > left) plan.lanes /= 2;
+  plan.bytes = fixed(n) + tapes(plan.rows, plan.lanes);
   return plan;
 }
 

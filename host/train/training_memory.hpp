@@ -9,10 +9,11 @@
 namespace hso {
 
 struct TrainingNeeds {
-  Index values = 0;       ///< numbers of the data set, targets included
-  Index rows = 0;         ///< of one step
-  Index device_rows = 0;  ///< asked for; 0: choose
-  bool dense = false;     ///< the method forms and decomposes an [n][n] matrix
+  Index values = 0;          ///< numbers of the data set, targets included
+  Index rows = 0;            ///< of one step
+  Index device_rows = 0;     ///< asked for; 0: choose
+  bool dense = false;        ///< the method forms and decomposes an [n][n] matrix
+  Index curvature_rows = 0;  ///< of a curvature batch of its own; 0: none
 };
 
 struct MemoryPlan {

@@ -76,16 +76,36 @@ struct HsoLowRankOptions {
   std::uint64_t seed = 0;  ///< of start = random
 };
 
-/// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients (Martens, ICML 2010). Eight vectors
-/// of memory beside the network's. The damping grows where A + delta I is not positive definite.
+/// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients, the Hessian-free method of Martens
+/// (ICML 2010): a solve ends when the quadratic model stops falling, starts from the last solution, and is walked back
+/// through its iterates while the loss falls; what does not lower the loss is halved before the damping is raised.
+/// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner beside its own.
+///   damping        delta by the ratio of actual to predicted decrease; it also grows where A + delta I is not positive
+///                  definite
+///   trust_region   delta = 0 and |step| <= radius, truncated solves (Steihaug 1983; Nocedal and Wright 2006, algorithm
+///                  7.2), radius by the ratio (algorithm 4.1); negative curvature is followed to the boundary. Solves
+///                  start at 0 and nothing is walked back. The norm is the preconditioner's inverse's; the eps term is
+///                  added outside it.
 struct HsoCgOptions {
   double rate = 1;
   std::string curvature = "ggn";
-  int iterations = 50;      ///< of one solve, at most
-  double tolerance = 1e-2;  ///< of its residual
+  std::string globalization = "damping";  ///< or "trust_region"
+  int iterations = 250;                   ///< of one solve, at most
+  double progress = 5e-4;    ///< relative gain of the model per iteration below which a solve ends; 0: never
+  double tolerance = 1e-8;   ///< of its residual
+  double warm_start = 0.95;  ///< share of the last solution that a solve starts from; 0: starts at 0
+  int backtrack = 8;         ///< iterates kept, 0 or above
+  int line_search = 8;       ///< halvings of the step
+  /// "none", or of a network "diagonal": (D + delta)^-0.75 with the exact diagonal D, or "kfac": (K + delta I)^-1
+  std::string preconditioner = "none";
+  int refresh = 1;  ///< accepted steps that one preconditioner serves
   double delta = 0.01;
-  double eps = 0;  ///< absolute: |A|, the unit of an eps_scale, is not known
+  double eps = 0;
+  double eps_scale = 0;  ///< in units of 1 / (largest p'Ap / p'p met by the solve), which bounds 1 / lambda_max above
   bool adaptive = true;
+  double delta_min = 1e-20;
+  double increase = 4, decrease = 4;  ///< factors of delta
+  double radius = 1, radius_max = 1e6;
   int max_trials = 12;
 };
 

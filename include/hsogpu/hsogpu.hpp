@@ -22,6 +22,7 @@
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
 #include "hsogpu/quasi_newton.hpp"
+#include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/solvers.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "hsogpu/tape.hpp"
