@@ -59,8 +59,14 @@ Index NetworkObjective<T>::lanes() const {
 }
 
 template <class T>
+double NetworkObjective<T>::gradient_equivalents() const {
+  return impl_->asked;
+}
+
+template <class T>
 double NetworkObjective<T>::value(const T* theta) {
   double sum = impl_->penalty(theta);
+  impl_->count(detail::kValueCost, impl_->selected);
   for (Index piece = 0; piece < impl_->pieces(); ++piece) sum += impl_->trial(piece).forward(theta);
   return sum;
 }

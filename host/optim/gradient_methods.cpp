@@ -18,6 +18,7 @@ class Sgd final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 0; }
   void propose(Objective<T>& objective, const T* g, T* step, StepReport&) override {
     objective.context().template ops<T>().axpby(objective.dimension(), static_cast<T>(-o_.rate), g, T(0), step);
   }
@@ -33,6 +34,7 @@ class Momentum final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 1; }
   void start(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
     objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());
@@ -63,6 +65,7 @@ class Adam final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 2; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());

@@ -2,6 +2,7 @@
 //
 // HSO, matrix-free: -((A + delta I)^-1 + eps I) g by conjugate gradients, at any size. Where A + delta I is not
 // positive definite the damping grows until it is.
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/solvers.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
@@ -19,6 +20,11 @@ class MatrixFree final : public ModelStep<T> {
   }
 
  private:
+  /// Residual, direction and product of cg.
+  Index form_bytes(Context& context, const ParameterLayout& layout) const override {
+    const Index vector = checked_multiply(static_cast<Index>(sizeof(T)), layout.n);
+    return context.arena().growth({{vector, vector, vector}});
+  }
   std::string prepare(Objective<T>&, const T*, LinearOperator<T>&, StepReport&) override { return {}; }
 
   std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {

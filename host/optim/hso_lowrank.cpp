@@ -4,6 +4,7 @@
 // |eigenvalue|, so that a full step is stable on everything that was not kept.
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/spectrum.hpp"
+#include "linalg/memory_needs.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
 #include "optim/spectral.hpp"
@@ -23,17 +24,27 @@ class LowRank final : public ModelStep<T> {
   }
 
  private:
+  LanczosOptions request(Index n) const {
+    LanczosOptions options;
+    options.count = std::min<Index>(o_.rank, n);
+    options.which = SpectrumEnd::magnitude;
+    options.max_products = 4 * options.count + 20;
+    options.tolerance = o_.tolerance;
+    options.seed = o_.seed;
+    return options;
+  }
+  /// Lanczos, and the pairs of the time before, which stay until the new ones are there.
+  Index form_bytes(Context& context, const ParameterLayout& layout) const override {
+    LanczosOptions options = request(layout.n);
+    options.basis = lanczos_basis<T>(context, layout.n, options);
+    const Needs needs = lanczos_needs<T>(layout.n, options);
+    return checked_multiply(options.count * static_cast<Index>(sizeof(T)), layout.n) + needs.buffers +
+           context.arena().growth(needs.scratch);
+  }
   std::string prepare(Objective<T>&, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     if (!pairs_.values.empty() && static_cast<Index>(pairs_.vectors.size()) == kept() * this->n() && age_ < o_.refresh)
       return {};
-    const Index rank = std::min<Index>(o_.rank, this->n());
-    LanczosOptions options;
-    options.count = rank;
-    options.which = SpectrumEnd::magnitude;
-    options.max_products = 4 * rank + 20;
-    options.tolerance = o_.tolerance;
-    options.seed = o_.seed;
-    pairs_ = lanczos(curvature, options);
+    pairs_ = lanczos(curvature, request(this->n()));
     age_ = 0;
     report.products += pairs_.products;
     if (pairs_.values.empty()) return "a curvature product is not finite";
