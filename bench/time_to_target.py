@@ -9,7 +9,8 @@
 Arguments are methods, NAME[:OPTION=VALUE,...][@FLAG=VALUE,...]; flags are those of `hso train`. SGD with momentum and
 Adam always run beside them. An option with values between '|' is tuned: each value runs once on the first seed, the
 soonest runs on all seeds. The first-order rivals have five rates each, and so has every form of HSO that names no values,
-over its own delta; a method without either runs as it is.
+over its own delta; a method without either runs as it is. Where the first or the last value of a grid is the soonest,
+the grid goes on in that direction, one value at a time and at most EXTENSIONS of them, for every method alike.
 
 A run ends at its target, or when it has spent --times (5) the best time that any method has had on that problem so far
 (and at most --cap seconds): it counts as beaten then. Methods take turns within a seed, so that what else the machine does
@@ -40,6 +41,7 @@ import subprocess
 import sys
 import tempfile
 
+EXTENSIONS = 3
 RIVALS = ["momentum:rate=0.005|0.0158|0.05|0.158|0.5", "adam:rate=0.0003|0.00095|0.003|0.0095|0.03"]
 DELTAS = "0.0001|0.001|0.01|0.1|1"
 
@@ -140,15 +142,17 @@ class Bench:
         if len(choices) == 1:
             return [], choices[0]
         trials = [self.run(problem, method, options, 0) for options in choices]
-        loss = [t["train_loss"] if t["train_loss"] is not None else math.inf for t in trials]
-        order = sorted(range(len(trials)),
-                       key=lambda i: (not trials[i]["reached"], trials[i]["seconds"] if trials[i]["reached"] else loss[i]))
-        return trials, trials[order[0]]["options"]
+        for _ in range(EXTENSIONS):
+            further = beyond(method, soonest_of(trials)["options"], [t["options"] for t in trials])
+            if further is None:
+                break
+            trials.append(self.run(problem, method, further, 0))
+        return trials, soonest_of(trials)["options"]
 
     def problem(self, problem, methods):
         tuned = [self.tune(problem, m) for m in methods]
         rows = [{"method": m.label(), "first_order": m.first_order, "trials": trials, "options": options,
-                 "at_edge": at_edge(m, options), "runs": []}
+                 "at_edge": beyond(m, options, [t["options"] for t in trials]) is not None, "runs": []}
                 for m, (trials, options) in zip(methods, tuned)]
         for seed in range(self.args.seeds):
             for method, row in zip(methods, rows):
@@ -162,9 +166,25 @@ class Bench:
                 **verdict(rows)}
 
 
-def at_edge(method, options):
-    """The tuned value is the first or the last: a wider grid may have had a better one."""
-    return any(options[k] in (v[0], v[-1]) for k, v in method.options.items() if len(v) > 2)
+def soonest_of(trials):
+    """By seconds where the target was reached, then by loss."""
+    def key(t):
+        loss = t["train_loss"] if t["train_loss"] is not None else math.inf
+        return not t["reached"], t["seconds"] if t["reached"] else loss
+    return min(trials, key=key)
+
+
+def beyond(method, options, tried):
+    """The options one step further where the best of a grid of three or more is its first or last; else None."""
+    grids = [k for k, v in method.options.items() if len(v) > 2]
+    if len(grids) != 1:
+        return None
+    name, factor = grids[0], float(method.options[grids[0]][1]) / float(method.options[grids[0]][0])
+    values = sorted(float(o[name]) for o in tried)
+    best = float(options[name])
+    if values[0] < best < values[-1]:
+        return None
+    return options | {name: f"{best * factor if best == values[-1] else best / factor:.3g}"}
 
 
 def verdict(rows):
