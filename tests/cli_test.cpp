@@ -74,6 +74,17 @@ TEST_F(Program, TrainsAndEvaluatesTheSameNumbers) {
   EXPECT_EQ(json["test"]["samples"], 12);
 }
 
+TEST_F(Program, EvaluatesAnAutoencoder) {
+  const ProgramResult trained = train({"--model", "mlp:2-3-2:sigmoid", "--reconstruct", "--loss", "squared_error",
+                                       "--optimizer", "hso.cg", "--steps", "2", "--json"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const auto last = nlohmann::json::parse(trained.out);
+  const auto json = nlohmann::json::parse(run_program({"eval", "--checkpoint", out_, "--json"}).out);
+  EXPECT_NEAR(json["train"]["loss"].get<double>(), last["train_loss"].get<double>(), 1e-6);
+  EXPECT_TRUE(json["train"]["accuracy"].is_null());
+  EXPECT_EQ(run_program({"gradient", "--checkpoint", out_, "--out", dir_.file("g.npy")}).exit_code, 0);
+}
+
 TEST_F(Program, EvaluatesOtherDataWithTheRunsScaling) {
   ASSERT_EQ(train({"--optimizer", "sgd", "--epochs", "1", "--scaling", "standard"}).exit_code, 0);
   // A copy under another name is all of the rows: its loss is the mean of both parts.

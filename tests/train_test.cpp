@@ -139,6 +139,63 @@ TEST(Train, StopsAtTheTargetLoss) {
   EXPECT_GT((result.history.end() - 2)->train.loss, 0.5);
 }
 
+TEST(Train, StopsAtTheTargetAccuracy) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "hso");
+  options.target_accuracy = 0.8;
+  const TrainResult result = train(options);
+  EXPECT_EQ(result.stop_reason, "target_accuracy");
+  EXPECT_GE(result.last.train.accuracy, 0.8);
+  EXPECT_LT((result.history.end() - 2)->train.accuracy, 0.8);
+}
+
+TEST(Train, StopsBeforeItsBudgetIsPassed) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "sgd");  // 48 rows
+  options.batch = 12;
+  options.epochs = 1000;
+  options.max_gradients = 2.25;
+  const TrainResult gradients = train(options);
+  EXPECT_EQ(gradients.stop_reason, "gradients");
+  EXPECT_EQ(gradients.last.step, 9);
+  EXPECT_NEAR(gradients.last.gradient_equivalents, 2.25, 1e-12);
+  options.max_gradients = 0;
+  options.max_seconds = 1e-6;  // less than the first step takes
+  const TrainResult seconds = train(options);
+  EXPECT_EQ(seconds.stop_reason, "seconds");
+  EXPECT_EQ(seconds.last.step, 1);
+}
+
+TEST(Train, AnAutoencoderHasItsInputsForTargets) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "hso.cg");
+  options.model = "mlp:2-3-2:tanh";
+  options.loss = LossKind::squared_error;
+  options.reconstruct = true;
+  options.steps = 8;
+  options.run_directory = dir.file("run");
+  const TrainResult result = train(options);
+  EXPECT_LT(result.last.train.loss, 0.5 * result.history.front().train.loss);
+  EXPECT_LT(result.last.train.accuracy, 0);
+  // The loss by hand, over the scaled rows of the training part.
+  Dataset data = load_data(options.data, options.test_fraction, options.seed).train;
+  Standardizer::fit(data, options.scaling).apply(data);
+  std::vector<double> h(3), z(2);
+  double loss = 0;
+  for (Index row = 0; row < data.size; ++row) {
+    const double* x = data.inputs.data() + 2 * row;
+    const double* w = result.theta.data();  // [3][2], [3], [2][3], [2]
+    for (std::size_t j = 0; j < 3; ++j) h[j] = std::tanh(w[2 * j] * x[0] + w[2 * j + 1] * x[1] + w[6 + j]);
+    for (std::size_t i = 0; i < 2; ++i) {
+      z[i] = w[15 + i];
+      for (std::size_t j = 0; j < 3; ++j) z[i] += w[9 + 3 * i + j] * h[j];
+      loss += 0.5 * (z[i] - x[i]) * (z[i] - x[i]) / static_cast<double>(data.size);
+    }
+  }
+  EXPECT_NEAR(result.last.train.loss, loss, 1e-12);
+  EXPECT_TRUE(parse_train_options(to_toml(options), "text").reconstruct);
+}
+
 TEST(Train, WithoutATestPartTheTestLossIsNotANumber) {
   const TempDir dir;
   TrainOptions options = tiny_options(dir, "sgd");
@@ -197,6 +254,8 @@ TEST(Train, BadOptionsAreNamed) {
   EXPECT_TRUE(contains(error([](TrainOptions& o) { o.weight_decay = -1; }), "weight_decay", "-1"));
   EXPECT_TRUE(contains(error([](TrainOptions& o) { o.test_fraction = 1; }), "test_fraction", "below 1"));
   EXPECT_TRUE(contains(error([](TrainOptions& o) { o.device = "tpu"; }), "tpu", "cuda"));
+  EXPECT_TRUE(contains(error([](TrainOptions& o) { o.target_accuracy = 95; }), "target_accuracy", "95", "0 to 1"));
+  EXPECT_TRUE(contains(error([](TrainOptions& o) { o.reconstruct = true; }), "reconstruct", "cross_entropy"));
 }
 
 TEST(Train, ADenseMatrixThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {

@@ -74,8 +74,9 @@ bool OptionLayers::set_anywhere(const std::string& key) const {
 namespace {
 
 const std::vector<std::string>& problem_keys() {
-  static const std::vector<std::string> keys{"model",        "data",      "loss",   "scaling", "initialization",
-                                             "weight_decay", "precision", "device", "tf32",    "seed"};
+  static const std::vector<std::string> keys{"model",          "data",        "loss",         "scaling",
+                                             "initialization", "reconstruct", "weight_decay", "precision",
+                                             "device",         "tf32",        "seed"};
   return keys;
 }
 
@@ -88,6 +89,7 @@ Dataset read_data(const TrainOptions& options, const SavedRun* run) {
   const bool refit = run == nullptr || options.scaling != run->options.scaling;
   const Standardizer standardizer = refit ? Standardizer::fit(data, options.scaling) : run->standardizer;
   standardizer.apply(data);
+  if (options.reconstruct) data.reconstruct();
   return data;
 }
 

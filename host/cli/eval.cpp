@@ -73,6 +73,7 @@ class EvalCommand {
       part.data.validate();
       check_input(run.model, part.data.input_shape);
       run.standardizer.apply(part.data);
+      if (options.reconstruct) part.data.reconstruct();
     }
     return parts;
   }

@@ -12,6 +12,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
+#include "cli/compare.hpp"
 #include "cli/help.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
@@ -30,16 +31,18 @@ std::vector<std::string> all_keys() {
 
 class TrainCommand {
  public:
-  explicit TrainCommand(CLI::App& command) : layers_(command, all_keys()) {
+  explicit TrainCommand(CLI::App& command) : command_(command), layers_(command, all_keys()), compare_(command) {
     command.add_option("--set", settings_, "an option of the optimizer, NAME=VALUE; may be repeated");
     rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
-    command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN]");
+    command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
     command.add_flag("--json", json_, "print the result as JSON on stdout");
     command.add_flag("--quiet", quiet_, "no progress, no table");
     command.footer(optimizer_help());
   }
 
   int run() const {
+    if (compare_.requested()) return run_comparison();
+    compare_.require_none();
     const TrainOptions options = resolve();
     const SignalWatch signals;
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
@@ -60,6 +63,13 @@ class TrainCommand {
   }
 
  private:
+  int run_comparison() const {
+    for (const char* flag : {"--optimizer", "--set", "--rate"})
+      if (command_.get_option(flag)->count() > 0)
+        throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
+    return compare_.run(layers_.resolve(), run_directory(layers_.resolve().data, "compare"), json_, quiet_);
+  }
+
   TrainOptions resolve() const {
     TrainOptions options = layers_.resolve();
     if (rate_option_->count() > 0) set_optimizer_option(options, "rate", rate_, "--rate");
@@ -67,16 +77,16 @@ class TrainCommand {
       const auto [name, value] = split_setting(text);
       set_optimizer_option(options, name, value, "--set");
     }
-    options.run_directory = run_directory(options);
+    options.run_directory = run_directory(options.data, options.optimizer);
     return options;
   }
 
-  std::string run_directory(const TrainOptions& options) const {
+  std::string run_directory(const std::string& source, const std::string& what) const {
     if (!out_.empty()) return out_;
     if (const char* out = std::getenv("HSO_OUT"); out != nullptr && *out != '\0') return out;
-    std::filesystem::path data = options.data.substr(0, options.data.find(','));
+    std::filesystem::path data = source.substr(0, source.find(','));
     if (!data.has_filename()) data = data.parent_path();
-    return fmt::format("runs/{}-{}-###", data.stem().string(), options.optimizer);
+    return fmt::format("runs/{}-{}-###", data.stem().string(), what);
   }
 
   static void print_json(const TrainResult& result) {
@@ -85,6 +95,8 @@ class TrainCommand {
     json["total_trials"] = result.trials;
     json["total_seconds"] = result.seconds;
     json["stop_reason"] = result.stop_reason;
+    json["planned_bytes"] = result.planned_bytes;
+    json["peak_bytes"] = result.peak_bytes;
     json["device"] = result.device;
     json["run_directory"] = result.run_directory;
     fmt::print("{}\n", json.dump());
@@ -99,7 +111,9 @@ class TrainCommand {
     return static_cast<int>(ErrorKind::numerical);
   }
 
+  const CLI::App& command_;
   OptionLayers layers_;
+  CompareFlags compare_;
   std::vector<std::string> settings_;
   std::string rate_, out_;
   CLI::Option* rate_option_ = nullptr;

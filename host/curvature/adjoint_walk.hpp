@@ -29,19 +29,21 @@ class AdjointWalk {
   /// visit(layer, adjoint) for all lanes of all draws of a piece whose forward pass the tape holds.
   template <class Visit>
   void adjoints(Tape<T>& tape, Index piece, const Visit& visit) {
-    if (source_ == Curvature::ggn) return roots(tape, visit);
+    if (source_ == Curvature::ggn) return roots(tape, piece, visit);
     for (Index draw = 0; draw < draws(); ++draw) {
       if (source_ == Curvature::fisher_mc)
         pieces_.draw_targets(tape, piece, first_draw_ + static_cast<std::uint64_t>(draw));
+      pieces_.count(kSweepCost, pieces_.rows_of(piece));
       tape.traversal().run_adjoints(true, 0, 1, visit);
     }
   }
 
  private:
   template <class Visit>
-  void roots(Tape<T>& tape, const Visit& visit) {
+  void roots(Tape<T>& tape, Index piece, const Visit& visit) {
     const Node loss = tape.graph().loss_node();
     const Index columns = tape.graph()[tape.graph()[loss].inputs[0]].shape.size();
+    pieces_.count(kSweepCost * static_cast<double>(columns), pieces_.rows_of(piece));
     for (Index first = 0; first < columns; first += tape.lanes())
       tape.traversal().run_adjoints(false, first, std::min(tape.lanes(), columns - first), visit);
   }

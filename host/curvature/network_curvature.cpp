@@ -32,19 +32,19 @@ class NetworkCurvature final : public LinearOperator<T> {
     const T decay = static_cast<T>(impl_.options.weight_decay) * static_cast<T>(draws());
     if (decay != T(0))
       impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
-    each_draw(decay != T(0), [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
+    each_draw(decay != T(0), v.lanes, [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
     average(v.lanes, hv.data, hv.lane_stride);
   }
 
   void to_dense(T* h) override {
-    each_draw(false, [&](Tape<T>& tape, bool add) { tape.dense(tape_kind(), h, add); });
+    each_draw(false, dimension(), [&](Tape<T>& tape, bool add) { tape.dense(tape_kind(), h, add); });
     finish(dimension(), h);
   }
 
   void diagonal_block(Index begin, Index b, T* h) override {
     require_range("curvature of a network", begin, b, dimension());
     if (!whole_parameters(begin, b)) return LinearOperator<T>::diagonal_block(begin, b, h);
-    each_draw(false, [&](Tape<T>& tape, bool add) {
+    each_draw(false, b, [&](Tape<T>& tape, bool add) {
       for (Node leaf : tape.leaves())
         if (const Index at = tape.graph()[leaf].offset - begin; at >= 0 && at < b)
           block_rows(tape, leaf, begin, b, h + at * b, add);
@@ -64,13 +64,15 @@ class NetworkCurvature final : public LinearOperator<T> {
     if (impl_.pieces() == 1 && stand_ == impl_.stand) return *impl_.main_tape.tape;
     return impl_.linearize(piece, point_.data(), purpose());
   }
-  /// body(tape, add) for every piece and draw; `add` is false at most the first time.
+  /// body(tape, add) for every piece and draw, which makes `products`; `add` is false at most the first time.
   template <class Body>
-  void each_draw(bool add, const Body& body) {
+  void each_draw(bool add, Index products, const Body& body) {
+    const double cost = static_cast<double>(products) * (kind_ == Curvature::hessian ? kHessianCost : kGgnCost);
     for (Index piece = 0; piece < impl_.pieces(); ++piece) {
       Tape<T>& tape = ready(piece);
       for (Index draw = 0; draw < draws(); ++draw, add = true) {
         if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, static_cast<std::uint64_t>(draw));
+        impl_.count(cost, impl_.rows_of(piece));
         body(tape, add);
       }
     }

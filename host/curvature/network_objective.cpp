@@ -68,8 +68,14 @@ detail::NetworkPieces<T>& NetworkObjective<T>::pieces() {
 }
 
 template <class T>
+double NetworkObjective<T>::gradient_equivalents() const {
+  return impl_->asked;
+}
+
+template <class T>
 double NetworkObjective<T>::value(const T* theta) {
   double sum = impl_->penalty(theta);
+  impl_->count(detail::kValueCost, impl_->selected);
   for (Index piece = 0; piece < impl_->pieces(); ++piece) sum += impl_->trial(piece).forward(theta);
   return sum;
 }

@@ -62,7 +62,7 @@ Tape<T>& NetworkPieces<T>::bound(BoundTape<T>& b, Index piece, Index most_lanes)
   };
   gather(data.inputs, b.tape->input());
   gather(data.targets, b.tape->target());
-  const Index real = std::min(batch, selected - piece * batch);
+  const Index real = rows_of(piece);
   T* weights = b.tape->weights().data;
   ops.fill(batch, T(0), weights);
   ops.fill(real, static_cast<T>(1.0 / static_cast<double>(selected)), weights);
@@ -78,7 +78,7 @@ double NetworkPieces<T>::penalty(const T* theta) const {
 
 template <class T>
 double NetworkPieces<T>::count_hits(Tape<T>& tape, Index piece) {
-  const Index real = std::min(batch, selected - piece * batch);
+  const Index real = rows_of(piece);
   Scratch scratch(context);
   T* labels = scratch.take<T>(batch);
   T* hits = scratch.take<T>(batch);
@@ -91,6 +91,7 @@ template <class T>
 Tape<T>& NetworkPieces<T>::linearize(Index piece, const T* theta, Linearization purpose) {
   Tape<T>& tape = main(piece);
   ++stand;
+  count(kValueCost + (purpose == Linearization::for_hessian ? kAdjointCost : 0), rows_of(piece));
   tape.linearize(theta, nullptr, purpose);
   return tape;
 }
@@ -98,6 +99,7 @@ Tape<T>& NetworkPieces<T>::linearize(Index piece, const T* theta, Linearization 
 template <class T>
 double NetworkPieces<T>::gradient(Index piece, const T* theta, T* g, bool add) {
   ++stand;
+  count(1, rows_of(piece));
   return main(piece).gradient(theta, g, add);
 }
 

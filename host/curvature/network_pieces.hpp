@@ -4,6 +4,7 @@
 // kinds of a network work on.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "hsogpu/network_objective.hpp"
 
 namespace hso::detail {
+
+// Gradient-equivalents (network_objective.hpp).
+constexpr double kValueCost = 1.0 / 3, kAdjointCost = 1.0 / 3, kHessianCost = 2, kGgnCost = 4.0 / 3,
+                 kSweepCost = 2.0 / 3;
 
 /// A tape and the piece of the selection that is bound to it.
 template <class T>
@@ -50,6 +55,11 @@ struct NetworkPieces {
   Tape<T>& main(Index piece) { return bound(main_tape, piece, lanes); }
   /// Values of trial points run here, so that a linearisation survives them.
   Tape<T>& trial(Index piece) { return bound(trial_tape, piece, 1); }
+  /// Adds `cost` gradients of this many rows to what was asked.
+  void count(double cost, Index of_rows) {
+    asked += cost * static_cast<double>(of_rows) / static_cast<double>(data.size);
+  }
+  Index rows_of(Index piece) const { return std::min(batch, selected - piece * batch); }
   /// decay / 2 |theta|^2
   double penalty(const T* theta) const;
   double count_hits(Tape<T>& tape, Index piece);
@@ -78,6 +88,7 @@ struct NetworkPieces {
   /// Changes whenever the main tape, its rows, its targets or its masks do: an operator whose number it no longer is
   /// linearises again.
   std::uint64_t stand = 0;
+  double asked = 0;  ///< gradient-equivalents over all rows of the data
 
  private:
   /// The tape with rows [piece * batch, ...) of the selection bound.

@@ -62,4 +62,10 @@ Dataset Dataset::subset(Span<const Index> indices) const {
   return out;
 }
 
+void Dataset::reconstruct() {
+  targets = inputs;
+  target_shape = input_shape;
+  classes = 0;
+}
+
 }  // namespace hso

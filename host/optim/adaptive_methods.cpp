@@ -23,6 +23,7 @@ class Adam final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 2; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());
@@ -62,6 +63,7 @@ class RmsProp final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 2 + (o_.centered ? 2 : 0) + (o_.momentum > 0 ? 1 : 0); }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&square_, &last_gradient_, o_.centered ? &mean_ : nullptr, o_.centered ? &variance_ : nullptr,
                          o_.momentum > 0 ? &last_step_ : nullptr}) {
@@ -113,6 +115,7 @@ class Adagrad final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 2; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&last_gradient_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());

@@ -19,8 +19,13 @@ class Descent : public Optimizer<T> {
   const std::string& name() const override { return name_; }
   StepReport step(Objective<T>& objective, T* theta) override;
   const T* displacement() const override { return step_.data(); }
+  Index bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply((2 + vectors()) * static_cast<Index>(sizeof(T)), layout.n);
+  }
 
  protected:
+  /// Of the method's own state, beside gradient and step.
+  virtual Index vectors() const { return 6; }
   /// The state of the method before the first step.
   virtual void start(Objective<T>&) {}
   /// Value and gradient; a method that needs curvature at the same point takes it here.

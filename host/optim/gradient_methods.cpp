@@ -16,6 +16,7 @@ class Sgd final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 0; }
   void propose(Objective<T>& objective, const T* g, T* step, StepReport&) override {
     objective.context().template ops<T>().axpby(objective.dimension(), static_cast<T>(-o_.rate), g, T(0), step);
   }
@@ -31,6 +32,7 @@ class Momentum final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 1; }
   void start(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
     objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());
@@ -59,6 +61,7 @@ class Nesterov final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 1; }
   void start(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
     objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());

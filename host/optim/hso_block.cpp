@@ -33,6 +33,21 @@ class BlockForm final : public ModelStep<T> {
   }
 
  private:
+  /// A matrix and the vector after it are a layer.
+  Index form_bytes(Context& context, const ParameterLayout& layout) const override {
+    Index numbers = 0, block = 0, largest = 0;
+    const auto close = [&] {
+      numbers += checked_multiply(block, block);
+      largest = std::max(largest, block);
+      block = 0;
+    };
+    for (const Shape& s : layout.tensors) {
+      if (!layers_ || s.rank() >= 2) close();
+      block += s.size();
+    }
+    close();
+    return checked_multiply(numbers + 4 * layout.n, static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, largest);
+  }
   /// A block of theta, where its matrix lies in `matrices_`, and its eigenvalues.
   struct Block : ThetaBlock {
     Index at = 0;

@@ -4,12 +4,15 @@
 // that minimises the exact damped quadratic model along it (Martens and Grosse, ICML 2015, section 6.4).
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
+#include "hsogpu/linalg.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
 
 namespace hso {
 namespace detail {
 namespace {
+
+constexpr Index kSums = Index{16} << 20;  // bytes of a chunk of the rows that are summed to factors
 
 template <class T>
 class Kronecker final : public ModelStep<T> {
@@ -20,6 +23,20 @@ class Kronecker final : public ModelStep<T> {
   }
 
  private:
+  /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there. The
+  /// inverse's values, three matrices of a layer's size to apply it, and the eigensolver's own.
+  Index form_bytes(Context& context, const ParameterLayout& layout) const override {
+    Index factors = 0, largest = 0, widest = 1;
+    for (const Shape& s : layout.tensors) {
+      if (s.rank() < 2) continue;
+      const Index rows = s[0], columns = s.size() / rows + 1;
+      factors += 2 * (checked_multiply(rows, rows) + checked_multiply(columns, columns)) + rows * columns;
+      largest = std::max(largest, rows * columns);
+      widest = std::max({widest, rows, columns});
+    }
+    return checked_multiply(2 * factors + layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
+           eigh_bytes<T>(context, widest) + kSums;
+  }
   std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport& report) override {
     if (factors_ != nullptr && factors_->dimension() == this->n() && age_ < o_.refresh) return {};
     inverse_.reset();

@@ -36,6 +36,15 @@ class LowRank final : public ModelStep<T> {
   }
 
  private:
+  Index rank_at(Index n) const { return o_.rank > 0 ? o_.rank : std::min<Index>(32, n); }
+  /// Lanczos steps of one refresh: the vectors of the basis.
+  Index steps_at(Index n) const {
+    const Index rank = rank_at(n), steps = o_.steps > 0 ? o_.steps : from_gradient_ ? rank : 4 * rank + 20;
+    return std::clamp(steps, rank, std::max(rank, n));
+  }
+  Index form_bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply((steps_at(layout.n) + 5) * static_cast<Index>(sizeof(T)), layout.n);
+  }
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     if (n_ != this->n()) make_room(objective.context());
     if (ready_ && age_ < o_.refresh) return {};
@@ -65,9 +74,8 @@ class LowRank final : public ModelStep<T> {
     const Index n = this->n();
     if (o_.rank > n)
       throw UsageError(fmt::format("optimizer {}: rank = {}, expected at most n = {}", kName, o_.rank, n));
-    rank_ = o_.rank > 0 ? o_.rank : std::min<Index>(32, n);
-    const Index steps = o_.steps > 0 ? o_.steps : from_gradient_ ? rank_ : 4 * rank_ + 20;
-    pairs_ = std::make_unique<KrylovPairs<T>>(context, n, std::clamp(steps, rank_, n));
+    rank_ = rank_at(n);
+    pairs_ = std::make_unique<KrylovPairs<T>>(context, n, steps_at(n));
     parts_ = Buffer<T>(context, 4 * n);
     n_ = n;
     ready_ = false;

@@ -40,6 +40,9 @@ class RankOne final : public Optimizer<T> {
   }
   bool full_batch() const override { return o_.kind == "sr1"; }
   bool dense() const override { return o_.memory == 0; }
+  Index bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply((8 + 2 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
+  }
 
   StepReport step(Objective<T>& objective, T* theta) override {
     make_room(objective);

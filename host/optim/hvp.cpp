@@ -35,6 +35,7 @@ class HvpCorrected final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 4; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
       *b = Buffer<T>(objective.context(), objective.dimension());

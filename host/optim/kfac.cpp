@@ -6,6 +6,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
+#include "optim/axis_numbers.hpp"
 #include "optim/descent.hpp"
 #include "optim/slices.hpp"
 
@@ -28,6 +29,12 @@ class Kfac final : public Descent<T> {
     if (source_ != Curvature::ggn && source_ != Curvature::fisher_mc && source_ != Curvature::fisher_empirical)
       throw UsageError(std::string("optimizer ") + name + ": factors = '" + o.factors +
                        "', expected fisher_mc, fisher_empirical or ggn");
+  }
+  /// Factors, their inverses or eigenvectors, and room to form them.
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    constexpr Index kSums = Index{16} << 20;  // of a chunk of the rows that are summed to factors
+    return Descent<T>::bytes(context, layout) + kSums +
+           checked_multiply(3 * axis_numbers(layout, INT64_MAX, false, true), static_cast<Index>(sizeof(T)));
   }
 
  private:

@@ -81,6 +81,7 @@ class Lbfgs final : public TrialStep<T> {
   }
 
  private:
+  Index vectors() const override { return 2 * Index{o_.memory} + 3; }
   using TrialStep<T>::n;
   using TrialStep<T>::ops;
   using TrialStep<T>::gradient;

@@ -24,6 +24,10 @@ class ModelStep : public Optimizer<T> {
   const std::string& name() const override { return name_; }
   bool full_batch() const override { return true; }
 
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n) + form_bytes(context, layout);
+  }
+
   StepReport step(Objective<T>& objective, T* theta) override {
     make_room(objective);
     StepReport report;
@@ -54,6 +58,10 @@ class ModelStep : public Optimizer<T> {
   }
 
  protected:
+  /// Bytes of the form's inverse and of making a step from it. The default: four vectors.
+  virtual Index form_bytes(Context&, const ParameterLayout& layout) const {
+    return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
+  }
   /// Once a step, at the point of `curvature`. What it returns says why no step can be made; empty: one can.
   virtual std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>& curvature,
                               StepReport& report) = 0;

@@ -18,6 +18,7 @@ class NewtonCg final : public TrialStep<T> {
   }
 
  private:
+  Index vectors() const override { return 6; }
   void start(Objective<T>&) override {}
 
   double evaluate(Objective<T>& objective, const T* theta, T* g) override {

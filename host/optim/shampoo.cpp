@@ -7,6 +7,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
+#include "optim/axis_numbers.hpp"
 #include "optim/descent.hpp"
 #include "optim/slices.hpp"
 
@@ -37,6 +38,11 @@ class Shampoo final : public Descent<T> {
     require_option(o.max_dimension >= 1, "shampoo", "max_dimension", o.max_dimension, "at least 1");
     if (o.graft != "none" && o.graft != "sgd")
       throw UsageError(fmt::format("optimizer shampoo: graft = '{}', expected none or sgd", o.graft));
+  }
+  /// Statistics and roots of every axis.
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    return Descent<T>::bytes(context, layout) +
+           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, true), static_cast<Index>(sizeof(T)));
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
+#include "optim/axis_numbers.hpp"
 #include "optim/descent.hpp"
 #include "optim/slices.hpp"
 
@@ -24,6 +25,11 @@ class Soap final : public Descent<T> {
     require_option(o.epsilon > 0, "soap", "epsilon", o.epsilon, "above 0");
     require_option(o.refresh >= 1, "soap", "refresh", o.refresh, "at least 1");
     require_option(o.max_dimension >= 1, "soap", "max_dimension", o.max_dimension, "at least 1");
+  }
+  /// Statistics and eigenvectors of every axis.
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    return Descent<T>::bytes(context, layout) +
+           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, false), static_cast<Index>(sizeof(T)));
   }
 
  private:

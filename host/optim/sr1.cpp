@@ -22,6 +22,7 @@ class Sr1 final : public TrialStep<T> {
   bool dense() const override { return true; }
 
  private:
+  Index vectors() const override { return 7; }
   using TrialStep<T>::n;
   using TrialStep<T>::ops;
 

@@ -20,6 +20,9 @@ class TrialStep : public Optimizer<T> {
   explicit TrialStep(std::string name) : name_(std::move(name)) {}
   const std::string& name() const override { return name_; }
   bool full_batch() const override { return true; }
+  Index bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply((3 + vectors()) * static_cast<Index>(sizeof(T)), layout.n);
+  }
 
   StepReport step(Objective<T>& objective, T* theta) override {
     make_room(objective);
@@ -37,6 +40,8 @@ class TrialStep : public Optimizer<T> {
   }
 
  protected:
+  /// Of the method's own, beside gradient, direction and trial point.
+  virtual Index vectors() const = 0;
   /// Buffers of the method's own, and its state before the first step.
   virtual void start(Objective<T>& objective) = 0;
   virtual double evaluate(Objective<T>& objective, const T* theta, T* g) { return objective.gradient(theta, g); }

@@ -20,6 +20,10 @@ class Wrapper : public Optimizer<T> {
   bool dense() const override { return inner_->dense(); }
   const T* displacement() const override { return displacement_.data(); }
   StepReport step(Objective<T>& objective, T* theta) override;
+  /// Trial point, displacement and two vectors at the most of the wrapper's own, beside the inner method's.
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    return inner_->bytes(context, layout) + checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
+  }
 
  protected:
   /// State before the first step.

@@ -95,6 +95,7 @@ std::vector<TrainField> make_fields() {
       {"data", &O::data, "digits, fashion-mnist, X.npy,Y.npy, FILE.csv, or a folder of IDX files"},
       {"loss", &O::loss, fmt::format("{}", fmt::join(loss_names(), ", "))},
       {"scaling", &O::scaling, "of the inputs: none, unit (divide by the largest), standard, per-feature"},
+      {"reconstruct", &O::reconstruct, "the targets are the inputs (autoencoders, with squared_error or bce)"},
       {"initialization", &O::initialization, fmt::format("{}", fmt::join(initialization_names(), ", "))},
       {"optimizer", &O::optimizer, "the method; `hso train --help` lists them with their options"},
       {"wrap", &O::wrappers, "NAME[:VALUE...] around the optimizer, inside out; may be repeated"},
@@ -109,6 +110,10 @@ std::vector<TrainField> make_fields() {
       {"steps", &O::steps, "accepted steps; 0: 20 for full-batch methods, else by epochs"},
       {"max_trials", &O::max_trials, "points tried at most; 0: twice the steps"},
       {"target_loss", &O::target_loss, "stop when the training loss is at most this; 0: never"},
+      {"target_accuracy", &O::target_accuracy, "stop when the training accuracy is at least this, at most 1; 0: never"},
+      {"max_seconds", &O::max_seconds, "stop before more time is spent in steps; 0: never"},
+      {"max_gradients", &O::max_gradients,
+       "stop before more gradients of all rows, or their equivalent, are spent; 0: never"},
       {"weight_decay", &O::weight_decay, "adds weight_decay/2 |theta|^2 to the loss"},
       {"test_fraction", &O::test_fraction, "share of the samples that becomes the test part (digits: 360 samples)"},
       {"seed", &O::seed, "of the split, the start, the order of the batches and dropout"},
@@ -185,6 +190,12 @@ void check_train_options(const TrainOptions& options) {
   if (!(options.test_fraction >= 0 && options.test_fraction < 1))
     throw UsageError(
         fmt::format("test_fraction: found {}, expected a number from 0 to below 1", options.test_fraction));
+  if (!(options.target_accuracy <= 1))
+    throw UsageError(fmt::format("target_accuracy: found {}, expected a share from 0 to 1", options.target_accuracy));
+  if (options.reconstruct && options.loss == LossKind::cross_entropy)
+    throw UsageError("reconstruct: cross_entropy has classes for targets, expected the loss squared_error or bce");
+  if (options.reconstruct && options.target_accuracy > 0)
+    throw UsageError("target_accuracy: there is no accuracy where inputs are the targets (reconstruct)");
   parse_curvature(options.spectrum_kind);
   if (options.spectrum_every > 0 && options.run_directory.empty())
     throw UsageError("spectrum_every: spectra are written to the run directory, and there is none");

@@ -9,6 +9,8 @@
 //   theta.npy, model.safetensors                   the trained parameters, flat and by name
 //   checkpoints/step_N/{model,state}.safetensors   state: step, accepted, trials, epoch and the rows used of it
 //
+// A comparison (hsogpu/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and comparison.txt.
+//
 // Every file but metrics.jsonl appears whole or not at all, and so does every step_N.
 // Errors: InputError (path, why) for what cannot be created, MemoryError for a full disk.
 #pragma once

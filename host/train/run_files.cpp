@@ -37,20 +37,25 @@ std::vector<std::string> command_line() {
   return words;
 }
 
+Json environment() {
+  return {{"version", HSOGPU_VERSION},
+          {"libraries", list_libraries()},
+          {"core_type", openblas_get_corename()},
+          {"threads", omp_get_max_threads()},
+          {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+          {"command_line", command_line()}};
+}
+
+std::string to_text(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
 std::string env_json(const RunDescription& run) {
-  Json env;
-  env["version"] = HSOGPU_VERSION;
+  Json env = environment();
   env["device"] = run.context->name();
   env["device_description"] = run.context->description();
-  env["libraries"] = list_libraries();
-  env["core_type"] = openblas_get_corename();
-  env["threads"] = omp_get_max_threads();
-  env["time"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   env["seed"] = run.options.seed;
   env["train_samples"] = run.train_samples;
   env["test_samples"] = run.test_samples;
-  env["command_line"] = command_line();
-  return env.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return to_text(env) + "\n";
 }
 
 std::string standardizer_json(const RunDescription& run) {
@@ -97,6 +102,8 @@ Json to_json(const MetricValue& value) {
 
 }  // namespace
 
+std::string environment_json() { return to_text(environment()); }
+
 void write_description(const RunDirectory& directory, const RunDescription& run) {
   write_text_atomically(directory.file("config.toml"), to_toml(run.options));
   write_text_atomically(directory.file("env.json"), env_json(run));
@@ -142,6 +149,7 @@ std::string metrics_line(const TrainRecord& record) {
   put("train", record.train);
   put("test", record.test);
   line["seconds"] = record.seconds;
+  line["gradient_equivalents"] = record.gradient_equivalents;
   line["objective"] = number_or_null(record.objective);
   if (record.step == 0) return line.dump();
   const StepReport& report = record.report;

@@ -16,6 +16,9 @@ struct RunDescription {
   Index train_samples = 0, test_samples = 0;
 };
 
+/// What env.json says of any run: version, libraries, core type, threads, time, command line.
+std::string environment_json();
+
 /// config.toml, env.json, model.toml, standardizer.json.
 void write_description(const RunDirectory& directory, const RunDescription& run);
 

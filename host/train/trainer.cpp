@@ -26,6 +26,9 @@ constexpr Index kEvaluationRows = 2048;
 
 // Curvature batches come in an order of their own.
 constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
+struct Cost {
+  double seconds = 0, gradients = 0;
+};
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
@@ -38,7 +41,10 @@ struct Inputs {
     for (Dataset* part : {&split.train, &split.test}) part->validate();
     check_input(model, split.train.input_shape);
     standardizer = Standardizer::fit(split.train, options.scaling);
-    for (Dataset* part : {&split.train, &split.test}) standardizer.apply(*part);
+    for (Dataset* part : {&split.train, &split.test}) {
+      standardizer.apply(*part);
+      if (options.reconstruct) part->reconstruct();
+    }
   }
   ModelSpec model;
   std::unique_ptr<Context> context;
@@ -75,12 +81,9 @@ class Trainer {
   /// Data, objectives and theta in device memory.
   void place() {
     const Dataset &train = in_.split.train, &test = in_.split.test;
-    const Index a_row = train.input_shape.size() + network_.output.size() + 1;
-    const MemoryPlan plan =
-        plan_memory<T>(context_, network_.graph,
-                       {checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch,
-                        optimizer_->dense(), std::min(asked_.curvature_batch, train.size)});
+    const MemoryPlan plan = make_plan();
     options_.device_batch = plan.rows;
+    result_.planned_bytes = plan.bytes;
     if (hooks_.on_plan) hooks_.on_plan(plan.bytes, context_.memory().free_bytes);
     train_data_.emplace(context_, network_, train);
     objective_.emplace(context_, network_, *train_data_,
@@ -91,21 +94,30 @@ class Trainer {
                          NetworkObjectiveOptions{rows, plan.lanes, asked_.weight_decay});
       separate_.emplace(*objective_, *curvature_);
     }
-    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation_options(train.size));
+    const auto evaluation = [&](std::size_t i) { return NetworkObjectiveOptions{plan.evaluation_rows.at(i), 1, 0}; };
+    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation(0));
     if (test.size > 0) {
       test_data_.emplace(context_, network_, test);
-      test_evaluation_.emplace(context_, network_, *test_data_, evaluation_options(test.size));
+      test_evaluation_.emplace(context_, network_, *test_data_, evaluation(schedule_.whole ? 0 : 1));
     }
     const auto start = initial_parameters(network_.parameters, asked_.initialization, asked_.seed);
     theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
     in_.split = {};
   }
 
-  NetworkObjectiveOptions evaluation_options(Index rows) const {
-    const Index wanted =
-        asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, options_.device_batch);
-    const Index fits = plan_memory<T>(context_, network_.graph, {0, std::min(wanted, rows), 0, false}).rows;
-    return {fits, 1, 0};
+  MemoryPlan make_plan() const {
+    const Dataset &train = in_.split.train, &test = in_.split.test;
+    const Index target = asked_.loss == LossKind::cross_entropy ? 1 : network_.output.size();
+    const Index a_row = train.input_shape.size() + target + (train.classes > 0 ? 1 : 0);
+    ParameterLayout layout{network_.graph.parameter_count()};
+    for (const ParameterInfo& p : network_.parameters) layout.tensors.push_back(p.shape);
+    TrainingNeeds needs{checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch,
+                        optimizer_->dense(), optimizer_->bytes(context_, layout)};
+    const Index wanted = asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, schedule_.batch);
+    needs.curvature_rows = std::min(asked_.curvature_batch, train.size);
+    if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, train.size));
+    if (test.size > 0) needs.evaluations.push_back(std::min(wanted, test.size));
+    return plan_memory<T>(context_, network_.graph, needs);
   }
 
   void open_directory() {
@@ -128,15 +140,34 @@ class Trainer {
     progress_.count(report);
     if (hooks_.on_step) hooks_.on_step(progress_.calls, report);
     result_.stop_reason = schedule_.stop_reason(progress_);
+    if (result_.stop_reason.empty()) result_.stop_reason = budget_spent();
     if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
       result_.stop_reason = name_of(report.status);
       result_.numerical_failure = true;
     }
     if (progress_.calls % schedule_.evaluate_every == 0 || !result_.stop_reason.empty()) record(report);
     if (asked_.spectrum_every > 0 && progress_.calls % asked_.spectrum_every == 0) log_spectra();
-    const bool reached = asked_.target_loss > 0 && result_.last.train.loss <= asked_.target_loss;
-    if (reached && result_.stop_reason.empty()) result_.stop_reason = "target_loss";
+    if (result_.stop_reason.empty()) result_.stop_reason = target_reached();
     if (schedule_.checkpoint_every > 0 && progress_.calls % schedule_.checkpoint_every == 0) checkpoint();
+  }
+
+  /// One more step like the last would end beyond it.
+  std::string budget_spent() const {
+    if (asked_.max_seconds > 0 && spent_.seconds + last_cost_.seconds > asked_.max_seconds) return "seconds";
+    const double gradients = spent_.gradients + last_cost_.gradients;
+    // A sum of thirds may pass a whole number by its rounding.
+    if (asked_.max_gradients > 0 && gradients > asked_.max_gradients * (1 + 1e-9)) return "gradients";
+    return "";
+  }
+  std::string target_reached() const {
+    const Evaluation& now = result_.last.train;
+    if (asked_.target_loss > 0 && now.loss <= asked_.target_loss) return "target_loss";
+    if (asked_.target_accuracy > 0 && now.accuracy >= asked_.target_accuracy) return "target_accuracy";
+    return "";
+  }
+
+  double asked_so_far() const {
+    return objective_->gradient_equivalents() + (curvature_ ? curvature_->gradient_equivalents() : 0);
   }
 
   StepReport step() {
@@ -146,11 +177,14 @@ class Trainer {
       curvature_->select(curvature_order_.rows_of(progress_.calls));
       curvature_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
     }
+    const double asked_before = asked_so_far();
     const auto start = Clock::now();
     Objective<T>& seen = separate_ ? static_cast<Objective<T>&>(*separate_) : *objective_;
     StepReport report = optimizer_->step(seen, theta_.data());
     context_.synchronize();
-    stepping_seconds_ += seconds_since(start);
+    last_cost_ = {seconds_since(start), asked_so_far() - asked_before};
+    spent_.seconds += last_cost_.seconds;
+    spent_.gradients += last_cost_.gradients;
     return report;
   }
 
@@ -158,7 +192,8 @@ class Trainer {
     TrainRecord r;
     r.step = progress_.calls;
     r.epoch = schedule_.epoch_of(progress_.calls);
-    r.seconds = stepping_seconds_;
+    r.seconds = spent_.seconds;
+    r.gradient_equivalents = spent_.gradients;
     r.train = (train_evaluation_ ? *train_evaluation_ : *objective_).evaluate(theta_.data());
     r.test.loss = std::numeric_limits<double>::quiet_NaN();
     if (test_evaluation_) r.test = test_evaluation_->evaluate(theta_.data());
@@ -198,6 +233,7 @@ class Trainer {
     result_.trials = progress_.trials;
     result_.seconds = seconds_since(start_);
     result_.device = context_.description();
+    result_.peak_bytes = context_.peak_bytes();
     checkpoint();
     if (directory_) write_parameters(*directory_, result_.theta, network_.parameters, options_);
   }
@@ -219,7 +255,7 @@ class Trainer {
   std::optional<RunDirectory> directory_;
   Progress progress_;
   StepReport last_report_;
-  double stepping_seconds_ = 0;
+  Cost spent_, last_cost_;  ///< in steps: evaluations and files are left out
   TrainResult result_;
 };
 

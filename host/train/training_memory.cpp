@@ -12,8 +12,8 @@
 namespace hso {
 namespace {
 
-// theta, the gradient, trial points and an optimizer's own vectors.
-constexpr Index kVectors = 8;
+constexpr Index kVectors = 2;                   // theta, and the point that products stand at
+constexpr Index kSmallChange = Index{8} << 20;  // scratch of traversals, row numbers, ends of arena blocks
 
 /// The curvature matrix of a method that decomposes it.
 template <class T>
@@ -34,7 +34,9 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   const Index n = graph.parameter_count(), element = static_cast<Index>(sizeof(T));
   const auto fixed = [&](Index size) {
     const Index numbers = kVectors * size + needs.values;
-    return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element);
+    const double share = static_cast<double>(size) / static_cast<double>(std::max<Index>(n, 1));
+    return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element) +
+           static_cast<Index>(share * static_cast<double>(needs.method)) + kSmallChange;
   };
   const auto tapes = [&](Index rows, Index lanes) {
     const Index own = std::min(rows, needs.curvature_rows);
@@ -52,6 +54,11 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   if (needs.dense) plan.lanes = std::min(std::max<Index>(n, 1), Tape<T>::useful_lanes(context, graph, plan.rows));
   while (plan.lanes > 1 && tapes(plan.rows, plan.lanes) > left) plan.lanes /= 2;
   plan.bytes = fixed(n) + tapes(plan.rows, plan.lanes);
+  for (Index rows : needs.evaluations) {
+    while (rows > 1 && Tape<T>::bytes(graph, rows, 1) > left / 2) rows = (rows + 1) / 2;
+    plan.evaluation_rows.push_back(rows);
+    plan.bytes += Tape<T>::bytes(graph, rows, 1);
+  }
   return plan;
 }
 

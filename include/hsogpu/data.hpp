@@ -31,6 +31,8 @@ struct Dataset {
   void validate() const;
   /// The samples with these indices, in this order.
   Dataset subset(Span<const Index> indices) const;
+  /// The inputs become the targets, as an autoencoder wants; labels are forgotten.
+  void reconstruct();
 };
 
 struct DataSplit {

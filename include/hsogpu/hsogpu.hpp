@@ -5,6 +5,7 @@
 
 #include "hsogpu/analysis.hpp"
 #include "hsogpu/check.hpp"
+#include "hsogpu/compare.hpp"
 #include "hsogpu/context.hpp"
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"

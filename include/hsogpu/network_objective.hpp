@@ -82,6 +82,12 @@ class NetworkObjective final : public Objective<T> {
   Index lanes() const;
   /// For the library's own optimizers: the rows in pieces, and the tapes beneath.
   detail::NetworkPieces<T>& pieces();
+  /// All that was asked so far, evaluate() left out, in gradients over all rows of the data; a piece of them counts by
+  /// its share. Constants of deep networks, where a forward pass is a third of a gradient: value 1/3, gradient 1,
+  /// product with the Hessian 2 and with ggn or a Fisher matrix 4/3 (tape.hpp: (6S - 4 s1) / (3S - s1) and
+  /// (4S - 2 s1) / (3S - s1) stay below), a point for such products that no gradient left behind 2/3 and 1/3, each
+  /// sweep of adjoints for Kronecker factors and exact diagonals 2/3; a dense matrix counts n products.
+  double gradient_equivalents() const;
 
  private:
   struct Impl;

@@ -45,6 +45,12 @@ struct StepReport {
   std::vector<std::pair<std::string, MetricValue>> metrics;
 };
 
+/// The shape of theta: what the memory of a method depends on.
+struct ParameterLayout {
+  Index n = 0;
+  std::vector<Shape> tensors{};  ///< in the order of theta; empty where the objective knows none
+};
+
 template <class T>
 class Optimizer {
  public:
@@ -58,6 +64,11 @@ class Optimizer {
   virtual bool full_batch() const { return false; }
   /// True when it forms and decomposes an [n][n] matrix.
   virtual bool dense() const { return false; }
+  /// Device bytes that its steps hold or take at the most, dense() matrices, theta and what belongs to the objective (a
+  /// network's tapes and the points of its operators) left out. The default: eight vectors.
+  virtual Index bytes(Context&, const ParameterLayout& layout) const {
+    return checked_multiply(8 * static_cast<Index>(sizeof(T)), layout.n);
+  }
 };
 
 struct OptionInfo {

@@ -21,6 +21,7 @@ class SeparateCurvature final : public Objective<T> {
   SeparateCurvature(Objective<T>& loss, Objective<T>& curvature);
   Context& context() const override { return loss_.context(); }
   Index dimension() const override { return loss_.dimension(); }
+  std::vector<ParameterSlice> layout() const override { return loss_.layout(); }
   double value(const T* theta) override { return loss_.value(theta); }
   double gradient(const T* theta, T* g) override { return loss_.gradient(theta, g); }
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;

@@ -23,6 +23,7 @@ struct TrainOptions {
   std::string data = "digits";
   LossKind loss = LossKind::cross_entropy;
   Scaling scaling = Scaling::unit_range;
+  bool reconstruct = false;  ///< the targets are the (scaled) inputs: autoencoders, with squared_error or bce
   Initialization initialization = Initialization::glorot;
   std::string optimizer = "hso";
   OptimizerSettings optimizer_settings;
@@ -30,14 +31,17 @@ struct TrainOptions {
   std::string device = "auto";
   std::string precision = "float32";  ///< or "float64"
   bool tf32 = false;
-  Index batch = 0;            ///< 0: all for full-batch methods, 128 otherwise
-  Index curvature_batch = 0;  ///< rows of the curvature, drawn apart from the gradient's; 0: the gradient's rows
-  Index device_batch = 0;     ///< rows on the device at a time; 0: chosen from the memory that is there
-  Index epochs = 0;           ///< 0: 20 for mini-batch methods; full-batch methods count steps
-  Index steps = 0;            ///< accepted optimizer steps; 0: 20 for full-batch methods, else by epochs
-  Index max_trials = 0;       ///< 0: twice `steps`
-  double target_loss = 0;     ///< stop when the training loss is at most this; 0: never
-  double weight_decay = 0;    ///< L2: weight_decay/2 |theta|^2 is part of the objective
+  Index batch = 0;             ///< 0: all for full-batch methods, 128 otherwise
+  Index curvature_batch = 0;   ///< rows of the curvature, drawn apart from the gradient's; 0: the gradient's rows
+  Index device_batch = 0;      ///< rows on the device at a time; 0: chosen from the memory that is there
+  Index epochs = 0;            ///< 0: 20 for mini-batch methods; full-batch methods count steps
+  Index steps = 0;             ///< accepted optimizer steps; 0: 20 for full-batch methods, else by epochs
+  Index max_trials = 0;        ///< 0: twice `steps`
+  double target_loss = 0;      ///< stop when the training loss is at most this; 0: never
+  double target_accuracy = 0;  ///< stop when the training accuracy is at least this, in (0, 1]; 0: never
+  double max_seconds = 0;      ///< stop when a step like the last would spend more time in steps; 0: never
+  double max_gradients = 0;    ///< the same of gradient-equivalents; 0: never
+  double weight_decay = 0;     ///< L2: weight_decay/2 |theta|^2 is part of the objective
   double test_fraction = 0.2;
   std::uint64_t seed = 0;
   Index evaluate_every = 0;    ///< steps between evaluations; 0: every step (full batch) or epoch
@@ -51,9 +55,10 @@ struct TrainOptions {
 struct TrainRecord {
   Index step = 0;  ///< optimizer steps taken, rejected ones included
   double epoch = 0;
-  double seconds = 0;      ///< spent in optimizer steps: evaluations and files are left out
-  Evaluation train, test;  ///< test.loss is NaN where there is no test part
-  double objective = 0;    ///< training loss with weight decay
+  double seconds = 0;               ///< spent in optimizer steps: evaluations and files are left out
+  double gradient_equivalents = 0;  ///< of those steps: NetworkObjective::gradient_equivalents
+  Evaluation train, test;           ///< test.loss is NaN where there is no test part
+  double objective = 0;             ///< training loss with weight decay
   StepReport report;
 };
 
@@ -63,8 +68,10 @@ struct TrainResult {
   TrainRecord last;
   Index accepted_steps = 0, trials = 0;
   double seconds = 0;
+  Index planned_bytes = 0, peak_bytes = 0;  ///< on the device: said before, and the most that was live at once
   std::string device, run_directory;
-  /// "steps", "epochs", "target_loss", "trials", "interrupted", "stalled", "not_finite" or "singular"
+  /// "steps", "epochs", "target_loss", "target_accuracy", "seconds", "gradients", "trials", "interrupted", "stalled",
+  /// "not_finite" or "singular"
   std::string stop_reason;
   bool numerical_failure = false;
 };

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Time to target: the seconds that `hso train` spends in steps until a training target is reached.
+
+    bench/time_to_target.py --hso build/quickstart/hso --only digits hso.cg hso.lowrank:rank=16
+    bench/time_to_target.py --hso build/quickstart/hso --mnist FOLDER --out bench/results/time-to-target-cpu.json \\
+        lbfgs kfac hso.cg 'hso.lowrank:delta=0.01|0.1|1' hso.kfac@batch=4096
+
+Arguments are methods, NAME[:OPTION=VALUE,...][@FLAG=VALUE,...]; flags are those of `hso train`. SGD with momentum and
+Adam always run beside them. An option with values between '|' is tuned: each value runs once on the first seed, the
+soonest runs on all seeds. The first-order rivals have five rates each, and so has every form of HSO that names no values,
+over its own delta; a method without either runs as it is. Where the first or the last value of a grid is the soonest,
+the grid goes on in that direction, one value at a time and at most EXTENSIONS of them, for every method alike.
+
+A run ends at its target, or when it has spent --times (5) the best time that any method has had on that problem so far
+(and at most --cap seconds): it counts as beaten then. Methods take turns within a seed, so that what else the machine does
+falls on all of them. Rivals with batches look at the training loss four times an epoch, full-batch methods after every
+step; looking costs no seconds here. A seed decides split, start and batches.
+
+Targets, written down before anything was tuned:
+  digits       mlp:64-32-10:tanh, training loss 1e-4 (given)
+  sigmoid15    15 linear layers (14 x 32 sigmoid) on standardised digits, float64, 95 % training accuracy (given: with
+               vanishing gradients the loss stays at log 10 until a method breaks through)
+  lenet300     MNIST, 784-300-100-10 tanh, training loss 0.01 (given)
+  lenet5       Fashion-MNIST, training loss 0.25: what a small convolutional network has at about 91 % of its training
+               images; no run was made to choose it
+  autoencoder  MNIST, 784-1000-500-250-30-250-500-1000-784, bce summed over pixels, training loss 78. Grey pixels as
+               targets leave at least 45.76 (their own entropy), the mean image alone has 206.03 (both counted from the
+               data): 78 explains four fifths of the difference; no run was made to choose it
+Seconds are of this machine and this moment; only ratios inside one run mean anything.
+"""
+import argparse
+import datetime
+import itertools
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+
+EXTENSIONS = 3
+RIVALS = ["momentum:rate=0.005|0.0158|0.05|0.158|0.5", "adam:rate=0.0003|0.00095|0.003|0.0095|0.03"]
+DELTAS = "0.0001|0.001|0.01|0.1|1"
+
+AUTOENCODER = "input = [784]\n" + "".join(
+    f'[[layer]]\ntype = "linear"\nout = {out}\n' + ('[[layer]]\ntype = "sigmoid"\n' if sigmoid else "")
+    for out, sigmoid in ((1000, 1), (500, 1), (250, 1), (30, 0), (250, 1), (500, 1), (1000, 1), (784, 0)))
+
+PROBLEMS = {
+    "digits": {"flags": {"data": "digits", "model": "mlp:64-32-10:tanh"}, "target": {"target-loss": 1e-4},
+               "rows": 1437},
+    "sigmoid15": {"flags": {"data": "digits", "model": "mlp:64-" + "32-" * 14 + "10:sigmoid", "scaling": "per-feature",
+                            "precision": "float64"}, "target": {"target-accuracy": 0.95}, "rows": 1437},
+    "lenet300": {"flags": {"data": "MNIST", "model": "lenet300"}, "target": {"target-loss": 0.01}, "rows": 60000},
+    "lenet5": {"flags": {"data": "fashion-mnist", "model": "lenet5"}, "target": {"target-loss": 0.25}, "rows": 60000},
+    "autoencoder": {"flags": {"data": "MNIST", "model": "AUTOENCODER", "loss": "bce", "reconstruct": True},
+                    "target": {"target-loss": 78}, "rows": 60000},
+}
+
+
+class Method:
+    """NAME[:OPTION=VALUE,...][@FLAG=VALUE,...]"""
+
+    def __init__(self, text, first_order=False):
+        self.text = text
+        head, _, flags = text.partition("@")
+        self.name, _, options = head.partition(":")
+        self.first_order = first_order
+        self.flags = dict(f.split("=", 1) for f in flags.split(",") if f)
+        if first_order:
+            self.flags.setdefault("batch", "128")
+        self.options = {k: v.split("|") for k, v in (o.split("=", 1) for o in options.split(",") if o)}
+        if self.name.startswith("hso") and not any(len(v) > 1 for v in self.options.values()):
+            self.options.setdefault("delta", DELTAS.split("|"))
+
+    def label(self):
+        """Without the values that are tuned."""
+        fixed = ",".join(f"{k}={v[0]}" for k, v in self.options.items() if len(v) == 1)
+        flags = ",".join(f"{k}={v}" for k, v in self.flags.items() if not self.first_order)
+        return self.name + (":" + fixed if fixed else "") + ("@" + flags if flags else "")
+
+    def choices(self):
+        """Every combination of the values between '|'."""
+        return [dict(zip(self.options, values)) for values in itertools.product(*self.options.values())]
+
+
+def flags_of(flags):
+    words = []
+    for name, value in flags.items():
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args, self.folder, self.best = args, folder, {}
+
+    def limit(self, problem):
+        return min(self.args.cap, self.args.times * self.best.get(problem, math.inf))
+
+    def flags(self, problem, method):
+        flags = dict(PROBLEMS[problem]["flags"]) | PROBLEMS[problem]["target"] | method.flags
+        if flags["data"] == "MNIST":
+            flags["data"] = self.args.mnist
+        if flags["model"] == "AUTOENCODER":
+            flags["model"] = str(pathlib.Path(self.folder, "autoencoder.toml"))
+        if "batch" in flags:
+            batches = math.ceil(PROBLEMS[problem]["rows"] / int(flags["batch"]))
+            flags.setdefault("evaluate-every", max(1, batches // 4))
+        return flags
+
+    def run(self, problem, method, options, seed):
+        """One training: when it reached the target, or that it did not."""
+        flags = self.flags(problem, method) | {"seed": seed, "max-seconds": self.limit(problem), "steps": 10**9,
+                                               "max-trials": 10**12, "device": self.args.device}
+        settings = list(itertools.chain(*(["--set", f"{k}={v}"] for k, v in options.items())))
+        run = pathlib.Path(self.folder, "run")
+        command = [self.args.hso, "train", "--optimizer", method.name, *settings, *flags_of(flags), "--out", str(run),
+                   "--json", "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode not in (0, 5):
+            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+        last = json.loads(done.stdout)
+        reached = last["stop_reason"].startswith("target")
+        if reached:
+            self.best[problem] = min(self.best.get(problem, math.inf), last["seconds"])
+        result = {"seed": seed, "options": options, "reached": reached, "stopped_by": last["stop_reason"],
+                  "seconds": last["seconds"], "gradient_equivalents": last["gradient_equivalents"],
+                  "steps": last["step"], "train_loss": last["train_loss"], "train_accuracy": last["train_accuracy"],
+                  "test_accuracy": last["test_accuracy"]}
+        print(f"{problem}: {method.label()} {options} seed {seed}: {'reached' if reached else last['stop_reason']}, "
+              f"{last['seconds']:.3g} s, {last['gradient_equivalents']:.4g} gradients, loss {last['train_loss']}",
+              file=sys.stderr, flush=True)
+        return result
+
+    def tune(self, problem, method):
+        """(trials, options of the soonest; of the lowest loss where none reached the target)"""
+        choices = method.choices()
+        if len(choices) == 1:
+            return [], choices[0]
+        trials = [self.run(problem, method, options, 0) for options in choices]
+        for _ in range(EXTENSIONS):
+            further = beyond(method, soonest_of(trials)["options"], [t["options"] for t in trials])
+            if further is None:
+                break
+            trials.append(self.run(problem, method, further, 0))
+        return trials, soonest_of(trials)["options"]
+
+    def problem(self, problem, methods):
+        tuned = [self.tune(problem, m) for m in methods]
+        rows = [{"method": m.label(), "first_order": m.first_order, "trials": trials, "options": options,
+                 "at_edge": beyond(m, options, [t["options"] for t in trials]) is not None, "runs": []}
+                for m, (trials, options) in zip(methods, tuned)]
+        for seed in range(self.args.seeds):
+            for method, row in zip(methods, rows):
+                row["runs"].append(self.run(problem, method, row["options"], seed))
+        for row in rows:
+            reached = [r for r in row["runs"] if r["reached"]]
+            row["reached"] = len(reached)
+            mean = lambda key: sum(r[key] for r in reached) / len(reached) if len(reached) == len(row["runs"]) else None
+            row["mean_seconds"], row["mean_gradient_equivalents"] = mean("seconds"), mean("gradient_equivalents")
+        return {"target": PROBLEMS[problem]["target"], "flags": PROBLEMS[problem]["flags"], "methods": rows,
+                **verdict(rows)}
+
+
+def soonest_of(trials):
+    """By seconds where the target was reached, then by loss."""
+    def key(t):
+        loss = t["train_loss"] if t["train_loss"] is not None else math.inf
+        return not t["reached"], t["seconds"] if t["reached"] else loss
+    return min(trials, key=key)
+
+
+def beyond(method, options, tried):
+    """The options one step further where the best of a grid of three or more is its first or last; else None."""
+    grids = [k for k, v in method.options.items() if len(v) > 2]
+    if len(grids) != 1:
+        return None
+    name, factor = grids[0], float(method.options[grids[0]][1]) / float(method.options[grids[0]][0])
+    values = sorted(float(o[name]) for o in tried)
+    best = float(options[name])
+    if values[0] < best < values[-1]:
+        return None
+    return options | {name: f"{best * factor if best == values[-1] else best / factor:.3g}"}
+
+
+def verdict(rows):
+    """The soonest of each family over all seeds, and first-order seconds over HSO's."""
+    def soonest(belongs):
+        timed = [r for r in rows if belongs(r) and r["mean_seconds"] is not None]
+        return min(timed, key=lambda r: r["mean_seconds"], default=None)
+    hso = soonest(lambda r: r["method"].startswith("hso"))
+    first = soonest(lambda r: r["first_order"])
+    ratio = first["mean_seconds"] / hso["mean_seconds"] if hso and first else None
+    return {"best_hso": hso and hso["method"], "best_first_order": first and first["method"],
+            "first_order_over_hso": ratio}
+
+
+def table(name, problem):
+    target = ", ".join(f"{k} {v}" for k, v in problem["target"].items())
+    print(f"\n{name}: {target}\n\n| method | tuned | reached | seconds | gradient-equivalents |\n|---|---|---|---|---|")
+    for row in problem["methods"]:
+        tuned = ", ".join(f"{k}={v}" for k, v in row["options"].items()) or "-"
+        tuned += " (end of its grid)" if row["at_edge"] else ""
+        reached = f"{row['reached']} of {len(row['runs'])}"
+        figures = [f"{row[k]:.3g}" if row[k] is not None else
+                   f"not within {max(r[k[5:]] for r in row['runs']):.3g}"
+                   for k in ("mean_seconds", "mean_gradient_equivalents")]
+        print(f"| {row['method']} | {tuned} | {reached} | {figures[0]} | {figures[1]} |")
+    if problem["first_order_over_hso"]:
+        print(f"\n{problem['best_first_order']} over {problem['best_hso']}: {problem['first_order_over_hso']:.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="*", help="beside SGD with momentum and Adam")
+    parser.add_argument("--hso", default="build/quickstart/hso")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--mnist", default=str(pathlib.Path(__file__).parents[2] / "shared/data/mnist"),
+                        help="folder of MNIST's four IDX files")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cap", type=float, default=600, help="seconds in steps of one run at most")
+    parser.add_argument("--times", type=float, default=5, help="a run that needs more times the best is beaten")
+    parser.add_argument("--only", choices=list(PROBLEMS), action="append")
+    parser.add_argument("--out", help="JSON file; problems that are there already and not run again are kept")
+    args = parser.parse_args()
+    # The rivals last: what came before bounds the time that their poor rates may take.
+    methods = [Method(m) for m in args.methods] + [Method(m, first_order=True) for m in RIVALS]
+    info = json.loads(subprocess.run([args.hso, "info", "--json"], capture_output=True, text=True, check=True).stdout)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
+                            cwd=pathlib.Path(__file__).parent).stdout.strip()
+    out = pathlib.Path(args.out) if args.out else None
+    result = json.loads(out.read_text()) if out and out.exists() else {"problems": {}}
+    about = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
+             "info": info, "machine": {"processor": processor(), "cpus": os.cpu_count(),
+                                       "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+                                       "load_average": os.getloadavg()}}
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "autoencoder.toml").write_text(AUTOENCODER)
+        bench = Bench(args, folder)
+        for name in args.only or PROBLEMS:
+            result["problems"][name] = {**about, **bench.problem(name, methods)}
+            table(name, result["problems"][name])
+            if out:
+                out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/compare.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/signals.hpp"
+#include "hsogpu/error.hpp"
+#include "train/run_directory.hpp"
+
+namespace hso::cli {
+
+CompareFlags::CompareFlags(CLI::App& command) {
+  list_ = command.add_option("--compare", contenders_,
+                             "optimizers to compare instead of a training: NAME[:OPTION=VALUE,...],...");
+  others_ = {command.add_option("--compare-seeds", seeds_, "seeds of a comparison, from --seed on [3]"),
+             command.add_option("--compare-rates", rates_, "learning rates tried for each, the same number [5]"),
+             command.add_option("--compare-budget", budget_, "steps:N, seconds:X or gradients:X [steps:200]")};
+}
+
+void CompareFlags::require_none() const {
+  for (const CLI::Option* option : others_)
+    if (option->count() > 0) throw UsageError(fmt::format("{}: there is no --compare", option->get_name()));
+}
+
+int CompareFlags::run(const TrainOptions& base, const std::string& directory, bool json, bool quiet) const {
+  CompareOptions options{parse_budget(budget_), seeds_, rates_};
+  const std::vector<Contender> contenders = parse_contenders(contenders_);
+  RunDirectory::check(directory);
+  const SignalWatch signals;
+  options.interrupted = [&] { return signals.caught() != 0; };
+  if (!quiet) options.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  const Comparison result = compare(base, contenders, options);
+  const std::string written = write_comparison(result, directory);
+  if (!quiet) fmt::print(stderr, "\n{}run {}\n", comparison_table(result), written);
+  if (json) fmt::print("{}\n", comparison_json(result));
+  return result.complete ? 0 : 128 + signals.caught();
+}
+
+}  // namespace hso::cli
