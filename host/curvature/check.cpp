@@ -28,9 +28,11 @@ template <class T>
 class Checker {
  public:
   Checker(Objective<T>& objective, Vector theta, const CheckOptions& options)
-      : probe_(objective, std::move(theta)), options_(options) {
+      : probe_(objective, std::move(theta)), options_(options), blocks_(options.blocks) {
     for (int k = 0; k < std::max(options.directions, 2); ++k)
       v_.push_back(random_direction(probe_.dimension(), options.seed, static_cast<std::uint64_t>(k)));
+    if (blocks_.empty() && probe_.dimension() <= options.coordinate_limit)
+      for (Index i = 0; i < probe_.dimension(); ++i) blocks_.push_back({fmt::format("coordinate {}", i), i, 1});
   }
 
   CheckReport run() {
@@ -143,7 +145,7 @@ class Checker {
     DifferenceVerdict verdict{"gradient = differences of the value", "the gradient is not that of the value", "",
                               identities_hold};
     CheckItem item = difference_item(verdict, all, options_.kinks);
-    if (item.status == CheckStatus::passed || options_.blocks.empty()) return item;
+    if (item.status == CheckStatus::passed || blocks_.empty()) return item;
     verdict.where = worst_block([&](const CheckBlock& block) { return along(inside(block)).error; });
     return difference_item(verdict, all, options_.kinks);
   }
@@ -156,7 +158,7 @@ class Checker {
     DifferenceVerdict verdict{"hessian = differences of the gradient", "Hv is not the derivative of the gradient", "",
                               identities_hold};
     CheckItem item = difference_item(verdict, all, options_.kinks);
-    if (item.status == CheckStatus::passed || options_.blocks.empty()) return item;
+    if (item.status == CheckStatus::passed || blocks_.empty()) return item;
     verdict.where = worst_block([&](const CheckBlock& b) {
       const auto slice = [&](const Vector& x) { return Vector(x.begin() + b.offset, x.begin() + b.offset + b.size); };
       return distance(slice(all[0].value), slice(hv_[0]));
@@ -176,7 +178,7 @@ class Checker {
   std::string worst_block(const F& error_of) const {
     const CheckBlock* worst = nullptr;
     double largest = 0;
-    for (const CheckBlock& block : options_.blocks)
+    for (const CheckBlock& block : blocks_)
       if (const double error = error_of(block); worst == nullptr || error > largest) {
         worst = &block;
         largest = error;
@@ -186,6 +188,7 @@ class Checker {
 
   Probe<T> probe_;
   const CheckOptions& options_;
+  std::vector<CheckBlock> blocks_;
   CheckReport report_;
   Rounding rounding_;
   std::vector<Vector> v_, hv_;

@@ -131,9 +131,9 @@ void Graph<T>::set_loss(Node node) {
                                  (*this)[node].name, (*this)[node].shape.to_string()));
   const NodeInfo& info = (*this)[node];
   if (info.kind != Kind::op || !info.op->is_loss())
-    throw InputError(
-        fmt::format("Graph::set_loss: {} is no loss; expected cross_entropy, squared_error or bce", info.name));
-  if (depends_on_parameters(*this, info.inputs[1]))
+    throw InputError(fmt::format(
+        "Graph::set_loss: {} is no loss; expected cross_entropy, squared_error, bce or as_loss", info.name));
+  if (info.inputs.size() > 1 && depends_on_parameters(*this, info.inputs[1]))
     throw InputError(fmt::format("Graph::set_loss: the target of {} depends on parameters, expected data", info.name));
   loss_ = node;
 }

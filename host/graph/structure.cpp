@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ops that move numbers or mask them: reshape, add, dropout. All linear, so `cross` has nothing to add.
+// Ops that move numbers or mask them: reshape, add, subtract, dropout. All linear, so `cross` has nothing to add.
 #include <fmt/format.h>
 
 #include "hsogpu/detail/op.hpp"
@@ -32,34 +32,38 @@ class Reshape final : public Op<T> {
   Shape shape_;
 };
 
+/// a + sign b
 template <class T>
 class Add final : public Op<T> {
  public:
-  std::string_view name() const override { return "add"; }
+  explicit Add(T sign) : sign_{T(1), sign} {}
+  std::string_view name() const override { return sign_[1] > 0 ? "add" : "subtract"; }
   BatchRule batch_rule() const override { return BatchRule::all_equal; }
   Shape infer(Span<const Shape> in) const override {
-    if (!(in[0] == in[1])) throw InputError(fmt::format("add: {} and {} differ", in[0].to_string(), in[1].to_string()));
+    if (!(in[0] == in[1]))
+      throw InputError(fmt::format("{}: {} and {} differ", name(), in[0].to_string(), in[1].to_string()));
     return in[0];
   }
   void forward(Ops<T>& ops, const Point<T>& p) const override {
-    add(ops, p.x[0], {p.y, false});
-    add(ops, p.x[1], {p.y, true});
+    add(ops, T(1), p.x[0], {p.y, false});
+    add(ops, sign_[1], p.x[1], {p.y, true});
   }
   void jvp(Ops<T>& ops, const Point<T>&, Span<const View<T>> Rx, Sink<T> Ry) const override {
-    for (const View<T>& r : Rx)
-      if (r) add(ops, r, Ry.write());
+    for (std::size_t i = 0; i < 2; ++i)
+      if (Rx[i]) add(ops, sign_[i], Rx[i], Ry.write());
   }
   void vjp(Ops<T>& ops, const Point<T>&, View<T> dy, Span<const Sink<T>> dx) const override {
-    for (const Sink<T>& d : dx)
-      if (d) add(ops, dy, d.write());
+    for (std::size_t i = 0; i < 2; ++i)
+      if (dx[i]) add(ops, sign_[i], dy, dx[i].write());
   }
   void cross(Ops<T>&, const Point<T>&, View<T>, Span<const View<T>>, View<T>, Span<const Sink<T>>) const override {}
 
  private:
-  static void add(Ops<T>& ops, const View<T>& x, const typename Sink<T>::Target& y) {
+  static void add(Ops<T>& ops, T sign, const View<T>& x, const typename Sink<T>::Target& y) {
     ops.for_each(y.view.lanes, y.view.size(),
-                 Axpby<T>{T(1), x.data, x.lane_stride, y.beta(), y.view.data, y.view.lane_stride});
+                 Axpby<T>{sign, x.data, x.lane_stride, y.beta(), y.view.data, y.view.lane_stride});
   }
+  T sign_[2];
 };
 
 /// forward keeps the mask, so that every product at this point sees it, whatever happens to the step counter.
@@ -107,7 +111,11 @@ Node flatten(Graph<T>& g, Node x) {
 }
 template <class T>
 Node add(Graph<T>& g, Node a, Node b) {
-  return g.apply(std::make_unique<detail::Add<T>>(), {a, b});
+  return g.apply(std::make_unique<detail::Add<T>>(T(1)), {a, b});
+}
+template <class T>
+Node subtract(Graph<T>& g, Node a, Node b) {
+  return g.apply(std::make_unique<detail::Add<T>>(T(-1)), {a, b});
 }
 template <class T>
 Node dropout(Graph<T>& g, Node x, double p, std::uint64_t seed) {
@@ -121,6 +129,8 @@ template Node flatten(Graph<float>&, Node);
 template Node flatten(Graph<double>&, Node);
 template Node add(Graph<float>&, Node, Node);
 template Node add(Graph<double>&, Node, Node);
+template Node subtract(Graph<float>&, Node, Node);
+template Node subtract(Graph<double>&, Node, Node);
 template Node dropout(Graph<float>&, Node, double, std::uint64_t);
 template Node dropout(Graph<double>&, Node, double, std::uint64_t);
 

@@ -206,7 +206,7 @@ template <class T>
 void Tape<T>::sample_targets(std::uint64_t seed, std::uint64_t stream, Index first) {
   if (impl_->state < Impl::State::forward) throw UsageError("Tape::sample_targets: call forward or linearize first");
   const Node loss = graph().loss_node();
-  if (graph()[loss].inputs[1] != graph().target_node())
+  if (graph()[loss].inputs.back() != graph().target_node())
     throw UsageError("Tape::sample_targets: the loss compares with a node that is not the graph's target");
   graph()[loss].op->sample_target(impl_->ops, impl_->point(loss), seed, stream, first);
 }

@@ -2,10 +2,11 @@
 //
 // Levenberg and Marquardt's rule for the damping (Marquardt 1963; thresholds 1/4 and 3/4 as in Nocedal and Wright 2006,
 // algorithm 4.1), and the matching rule for eps: it shrinks when the model was wrong and recovers, up to where it
-// started, when the model was right.
+// started, when the model was right. The trust radius follows the same ratio (More, LNM 630 (1978) 105, section 6).
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "hsogpu/hso_methods.hpp"
 
@@ -39,6 +40,23 @@ class Damping {
   }
   HsoOptions o_;
   double delta_, eps_scale_;
+};
+
+/// The radius of a trust region; 0: none was chosen yet.
+class TrustRadius {
+ public:
+  static constexpr double kAccepted = 1e-4;  ///< a smaller ratio is a rejection
+  double radius() const { return radius_; }
+  void start(double radius) { radius_ = radius; }
+  void accepted(double ratio, double length) {
+    if (ratio < 0.25) radius_ = length / 2;
+    if (ratio > 0.75) radius_ = std::max(radius_, 2 * length);
+  }
+  /// A value that is not finite lies far outside.
+  void rejected(double value, double length) { radius_ = std::min(radius_, length) / (std::isfinite(value) ? 4 : 40); }
+
+ private:
+  double radius_ = 0;
 };
 
 }  // namespace hso::detail

@@ -32,6 +32,9 @@ void fields(HsoOptions& o, Visit&& visit) {
   visit("decrease", o.decrease, "divisor of delta after a good step, at least 1");
   visit("max_trials", o.max_trials, "step lengths tried on one eigendecomposition");
   visit("rank_tolerance", o.rank_tolerance, "relative to the largest |lambda|; 0: n times the machine epsilon");
+  visit("control", o.control, "what bounds a step: damping or trust_region");
+  visit("radius", o.radius, "first trust radius, in units of the size of theta");
+  visit("scaling", o.scaling, "units of theta: none, or curvature (its diagonal, More 1978)");
 }
 
 /// What every form of HSO that is judged by the quadratic model has.

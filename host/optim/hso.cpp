@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HSO, dense: one exact Hessian and one eigendecomposition serve every trial of a step.
+// HSO, dense: one exact Hessian and one eigendecomposition serve every trial of a step. With units D the eigenbasis is
+// that of D^-1 A D^-1: z = D s, and c = V D^-1 g.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <limits>
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -13,6 +15,7 @@
 #include "optim/damping.hpp"
 #include "optim/descent.hpp"
 #include "optim/spectral.hpp"
+#include "optim/variable_scaling.hpp"
 
 namespace hso {
 namespace detail {
@@ -28,13 +31,19 @@ void check_options(const HsoOptions& o) {
   require_option(o.decrease >= 1, "hso", "decrease", o.decrease, "at least 1");
   require_option(o.max_trials >= 1, "hso", "max_trials", o.max_trials, "at least 1");
   require_option(o.rank_tolerance >= 0, "hso", "rank_tolerance", o.rank_tolerance, "0 or above");
+  require_option(o.radius > 0, "hso", "radius", o.radius, "above 0");
 }
 
 template <class T>
 class Hso final : public Optimizer<T> {
  public:
   explicit Hso(const HsoOptions& o)
-      : o_(o), policy_(parse_sign_policy(o.sign)), kind_(parse_curvature(o.curvature)), damping_(o) {
+      : o_(o),
+        policy_(parse_sign_policy(o.sign)),
+        kind_(parse_curvature(o.curvature)),
+        control_(parse_step_control(o.control)),
+        units_(parse_variable_scaling(o.scaling)),
+        damping_(o) {
     check_options(o);
   }
   const std::string& name() const override {
@@ -57,8 +66,13 @@ class Hso final : public Optimizer<T> {
     report.products = n_;
     if (!std::isfinite(ops_->max_abs(n_ * n_, matrix_.data())))
       return refuse(report, StepStatus::not_finite, "hso: the curvature matrix is not finite");
+    scaling_.meet(ops_->context(), matrix_.data());
+    if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "hso: the gradient is zero");
+    scaling_.divide_matrix(*ops_, matrix_.data());
     if (!decompose(report)) return report;
     project_gradient();
+    report.scaled_gradient = scaled_gradient(value);
+    choose_radius(theta);
     try_steps(objective, theta, *curvature, report);
     return report;
   }
@@ -80,6 +94,14 @@ class Hso final : public Optimizer<T> {
     matrix_ = Buffer<T>(context, checked_multiply(n_, n_));
     for (Buffer<T>* b : {&gradient_, &spectral_, &step_, &trial_}) *b = Buffer<T>(context, n_);
     damping_ = Damping(o_);
+    region_ = TrustRadius();
+    scaling_.start(context, n_, units_ == VariableScaling::curvature);
+  }
+  bool in_region() const { return control_ == StepControl::trust_region; }
+  void choose_radius(const T* theta) {
+    if (!in_region() || region_.radius() > 0) return;
+    const double size = scaling_.size_of(ops_->context(), theta);
+    region_.start(o_.radius * (size > 0 ? size : 1));
   }
   Index matrix_bytes(Index n) const {
     return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(ops_->context(), n);
@@ -104,9 +126,19 @@ class Hso final : public Optimizer<T> {
   /// x = V' c
   void from_eigenbasis(const T* c, T* x) { ops_->gemm({1, n_, n_, c, n_, false, matrix_.data(), n_, false, x, n_}); }
   void project_gradient() {
-    to_eigenbasis(gradient_.data(), spectral_.data());
+    ops_->copy(n_, gradient_.data(), step_.data());
+    scaling_.divide(*ops_, step_.data());
+    to_eigenbasis(step_.data(), spectral_.data());
     const std::vector<T> c = spectral_.download();
     projected_.assign(c.begin(), c.end());
+  }
+  /// Where |lambda| is below the rank tolerance, that much curvature is taken.
+  double scaled_gradient(double value) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < projected_.size(); ++i)
+      if (projected_[i] != 0)
+        sum += projected_[i] * projected_[i] / std::max(std::fabs(spectrum_.values[i]), spectrum_.summary.tolerance);
+    return std::sqrt(sum / (2 * std::fabs(value)));
   }
   void expand(const std::vector<double>& coefficients, T* x) {
     const std::vector<T> narrowed(coefficients.begin(), coefficients.end());
@@ -114,51 +146,86 @@ class Hso final : public Optimizer<T> {
     from_eigenbasis(spectral_.data(), x);
   }
 
+  /// In a trust region at most what leaves half of the radius to the inverse.
   double eps_in_use() const {
-    return o_.eps + (spectrum_.summary.largest > 0 ? damping_.eps_scale() / spectrum_.summary.largest : 0);
+    const double eps = o_.eps + (spectrum_.summary.largest > 0 ? damping_.eps_scale() / spectrum_.summary.largest : 0);
+    if (!in_region()) return eps;
+    double size = 0;
+    for (double c : projected_) size += c * c;
+    return size > 0 ? std::min(eps, region_.radius() / (2 * o_.rate * std::sqrt(size))) : eps;
+  }
+  double delta_in_use() const {
+    if (!in_region()) return damping_.delta();
+    return delta_of_radius(spectrum_, policy_, eps_in_use(), projected_, o_.rate, region_.radius());
   }
 
   void try_steps(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
     bool described = false;
     bool can_retry = true;
+    double delta = 0;
     while (can_retry && report.trials < o_.max_trials) {
       ++report.trials;
-      const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, damping_.delta(), eps_in_use());
+      delta = delta_in_use();
+      const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, eps_in_use());
       if (inverse.singular) {
         if (damping_.delta() > 0 && damping_.rejected()) continue;
-        refuse(report, StepStatus::singular, singular_message(inverse));
+        refuse(report, StepStatus::singular,
+               singular_message(spectrum_, inverse, o_.sign, delta, sizeof(T) == sizeof(double)));
         return;
       }
       const double residual = described ? 0 : inverse_residual(curvature, inverse);
-      if (!described) describe(report, inverse, residual);
+      if (!described) describe_spectrum(report, spectrum_, inverse, residual, sizeof(T) == sizeof(double));
       described = true;
-      if (try_one(objective, theta, inverse, report)) return;
-      can_retry = damping_.rejected();
+      const Trial trial = try_one(objective, theta, inverse, report);
+      if (trial.accepted) {
+        accept(trial, delta, inverse.eps, report);
+        return;
+      }
+      can_retry = reject(trial, report.loss_before);
     }
     refuse(report, StepStatus::rejected,
            fmt::format("hso: no trial out of {} lowered the loss {:.9g} (delta up to {:.3g})", report.trials,
-                       report.loss_before, damping_.delta()));
+                       report.loss_before, delta));
   }
 
-  bool try_one(Objective<T>& objective, T* theta, const ModifiedInverse& inverse, StepReport& report) {
-    const double delta = damping_.delta();
+  struct Trial {
+    double value, ratio, predicted, slope, length;
+    bool accepted;
+  };
+
+  Trial try_one(Objective<T>& objective, T* theta, const ModifiedInverse& inverse, const StepReport& report) {
     const SpectralStep step = spectral_step(spectrum_, inverse, projected_, o_.rate);
     expand(step.s, step_.data());
+    scaling_.divide(*ops_, step_.data());
     ops_->copy(n_, theta, trial_.data());
     ops_->axpby(n_, T(1), step_.data(), T(1), trial_.data());
     const double value = objective.value(trial_.data());
-    if (!std::isfinite(value) || !(value < report.loss_before)) return false;
     const double ratio = (report.loss_before - value) / step.predicted_decrease;
-    ops_->copy(n_, trial_.data(), theta);
-    report.loss_after = value;
+    bool lower = std::isfinite(value) && value < report.loss_before;
+    if (in_region()) lower = lower && ratio > TrustRadius::kAccepted;
+    if (lower) ops_->copy(n_, trial_.data(), theta);
+    return {value, ratio, step.predicted_decrease, step.slope, step.length, lower};
+  }
+
+  void accept(const Trial& trial, double delta, double eps, StepReport& report) {
+    report.loss_after = trial.value;
     report.step_norm = ops_->nrm2(n_, step_.data());
     report.metrics.emplace_back("delta", delta);
-    report.metrics.emplace_back("eps", inverse.eps);
-    report.metrics.emplace_back("predicted_decrease", step.predicted_decrease);
-    report.metrics.emplace_back("ratio", ratio);
-    report.metrics.emplace_back("descent", step.slope < 0);
-    damping_.accepted(step.predicted_decrease > 0 ? ratio : 0);
-    return true;
+    report.metrics.emplace_back("eps", eps);
+    report.metrics.emplace_back("predicted_decrease", trial.predicted);
+    report.metrics.emplace_back("ratio", trial.ratio);
+    report.metrics.emplace_back("descent", trial.slope < 0);
+    if (in_region()) report.metrics.emplace_back("radius", region_.radius());
+    damping_.accepted(trial.predicted > 0 ? trial.ratio : 0);
+    if (in_region()) region_.accepted(trial.ratio, trial.length);
+  }
+
+  /// False when another trial would be in vain: nothing can change, or the model itself promises less than rounding.
+  bool reject(const Trial& trial, double loss) {
+    const bool damped = damping_.rejected();
+    if (!in_region()) return damped;
+    region_.rejected(trial.value, trial.length);
+    return std::fabs(trial.predicted) > std::numeric_limits<double>::epsilon() * std::fabs(loss) / 4;
   }
 
   /// |H x - V (lambda / phi) V'r| / |r| with x = V (1 / phi) V'r and a random r: one exact product says how well the
@@ -177,51 +244,22 @@ class Hso final : public Optimizer<T> {
       expected[i] = spectrum_.values[i] * solved[i];
     }
     expand(solved, x);
+    scaling_.divide(*ops_, x);
     curvature.apply(vector_view<const T>(x, n_), vector_view(hx, n_));
+    scaling_.divide(*ops_, hx);
     expand(expected, x);
     ops_->axpby(n_, T(-1), x, T(1), hx);
     return ops_->nrm2(n_, hx) / ops_->nrm2(n_, r);
   }
 
-  /// Counts of near-zero eigenvalues say nothing when rounding alone is as large as the tolerance.
-  bool counts_mean_something() const { return sizeof(T) == sizeof(double) || spectrum_.summary.inertia.zero == 0; }
-
-  void describe(StepReport& report, const ModifiedInverse& inverse, double residual) const {
-    auto& m = report.metrics;
-    const auto count = [&](const char* name, Index value) {
-      if (counts_mean_something())
-        m.emplace_back(name, std::int64_t{value});
-      else
-        m.emplace_back(name, std::string("not meaningful in float32"));
-    };
-    m.emplace_back("lambda_min", spectrum_.values.front());
-    m.emplace_back("lambda_max", spectrum_.values.back());
-    count("n_positive", spectrum_.summary.inertia.positive);
-    count("n_zero", spectrum_.summary.inertia.zero);
-    count("n_negative", spectrum_.summary.inertia.negative);
-    count("rank", spectrum_.summary.rank);
-    count("rank_modified", inverse.rank());
-    const double smallest = spectrum_.smallest_nonzero();
-    m.emplace_back("condition", smallest > 0 ? spectrum_.summary.largest / smallest : 0.0);
-    m.emplace_back("condition_damped", inverse.kept > 0 ? inverse.largest_phi / inverse.smallest_phi : 0.0);
-    m.emplace_back("inverse_residual", residual);
-  }
-
-  std::string singular_message(const ModifiedInverse& inverse) const {
-    const std::string how_many = counts_mean_something()
-                                     ? fmt::format("{} of {} eigenvalues are at most {:.3g} in size",
-                                                   spectrum_.summary.inertia.zero, n_, spectrum_.summary.tolerance)
-                                     : "how many eigenvalues are zero cannot be told in float32";
-    return fmt::format(
-        "hso: sign = {} with delta = {:.3g} cannot be inverted: {}, smallest |phi| = {:.3g}; give delta > 0, or "
-        "sign = truncate",
-        o_.sign, damping_.delta(), how_many, inverse.smallest_phi);
-  }
-
   HsoOptions o_;
   SignPolicy policy_;
   Curvature kind_;
+  StepControl control_;
+  VariableScaling units_;
   Damping damping_;
+  TrustRadius region_;
+  DiagonalScaling<T> scaling_;
   Index n_ = -1;
   Ops<T>* ops_ = nullptr;
   Buffer<T> matrix_, gradient_, spectral_, step_, trial_;

@@ -7,11 +7,17 @@
 #include <vector>
 
 #include "hsogpu/linalg.hpp"
+#include "hsogpu/optimizer.hpp"
 
 namespace hso::detail {
 
 enum class SignPolicy { raw, abs, clip, shift, truncate };
-SignPolicy parse_sign_policy(const std::string& word);  ///< UsageError lists the words
+enum class StepControl { damping, trust_region };
+enum class VariableScaling { none, curvature };
+/// UsageError lists the words.
+SignPolicy parse_sign_policy(const std::string& word);
+StepControl parse_step_control(const std::string& word);
+VariableScaling parse_variable_scaling(const std::string& word);
 
 struct Spectrum {
   std::vector<double> values;  ///< ascending
@@ -36,8 +42,23 @@ struct SpectralStep {
   std::vector<double> s;
   double slope = 0;               ///< g's: negative for a descent direction
   double predicted_decrease = 0;  ///< -(g's + s'Hs / 2), with the true H
+  double length = 0;
 };
 SpectralStep spectral_step(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::vector<double>& c,
                            double rate);
+
+/// The least delta with which no step is longer than the radius: |rate (1 / phi + eps) c| <= radius, to a tenth. phi is
+/// kept above the rank tolerance; `raw` starts where lambda_min + delta is positive. eps |c| must stay below the
+/// radius.
+double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, const std::vector<double>& c,
+                       double rate, double radius);
+
+/// The metrics of a dense step, in this order: lambda_min, lambda_max, n_positive, n_zero, n_negative, rank,
+/// rank_modified, condition, condition_damped, inverse_residual. In float counts of near-zero eigenvalues say nothing
+/// where rounding alone is as large as the tolerance.
+void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
+                       bool in_double);
+std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::string& sign,
+                             double delta, bool in_double);
 
 }  // namespace hso::detail

@@ -55,6 +55,7 @@ struct CheckOptions {
   Index dense_limit = 4096;        ///< the largest n whose dense matrix is compared with products
   std::vector<std::string> kinks;  ///< what makes f not smooth ("relu"); empty: f is smooth
   std::vector<CheckBlock> blocks;
+  Index coordinate_limit = 256;  ///< without blocks: the largest n whose coordinates are looked at one by one
 };
 
 /// theta: n numbers in device memory of the objective's context. Needs about 10 gradients a direction.

@@ -110,6 +110,32 @@ Node reshape(Graph<T>& g, Node x, const Shape& sample_shape);
 template <class T>
 Node add(Graph<T>& g, Node a, Node b);  ///< equal shapes (residual connections)
 
+// ---- arithmetic and elementary functions, entry by entry: what a function of one's own is written with ----
+
+template <class T>
+Node subtract(Graph<T>& g, Node a, Node b);  ///< equal shapes
+template <class T>
+Node multiply(Graph<T>& g, Node a, Node b);  ///< equal shapes; a = b squares
+template <class T>
+Node affine(Graph<T>& g, Node x, double scale, double shift = 0);  ///< scale x + shift
+template <class T>
+Node sum(Graph<T>& g, Node x);  ///< over the entries of a sample: shape {}
+
+template <class T>
+Node exp(Graph<T>& g, Node x);
+template <class T>
+Node log(Graph<T>& g, Node x);
+template <class T>
+Node sqrt(Graph<T>& g, Node x);
+template <class T>
+Node reciprocal(Graph<T>& g, Node x);
+template <class T>
+Node sin(Graph<T>& g, Node x);
+template <class T>
+Node cos(Graph<T>& g, Node x);
+template <class T>
+Node atan(Graph<T>& g, Node x);
+
 enum class Activation { relu, leaky_relu, elu, tanh, sigmoid, softplus, gelu, silu };
 /// `parameter`: the slope of leaky_relu (0.01) or alpha of elu (1); negative takes the default.
 template <class T>
@@ -135,5 +161,9 @@ Node squared_error(Graph<T>& g, Node output, Node target);
 /// sum_c -t log s(z_c) - (1 - t) log(1 - s(z_c)), from logits; t in [0, 1].
 template <class T>
 Node bce(Graph<T>& g, Node logits, Node target);
+
+/// The sum of x itself, for functions that compare with no target: the Gauss-Newton matrix is zero.
+template <class T>
+Node as_loss(Graph<T>& g, Node x);
 
 }  // namespace hso

@@ -45,6 +45,15 @@ struct HsoOptions {
   double increase = 4, decrease = 4;  ///< factors of delta
   int max_trials = 12;                ///< on one eigendecomposition
   double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
+  /// What bounds a step. "damping": delta, as above. "trust_region": |D s| <= a radius that follows the ratio of actual
+  /// to predicted decrease; delta is then found from the radius by the secular equation in the eigenbasis (More and
+  /// Sorensen, SIAM J. Sci. Stat. Comput. 4 (1983) 553) and the option delta is not used.
+  std::string control = "damping";
+  double radius = 1;  ///< the first, in units of |D theta| (of 1 where that is 0)
+  /// Units of theta, D = diag(d): "none" d = 1; "curvature" d_i^2 = the largest |A_ii| met so far (More, LNM 630 (1978)
+  /// 105, section 5; an indefinite A is balanced by rows), which makes the steps independent of the units where A is
+  /// semidefinite. The eigenvalues are then those of D^-1 A D^-1.
+  std::string scaling = "none";
 };
 
 /// The same at any size, from `rank` Ritz pairs of A by Lanczos: with rows V [rank][n], P = I - V'V and eps_P =

@@ -36,6 +36,10 @@ struct StepReport {
   double loss_before = 0;
   double loss_after = 0;  ///< equal to loss_before where the method does not evaluate it (first-order methods)
   double gradient_norm = 0;
+  /// sqrt(g' |A|^-1 g / (2 |f|)), A the curvature: does not depend on the units of theta and f. For f = |r|^2 / 2 and
+  /// the ggn it is the cosine between r and the range of the Jacobian (the relative offset of Bates and Watts,
+  /// Technometrics 23 (1981) 179). Negative: not measured.
+  double scaled_gradient = -1;
   double step_norm = 0;
   int trials = 1;      ///< points at which the value was tried
   int gradients = 1;   ///< gradient evaluations

@@ -24,7 +24,7 @@ foreach(kind static shared)
     --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_BUILD_TYPE=Release
       -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DCMAKE_CXX_FLAGS=${HSO_CONSUMER_FLAGS}
       -DCMAKE_PREFIX_PATH=${HSO_PREFIX} -DCONSUMER_LINKS=hsogpu::${kind}
-    --test-command consumer)
+    --test-command ${CMAKE_CTEST_COMMAND} --output-on-failure --no-tests=error)
 endforeach()
 hso_install_test(pkg_config bash ${CMAKE_CURRENT_SOURCE_DIR}/pkg_config.sh ${HSO_PREFIX} ${HSO_CONSUMER}/main.cpp
   ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_CXX_COMPILER} ${HSO_CONSUMER_FLAGS})

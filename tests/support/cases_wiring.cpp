@@ -110,6 +110,28 @@ Net aliases() {
   return net;
 }
 
+/// Products of nodes with others and with themselves, of the batch and of parameters alone.
+Net products() {
+  Net net;
+  const int x = net.input({4}), a = net.parameter({4, 4});
+  const int w = net.product(a, net.activation(net.product(a, net.parameter({4, 4})), "tanh"));
+  const int h = net.activation(net.linear(x, w, net.parameter({4})), "tanh");
+  const int square = net.product(h, h);
+  net.cross_entropy(net.dense(net.difference(net.product(square, net.dense(h, 4, 4)), net.product(h, x)), 4, 3));
+  return net;
+}
+
+/// Every elementary function where it is smooth; one sum for each sample against one number.
+Net functions() {
+  Net net;
+  const int h = net.activation(net.dense(net.input({3}), 3, 4), "sigmoid");
+  int y = net.function(net.function(h, "affine", 2), "log");
+  for (const char* name : {"exp", "sqrt", "reciprocal"}) y = net.sum(y, net.function(net.function(h, "affine"), name));
+  for (const char* name : {"sin", "cos", "atan"}) y = net.product(y, net.function(net.dense(h, 4, 4), name));
+  net.finish(net.difference(net.total(y), net.total(net.product(h, h))), Layer::Kind::squared_error, {});
+  return net;
+}
+
 }  // namespace
 
 void add_wiring_cases(std::vector<Case>& out) {
@@ -123,6 +145,8 @@ void add_wiring_cases(std::vector<Case>& out) {
   out.push_back({"gram_weight", gram_weight(), 3, 308});
   out.push_back({"autoencoder", autoencoder(), 4, 309});
   out.push_back({"aliases", aliases(), 3, 310});
+  out.push_back({"products", products(), 3, 311});
+  out.push_back({"functions", functions(), 4, 312});
 }
 
 }  // namespace hso::test

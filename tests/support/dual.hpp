@@ -19,6 +19,7 @@ struct Dual {
   Dual(const T& value, const T& derivative) : v(value), d(derivative) {}
 
   Dual& operator+=(const Dual& o) { return *this = *this + o; }
+  Dual& operator*=(const Dual& o) { return *this = *this * o; }
   friend Dual operator-(const Dual& a) { return {-a.v, -a.d}; }
   friend Dual operator+(const Dual& a, const Dual& b) { return {a.v + b.v, a.d + b.d}; }
   friend Dual operator-(const Dual& a, const Dual& b) { return {a.v - b.v, a.d - b.d}; }
@@ -36,9 +37,13 @@ double plain(const Dual<T>& x) {
   return plain(x.v);
 }
 
+using std::atan;
+using std::cos;
 using std::erf;
 using std::exp;
 using std::log;
+using std::sin;
+using std::sqrt;
 using std::tanh;
 
 template <class T>
@@ -49,6 +54,30 @@ Dual<T> exp(const Dual<T>& x) {
 template <class T>
 Dual<T> log(const Dual<T>& x) {
   return {log(x.v), x.d / x.v};
+}
+template <class T>
+Dual<T> sqrt(const Dual<T>& x) {
+  const T root = sqrt(x.v);
+  return {root, x.d / (T(2.0) * root)};
+}
+template <class T>
+Dual<T> cos(const Dual<T>& x);
+template <class T>
+Dual<T> sin(const Dual<T>& x) {
+  return {sin(x.v), x.d * cos(x.v)};
+}
+template <class T>
+Dual<T> cos(const Dual<T>& x) {
+  return {cos(x.v), -(x.d * sin(x.v))};
+}
+template <class T>
+Dual<T> atan(const Dual<T>& x) {
+  return {atan(x.v), x.d / (T(1.0) + x.v * x.v)};
+}
+/// x^p for x > 0.
+template <class T, class P>
+T power(const T& x, const P& p) {
+  return exp(T(p) * log(x));
 }
 template <class T>
 Dual<T> tanh(const Dual<T>& x) {

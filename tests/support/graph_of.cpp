@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/graph_of.hpp"
 
+#include <map>
+
 namespace hso::test {
 namespace {
 
@@ -14,6 +16,16 @@ Conv2dOptions conv_options(const Layer& l) {
 }
 Pool2dOptions pool_options(const Layer& l) {
   return {l.kernel[0], l.kernel[1], l.stride[0], l.stride[1], l.padding[0], l.padding[1]};
+}
+
+template <class T>
+Node add_function(Graph<T>& g, const Layer& l, Node x) {
+  if (l.name == "affine") return affine(g, x, l.number, Net::kShift);
+  using Function = Node (*)(Graph<T>&, Node);
+  static const std::map<std::string, Function> functions{
+      {"exp", exp<T>}, {"log", log<T>}, {"sqrt", sqrt<T>}, {"reciprocal", reciprocal<T>},
+      {"sin", sin<T>}, {"cos", cos<T>}, {"atan", atan<T>}};
+  return functions.at(l.name)(g, x);
 }
 
 template <class T>
@@ -41,6 +53,14 @@ Node add_layer(Graph<T>& g, const Layer& l) {
       return l.shape.size() == 1 ? flatten(g, in(0)) : reshape(g, in(0), shape_of(l.shape));
     case Kind::add:
       return add(g, in(0), in(1));
+    case Kind::subtract:
+      return subtract(g, in(0), in(1));
+    case Kind::multiply:
+      return multiply(g, in(0), in(1));
+    case Kind::total:
+      return sum(g, in(0));
+    case Kind::function:
+      return add_function(g, l, in(0));
     case Kind::activation:
       return activation(g, in(0), parse_activation(l.name), l.number);
     case Kind::dropout:

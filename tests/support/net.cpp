@@ -50,6 +50,13 @@ int Net::activation(int x, const std::string& name, double number) {
   return add_layer(layer);
 }
 
+int Net::function(int x, const std::string& name, double scale) {
+  Layer layer{Layer::Kind::function, {x}, {}};
+  layer.name = name;
+  layer.number = scale;
+  return add_layer(layer);
+}
+
 int Net::dropout(int x, double p, std::uint64_t seed) {
   Layer layer{Layer::Kind::dropout, {x}, {}};
   layer.number = p;

@@ -24,6 +24,10 @@ struct Layer {
     adaptive_avgpool2d,
     reshape,
     add,
+    subtract,
+    multiply,
+    total,
+    function,
     activation,
     dropout,
     cross_entropy,
@@ -36,8 +40,8 @@ struct Layer {
   int offset = 0;       ///< parameter: first entry of its slice of theta
   // pairs are (height, width)
   int kernel[2] = {2, 2}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1}, groups = 1;
-  std::string name{};  ///< activation
-  double number = -1;  ///< activation: slope or alpha, negative for the default; dropout: p
+  std::string name{};  ///< activation, function
+  double number = -1;  ///< activation: slope or alpha, negative for the default; function affine: scale; dropout: p
   std::uint64_t seed = 0;
 };
 
@@ -67,6 +71,12 @@ struct Net {
   }
   int reshape(int x, const Extents& shape) { return add_layer({Layer::Kind::reshape, {x}, shape}); }
   int sum(int a, int b) { return add_layer({Layer::Kind::add, {a, b}, {}}); }
+  int difference(int a, int b) { return add_layer({Layer::Kind::subtract, {a, b}, {}}); }
+  int product(int a, int b) { return add_layer({Layer::Kind::multiply, {a, b}, {}}); }
+  int total(int x) { return add_layer({Layer::Kind::total, {x}, {}}); }
+  /// exp, log, sqrt, reciprocal, sin, cos, atan; affine is scale x + kShift.
+  int function(int x, const std::string& name, double scale = 1);
+  static constexpr double kShift = 0.25;
   int activation(int x, const std::string& name, double number = -1);
   int dropout(int x, double p, std::uint64_t seed);
 

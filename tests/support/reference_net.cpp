@@ -32,6 +32,19 @@ S activate(const std::string& name, double number, const S& x) {
 }
 
 template <class S>
+S function(const std::string& name, double scale, const S& x) {
+  if (name == "exp") return exp(x);
+  if (name == "log") return log(x);
+  if (name == "sqrt") return sqrt(x);
+  if (name == "reciprocal") return S(1) / x;
+  if (name == "sin") return sin(x);
+  if (name == "cos") return cos(x);
+  if (name == "atan") return atan(x);
+  if (name == "affine") return S(scale) * x + S(Net::kShift);
+  throw std::logic_error("the reference interpreter has no formula for the function " + name + ": add one");
+}
+
+template <class S>
 Tensor<S> linear(const Tensor<S>& x, const Tensor<S>& w, const Tensor<S>* b) {
   const int out = w.shape[0], in = w.shape[1], rows = count(x.shape) / in;
   Tensor<S> y{x.shape, std::vector<S>(static_cast<std::size_t>(rows * out))};
@@ -166,6 +179,14 @@ Tensor<S> evaluate(const Problem& p, const std::vector<S>& theta, int n, const L
   Tensor<S> y = in(0);
   if (l.kind == Kind::add)
     for (std::size_t i = 0; i < y.v.size(); ++i) y.v[i] += in(1).v[i];
+  else if (l.kind == Kind::subtract)
+    for (std::size_t i = 0; i < y.v.size(); ++i) y.v[i] = y.v[i] - in(1).v[i];
+  else if (l.kind == Kind::multiply)
+    for (std::size_t i = 0; i < y.v.size(); ++i) y.v[i] *= in(1).v[i];
+  else if (l.kind == Kind::total)
+    y = {{}, {std::accumulate(y.v.begin(), y.v.end(), S(0))}};
+  else if (l.kind == Kind::function)
+    for (S& x : y.v) x = function(l.name, l.number, x);
   else if (l.kind == Kind::activation)
     for (S& x : y.v) x = activate(l.name, l.number, x);
   else if (l.kind == Kind::dropout) {

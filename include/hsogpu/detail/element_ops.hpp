@@ -9,6 +9,7 @@
 #include "hsogpu/detail/elements/basic.hpp"
 #include "hsogpu/detail/elements/conv.hpp"
 #include "hsogpu/detail/elements/factors.hpp"
+#include "hsogpu/detail/elements/functions.hpp"
 #include "hsogpu/detail/elements/linear.hpp"
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
@@ -22,6 +23,11 @@ namespace hso::detail {
 template <template <class> class Use>
 using ForActivations =
     std::variant<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
+
+/// What expressions are made of beside them; graph/expression.cpp.
+template <template <class> class Use>
+using ForFunctions =
+    std::variant<Use<Exp>, Use<Log>, Use<Sqrt>, Use<Inverse>, Use<Sin>, Use<Cos>, Use<Atan>, Use<AffineMap>>;
 
 template <class... Variants>
 struct Joined;
@@ -42,14 +48,15 @@ struct ActivationOps {
   using First = ActivationFirst<T, F>;
   template <class F>
   using Second = ActivationSecond<T, F>;
-  using type = typename Joined<ForActivations<Value>, ForActivations<First>, ForActivations<Second>>::type;
+  using type = typename Joined<ForActivations<Value>, ForActivations<First>, ForActivations<Second>,
+                               ForFunctions<Value>, ForFunctions<First>, ForFunctions<Second>>::type;
 };
 
 template <class T>
 using OtherOps = std::variant<
     Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>, AddToRows<T>,
-    GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>,
-    Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>,
+    AddToColumns<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>,
+    ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>,
     CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
     OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
     OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>,

@@ -120,6 +120,20 @@ struct AddToRows {
   }
 };
 
+/// y[lane][row][i] (+)= b[lane][row], o = lane * rows + row.
+template <class T>
+struct AddToColumns {
+  const T* b;
+  Index b_stride;
+  T* y;
+  Index y_stride, rows, cols;
+  bool accumulate;
+  HSO_HD void operator()(Index o, Index i) const {
+    const Index lane = o / rows, row = o % rows;
+    store(&y[lane * y_stride + row * cols + i], b[lane * b_stride + row], accumulate);
+  }
+};
+
 /// y[o][:] = x[index[o]][:]
 template <class T>
 struct GatherRows {
