@@ -7,10 +7,13 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "fixture.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "hsogpu/optimizer.hpp"
+#include "hsogpu/separate_curvature.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"
 
@@ -22,16 +25,19 @@ using benchmark::State;
 struct Row {
   std::string label, optimizer;
   OptimizerSettings settings;
-  int round;    ///< steps
-  double must;  ///< steps of sgd; 0 where there is no bound
+  int round;                       ///< steps
+  double must;                     ///< steps of sgd; 0 where there is no bound
+  std::size_t curvature_rows = 0;  ///< of a curvature batch; 0: the whole
 };
 
 const std::vector<Row>& rows() {
   static const OptimizerSettings cadence{{"factor_every", "10"}, {"inverse_every", "100"}};
+  static const OptimizerSettings lowrank{
+      {"rank", "32"}, {"steps", "32"}, {"refresh", "50"}, {"start", "random"}, {"judged", "false"}};
   static const std::vector<Row> list{{"kfac", "kfac", cadence, 100, 1.35},
                                      {"ekfac", "ekfac", cadence, 100, 0},
                                      {"hvp", "hvp", {}, 1, 0},
-                                     {"hso.lowrank", "hso.lowrank", {{"rank", "32"}, {"refresh", "50"}}, 50, 1.5},
+                                     {"hso.lowrank", "hso.lowrank", lowrank, 50, 1.5, 1024},
                                      {"adahessian", "adahessian", {}, 1, 0},
                                      {"sophia", "sophia", {}, 10, 0},
                                      {"shampoo", "shampoo", {{"refresh", "10"}, {"graft", "sgd"}}, 10, 0},
@@ -61,7 +67,7 @@ Dataset dataset_of(const NetCase& net, const Network<float>& network) {
 /// One optimizer on its own copy of theta.
 class Stepper {
  public:
-  Stepper(NetworkObjective<float>& objective, const Buffer<float>& start, const Row& row)
+  Stepper(Objective<float>& objective, const Buffer<float>& start, const Row& row)
       : objective_(objective),
         theta_(device(), start.size()),
         optimizer_(make_optimizer<float>(row.optimizer, row.settings)) {
@@ -76,7 +82,7 @@ class Stepper {
   std::string message;
 
  private:
-  NetworkObjective<float>& objective_;
+  Objective<float>& objective_;
   Buffer<float> theta_;
   std::unique_ptr<Optimizer<float>> optimizer_;
 };
@@ -85,8 +91,14 @@ void run_row(State& state, const Row& row) {
   Fixture<float> fixture(device(), setting());
   const Dataset data = dataset_of(setting(), fixture.network);
   const DeviceData<float> on_device(device(), fixture.network, data);
-  NetworkObjective<float> objective(device(), fixture.network, on_device, {.lanes = 4});
-  Stepper own(objective, fixture.theta, row), plain(objective, fixture.theta, {"sgd", "sgd", {}, 1, 0});
+  NetworkObjective<float> objective(device(), fixture.network, on_device, {.lanes = 4}),
+      few(device(), fixture.network, on_device, {.lanes = 4});
+  std::vector<Index> first(row.curvature_rows);
+  std::iota(first.begin(), first.end(), Index{0});
+  if (!first.empty()) few.select(first);
+  SeparateCurvature<float> separate(objective, few);
+  Objective<float>& seen = first.empty() ? static_cast<Objective<float>&>(objective) : separate;
+  Stepper own(seen, fixture.theta, row), plain(objective, fixture.theta, {"sgd", "sgd", {}, 1, 0});
   fixture.gradient();
   Timed timed{[&] { own.take(row.round); }}, sgd{[&] { plain.take(row.round); }},
       product{[&] { fixture.hvp_linearised(); }};

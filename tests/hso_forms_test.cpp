@@ -114,6 +114,24 @@ TEST(HsoFormsOfQuadratics, LowRankWithOldPairsTakesTheModelsMinimumOverBothParts
   }
 }
 
+/// The step is the same, and between refreshes nothing but the gradient is asked for.
+TEST(HsoFormsOfQuadratics, LowRankUnjudgedTakesTheSameStepWithoutProductOrValue) {
+  OnHost q;
+  const OptimizerSettings settings{{"rank", "3"}, {"start", "random"}, {"subspace", "false"}, {"refresh", "5"}};
+  Numbers judged = random_numbers(6, 9), taken = judged;
+  ASSERT_EQ(make_optimizer<double>("hso.lowrank", settings)->step(q.f, judged.data()).status, StepStatus::accepted);
+  const auto optimizer = make_optimizer<double>("hso.lowrank", with(settings, {{"judged", "false"}}));
+  EXPECT_FALSE(optimizer->full_batch());
+  const StepReport first = optimizer->step(q.f, taken.data());
+  EXPECT_EQ(first.loss_after, first.loss_before);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(taken[i], judged[i], 1e-12);
+  const StepReport second = optimizer->step(q.f, taken.data());
+  EXPECT_EQ(second.status, StepStatus::accepted);
+  EXPECT_GT(first.products, 0);
+  EXPECT_EQ(second.products, 0);
+  EXPECT_LT(second.loss_before, first.loss_before);
+}
+
 /// A saddle: conjugate gradients meet negative curvature until the damping exceeds it.
 TEST(HsoFormsOfQuadratics, CgDampsWhatIsNotPositiveDefinite) {
   const auto cpu = Context::create("cpu");

@@ -42,4 +42,24 @@ std::vector<double> host_eigenvalues(const std::vector<double>& diagonal, const 
   return values;
 }
 
+HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal) {
+  HostEigen out{diagonal, {}};
+  const auto m = static_cast<Index>(diagonal.size());
+  if (m == 0) return out;
+  const int order = blas_int(m, "host_eigh_tridiagonal"), lwork = blas_int(1 + 4 * m + m * m, "host_eigh_tridiagonal"),
+            liwork = blas_int(3 + 5 * m, "host_eigh_tridiagonal");
+  const char job = 'V';
+  std::vector<double> off = off_diagonal, work(static_cast<std::size_t>(lwork));
+  off.resize(static_cast<std::size_t>(m));
+  out.vectors.resize(static_cast<std::size_t>(m * m));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  int info = 0;
+  const BlasThreads one(1);
+  dstevd_(&job, &order, out.values.data(), off.data(), out.vectors.data(), &order, work.data(), &lwork, iwork.data(),
+          &liwork, &info, 1);
+  if (info != 0)
+    throw NumericalError(fmt::format("host_eigh_tridiagonal: LAPACK's dstevd of order {} returned {}", m, info));
+  return out;
+}
+
 }  // namespace hso::detail

@@ -20,9 +20,12 @@ HostEigen host_eigh(std::vector<double> a, Index m);
 /// Of the tridiagonal matrix with this diagonal [m] and off-diagonal [m - 1], ascending; work of O(m^2).
 std::vector<double> host_eigenvalues(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
 
-/// The Gauss rule of that matrix: its eigenvalues as nodes, ascending, and the squared first components of its unit
-/// eigenvectors as weights, without the rest of the vectors: work of O(m^2) (Golub and Welsch, Math. Comp. 23 (1969)
-/// 221). NumericalError when a node takes more than 60 QL steps.
+/// The same with vectors.
+HostEigen host_eigh_tridiagonal(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
+
+/// The Gauss rule of the tridiagonal matrix: its eigenvalues as nodes, ascending, and the squared first components of
+/// its unit eigenvectors as weights, without the rest of the vectors: work of O(m^2) (Golub and Welsch, Math. Comp. 23
+/// (1969) 221). NumericalError when a node takes more than 60 QL steps.
 struct GaussRule {
   std::vector<double> nodes, weights;
 };

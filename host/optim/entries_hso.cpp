@@ -58,6 +58,7 @@ void fields(HsoLowRankOptions& o, Visit&& visit) {
   visit("tolerance", o.tolerance, "start = random: of the pairs' residuals over the largest |lambda|");
   visit("start", o.start, "of Lanczos: gradient, or random for the top pairs");
   visit("subspace", o.subspace, "the quadratic model chooses the lengths of the kept part and of the rest");
+  visit("judged", o.judged, "a product and the value judge every step; false: taken as it is, damping fixed");
   visit("sign", o.sign, "raw, abs, clip, shift or truncate");
   visit("seed", o.seed, "of start = random");
 }

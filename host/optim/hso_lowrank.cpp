@@ -89,7 +89,7 @@ class LowRank final : public ModelStep<T> {
     split(curvature.context(), inverse, g, kept, rest);
     double a = 1, b = bound_ + delta > 0 ? o_.eps + this->damping().eps_scale() / (bound_ + delta) : o_.eps;
     rest_ = this->ops().nrm2(n_, rest) / this->ops().nrm2(n_, g);
-    if (o_.subspace && rest_ > kRestThatCounts) choose_lengths(curvature, g, delta, a, b, report);
+    if (o_.subspace && o_.judged && rest_ > kRestThatCounts) choose_lengths(curvature, g, delta, a, b, report);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * a), kept, T(0), step);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * b), rest, T(1), step);
     eps_rest_ = b;
@@ -141,6 +141,7 @@ class LowRank final : public ModelStep<T> {
     report.metrics.emplace_back("eps_rest", eps_rest_);
   }
   bool rescales() const override { return o_.subspace; }
+  bool judged() const override { return o_.judged; }
 
   HsoLowRankOptions o_;
   SignPolicy policy_;

@@ -22,7 +22,7 @@ class ModelStep : public Optimizer<T> {
   ModelStep(std::string name, const HsoOptions& common)
       : common_(common), name_(std::move(name)), kind_(parse_curvature(common.curvature)), damping_(common) {}
   const std::string& name() const override { return name_; }
-  bool full_batch() const override { return true; }
+  bool full_batch() const override { return judged(); }
 
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n) + form_bytes(context, layout);
@@ -74,6 +74,8 @@ class ModelStep : public Optimizer<T> {
   /// An accepted step, and one of which every trial was refused.
   virtual void taken(StepReport&) {}
   virtual void refused() {}
+  /// False: a step that descends is taken without a product and a value; damping and loss_after stay.
+  virtual bool judged() const { return true; }
   /// Scales the step to the minimum of the damped quadratic model along it.
   virtual bool rescales() const { return false; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
@@ -139,6 +141,7 @@ class ModelStep : public Optimizer<T> {
   std::string try_one(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
     const double delta = damping_.delta(), eps_scale = damping_.eps_scale();
     if (std::string why = propose(curvature, gradient_.data(), step_.data(), report); !why.empty()) return why;
+    if (!judged()) return take(theta, report);
     double whole = rescales() ? kNone : backtrack(objective, theta);
     Model m = model(curvature, report);
     if (!std::isfinite(m.slope) || !std::isfinite(m.bend)) return "the step is not finite";
@@ -162,6 +165,16 @@ class ModelStep : public Optimizer<T> {
     report.metrics.emplace_back("evaluations", std::int64_t{evaluations_});
     if (halvings() > 0) report.metrics.emplace_back("length", length);
     adapt_accepted(predicted > 0 ? ratio : 0);
+    return {};
+  }
+
+  std::string take(T* theta, StepReport& report) {
+    const double slope = ops_->dot(n_, gradient_.data(), step_.data());
+    if (!std::isfinite(slope) || !std::isfinite(ops_->max_abs(n_, step_.data()))) return "the step is not finite";
+    if (!(slope < 0)) return "the step does not descend";
+    ops_->axpby(n_, T(1), step_.data(), T(1), theta);
+    report.step_norm = ops_->nrm2(n_, step_.data());
+    report.metrics.emplace_back("delta", damping_.delta());
     return {};
   }
 

@@ -68,6 +68,9 @@ struct HsoOptions {
 ///                     smallest kept |lambda|.
 /// `subspace`: the damped quadratic model chooses the lengths of the two parts, kept and rest, where the rest holds
 /// more than 1e-3 of g and the model is convex on the two, for two products more; and the length of the whole step.
+/// `judged = false`: no product and no value judge a step, it is taken as it is with fixed damping, for one gradient
+/// and 6 rank n multiply-adds where no refresh is due: for mini-batches, with start = random and a small curvature
+/// batch. Then `subspace` does nothing.
 struct HsoLowRankOptions {
   double rate = 1;
   std::string curvature = "hessian";
@@ -77,6 +80,7 @@ struct HsoLowRankOptions {
   double tolerance = 1e-2;  ///< start = random: of the pairs' residuals over the largest |lambda|
   std::string start = "gradient";
   bool subspace = true;
+  bool judged = true;
   std::string sign = "abs";
   double delta = 0.01;
   double eps = 0, eps_scale = 0.5;
