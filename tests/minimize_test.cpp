@@ -169,7 +169,7 @@ TEST_F(Minimize, ExceptionsPassAndLeaveTheBestPoint) {
       const double before = bowl_.value(x.data());
       OptimizerSettings settings;
       for (const OptionInfo& option : info.options)
-        if (option.name == "curvature") settings["curvature"] = "hessian";
+        if (option.name == "curvature" && option.default_value == "ggn") settings["curvature"] = "hessian";
       MinimizeOptions endless{.gradient_absolute = 0, .gradient_scaled = 0};
       endless.max_steps = 100;
       try {

@@ -48,11 +48,13 @@ TEST_P(TrainingPlan, IsNoLessThanTheHighWaterMarkAndLittleMore) {
 }
 
 TEST(TrainingPlan, GrowsWithTheRankTimesTheParameters) {
-  const auto bytes = [](const char* rank, Index n) {
-    return make_optimizer<float>("hso.lowrank", {{"rank", rank}})->bytes(*Context::create("cpu"), {n});
+  const auto bytes = [](const char* rank, Index n, const char* start = "gradient") {
+    const OptimizerSettings settings{{"rank", rank}, {"start", start}};
+    return make_optimizer<float>("hso.lowrank", settings)->bytes(*Context::create("cpu"), {n});
   };
   constexpr Index n = 100000, vector = 4 * n;
-  EXPECT_GE(bytes("100", n) - bytes("80", n), (4 + 2) * 20 * vector);  // basis of 4 rank, pairs old and new
+  EXPECT_EQ(bytes("100", n) - bytes("80", n), 20 * vector);                          // a basis of rank vectors
+  EXPECT_EQ(bytes("100", n, "random") - bytes("80", n, "random"), 4 * 20 * vector);  // of 4 rank + 20
   EXPECT_NEAR(static_cast<double>(bytes("100", 2 * n)), 2.0 * static_cast<double>(bytes("100", n)), 16.0 * kMiB);
 }
 

@@ -35,9 +35,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
 /// Options that can be searched, the first that a method has: those that a rate of 1 stands beside come before the
 /// rate itself.
 const std::vector<SearchedOption>& candidates() {
-  static const std::vector<SearchedOption> list{{"delta", 0, 10},       {"damping", 0, 10},
-                                                {"radius", 0, 10},      {"history", 0, 2, true},
-                                                {"memory", 0, 2, true}, {"rate", 0, std::sqrt(10.0)}};
+  static const std::vector<SearchedOption> list{
+      {"delta", 0, 10},       {"damping", 0, 10},           {"radius", 0, 10},         {"history", 0, 2, true},
+      {"memory", 0, 2, true}, {"rate", 0, std::sqrt(10.0)}, {"iterations", 0, 2, true}};
   return list;
 }
 
