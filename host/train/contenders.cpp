@@ -103,10 +103,9 @@ std::vector<Contender> parse_contenders(const std::string& list) {
 }
 
 SearchedOption searched_option(const Contender& contender) {
+  SearchedOption rate{"rate", 0, std::sqrt(10.0)};
   for (const OptionInfo& o : info_of(contender.optimizer).options)
-    if (SearchedOption rate = candidates().back(); o.name == rate.name && o.default_value != "1") {
-      if (centred(contender, rate)) return rate;
-    }
+    if (o.name == rate.name && o.default_value != "1" && centred(contender, rate)) return rate;
   for (SearchedOption option : candidates())
     if (centred(contender, option)) return option;
   return {};
