@@ -92,7 +92,7 @@ void run_row(State& state, const Row& row) {
   const Dataset data = dataset_of(setting(), fixture.network);
   const DeviceData<float> on_device(device(), fixture.network, data);
   NetworkObjective<float> objective(device(), fixture.network, on_device, {.lanes = 4}),
-      few(device(), fixture.network, on_device, {.lanes = 4});
+      few(device(), fixture.network, on_device, {.batch = static_cast<Index>(row.curvature_rows), .lanes = 4});
   std::vector<Index> first(row.curvature_rows);
   std::iota(first.begin(), first.end(), Index{0});
   if (!first.empty()) few.select(first);
