@@ -263,6 +263,26 @@ TEST_F(OptimizerTest, NonFiniteValuesLeaveEveryBitInPlace) {
   EXPECT_EQ(report.status, StepStatus::not_finite);
 }
 
+TEST_F(OptimizerTest, AMethodWhoseFirstStepWasRefusedGoesOn) {
+  Quadratic bowl(*context_, {2, 0.5, 0.5, 1}, {1, -1});
+  for (const OptimizerInfo& info : optimizer_table()) {
+    if (info.needs_network) continue;
+    bool broken = true;
+    Callback f(*context_, 2, [&](const double* x, double* g) {
+      const double value = g != nullptr ? bowl.gradient(x, g) : bowl.value(x);
+      return broken ? std::numeric_limits<double>::quiet_NaN() : value;
+    });
+    OptimizerSettings settings;
+    for (const OptionInfo& option : info.options)
+      if (option.name == "curvature" && option.default_value == "ggn") settings["curvature"] = "hessian";
+    const auto optimizer = make_optimizer<double>(info.name, settings);
+    std::vector<double> x{3, 4};
+    EXPECT_EQ(optimizer->step(f, x.data()).status, StepStatus::not_finite) << info.name;
+    broken = false;
+    EXPECT_EQ(optimizer->step(f, x.data()).status, StepStatus::accepted) << info.name;
+  }
+}
+
 TEST_F(OptimizerTest, StepsAllocateNothingAfterTheFirst) {
   Quadratic f(*context_, {2, 0.5, 0.5, 1}, {1, -1});
   for (const OptimizerInfo& info : optimizer_table()) {

@@ -121,7 +121,7 @@ TEST(WrapperBounds, ClipBoundsTheStepAndClipGradientTheGradient) {
   x = start;
   r = wrapped<double>("sgd", {{"rate", "0.5"}}, {"clip_gradient:2"})->step(f, x.data());
   EXPECT_NEAR(x[1], start[1] - 0.5 * 2 * g[1] / norm, 1e-14);
-  EXPECT_NEAR(r.gradient_norm, 2, 1e-14);
+  EXPECT_NEAR(r.gradient_norm, norm, 1e-13);  // the true one
   EXPECT_NEAR(metric<double>(r, "gradient_norm_before_clip"), norm, 1e-13);
 
   // Below the bounds nothing changes, not one bit.

@@ -15,7 +15,8 @@ CompareFlags::CompareFlags(CLI::App& command) {
   list_ = command.add_option("--compare", contenders_,
                              "optimizers to compare instead of a training: NAME[:OPTION=VALUE,...],...");
   others_ = {command.add_option("--compare-seeds", seeds_, "seeds of a comparison, from --seed on [3]"),
-             command.add_option("--compare-rates", rates_, "learning rates tried for each, the same number [5]"),
+             command.add_option("--compare-rates", rates_,
+                                "values of the learning rate, or of the main option, tried for each [5]"),
              command.add_option("--compare-budget", budget_, "steps:N, seconds:X or gradients:X [steps:200]")};
 }
 
@@ -32,9 +33,10 @@ int CompareFlags::run(const TrainOptions& base, const std::string& directory, bo
   options.interrupted = [&] { return signals.caught() != 0; };
   if (!quiet) options.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   const Comparison result = compare(base, contenders, options);
-  const std::string written = write_comparison(result, directory);
-  if (!quiet) fmt::print(stderr, "\n{}run {}\n", comparison_table(result), written);
+  if (!quiet) fmt::print(stderr, "\n{}", comparison_table(result));
   if (json) fmt::print("{}\n", comparison_json(result));
+  const std::string written = write_comparison(result, directory);
+  if (!quiet) fmt::print(stderr, "run {}\n", written);
   return result.complete ? 0 : 128 + signals.caught();
 }
 

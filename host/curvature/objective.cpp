@@ -70,8 +70,8 @@ std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curva
   if (kind == Curvature::secant) return std::make_unique<SecantOperator<T>>(*this, theta);
   if (kind != Curvature::hessian && kind != Curvature::finite_difference)
     throw UsageError(
-        fmt::format("Objective::curvature: {} needs a network's outputs, which this objective does not "
-                    "have; use hessian, secant or gradient_outer",
+        fmt::format("Objective::curvature: {} needs the outputs of a network, residuals or an expression, "
+                    "which this objective does not have; use hessian, finite_difference, secant or gradient_outer",
                     name_of(kind)));
   return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
 }

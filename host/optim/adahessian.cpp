@@ -73,6 +73,11 @@ class AdaHessian final : public Descent<T> {
     if (due()) {
       estimate(ops);
       report.products = 1;
+      if (!std::isfinite(ops.max_abs(diagonal_.size(), diagonal_.data()))) {
+        report.status = StepStatus::not_finite;
+        report.message = "the diagonal of the curvature is not finite";
+        return;
+      }
     }
     ++steps_;
     const double c1 = 1 - std::pow(o_.beta1, steps_), c2 = 1 - std::pow(o_.beta2, steps_);

@@ -53,6 +53,10 @@ class ClipGradientWrapper final : public Wrapper<T> {
   StepReport inner_step(Objective<T>& objective, T* theta) override {
     ClippedObjective<T> clipped(objective, bound_);
     StepReport report = this->inner().step(clipped, theta);
+    if (clipped.first_norm() > bound_ && std::isfinite(clipped.first_norm())) {  // the true one stops a minimisation
+      report.scaled_gradient *= clipped.first_norm() / bound_;
+      report.gradient_norm = clipped.first_norm();
+    }
     report.metrics.emplace_back("gradient_norm_before_clip", clipped.first_norm());
     return report;
   }

@@ -35,7 +35,8 @@ class Damping {
 
  private:
   void tighten() {
-    delta_ = std::min(delta_ * o_.increase, std::max(o_.delta_max, delta_));
+    const double more = std::max(delta_ * o_.increase, o_.delta_min);  // leaves 0 too
+    delta_ = std::min(more, std::max(o_.delta_max, delta_));
     eps_scale_ /= 4;
   }
   HsoOptions o_;

@@ -17,12 +17,15 @@ template <class T>
 StepReport Descent<T>::step(Objective<T>& objective, T* theta) {
   auto& ops = objective.context().template ops<T>();
   const Index n = objective.dimension();
-  if (gradient_.size() != n) {
+  if (gradient_.size() != n || ops_ != &ops) {
+    ops_ = nullptr;  // until nothing has thrown
     gradient_ = Buffer<T>(objective.context(), n);
     step_ = Buffer<T>(objective.context(), n);
     start(objective);
+    ops_ = &ops;
   }
   StepReport report;
+  report.trials = 0;
   report.loss_before = evaluate(objective, theta, gradient_.data());
   report.loss_after = report.loss_before;
   report.gradient_norm = ops.nrm2(n, gradient_.data());

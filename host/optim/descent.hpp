@@ -39,6 +39,7 @@ class Descent : public Optimizer<T> {
 
  private:
   std::string name_;
+  const Ops<T>* ops_ = nullptr;  ///< of the device that the state lives on; null: there is none yet
   Buffer<T> gradient_, step_;
 };
 

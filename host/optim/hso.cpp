@@ -86,16 +86,18 @@ class Hso final : public Optimizer<T> {
 
   void prepare(Objective<T>& objective) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
-    n_ = objective.dimension();
+    n_ = -1;  // until nothing has thrown
     Context& context = objective.context();
+    const Index n = objective.dimension();
     ops_ = &context.template ops<T>();
-    require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n_,
-                   [this](Index n) { return matrix_bytes(n); });
-    matrix_ = Buffer<T>(context, checked_multiply(n_, n_));
-    for (Buffer<T>* b : {&gradient_, &spectral_, &step_, &trial_}) *b = Buffer<T>(context, n_);
+    require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n,
+                   [this](Index m) { return matrix_bytes(m); });
+    matrix_ = Buffer<T>(context, checked_multiply(n, n));
+    for (Buffer<T>* b : {&gradient_, &spectral_, &step_, &trial_}) *b = Buffer<T>(context, n);
     damping_ = Damping(o_);
     region_ = TrustRadius();
-    scaling_.start(context, n_, units_ == VariableScaling::curvature);
+    scaling_.start(context, n, units_ == VariableScaling::curvature);
+    n_ = n;
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
   void choose_radius(const T* theta) {

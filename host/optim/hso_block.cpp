@@ -55,14 +55,14 @@ class BlockForm final : public ModelStep<T> {
   };
 
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (n_ != this->n()) make_room(objective);
+    if (this->fresh()) make_room(objective);
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     for (const Block& b : blocks_) {
       curvature.diagonal_block(b.begin, b.size, matrices_.data() + b.at);
       report.products += b.size;
       if (!std::isfinite(this->ops().max_abs(b.size * b.size, matrices_.data() + b.at)))
-        return fmt::format("the block '{}' is not finite", b.name);
+        return not_finite(report, b.name);
     }
     for (std::size_t first = 0; first < blocks_.size();) {
       std::size_t last = first;
@@ -74,6 +74,11 @@ class BlockForm final : public ModelStep<T> {
     age_ = 0;
     report.metrics.emplace_back("blocks", static_cast<std::int64_t>(blocks_.size()));
     return {};
+  }
+
+  static std::string not_finite(StepReport& report, const std::string& block) {
+    report.status = StepStatus::not_finite;
+    return fmt::format("the block '{}' is not finite", block);
   }
 
   void make_room(Objective<T>& objective) {
@@ -146,6 +151,7 @@ class BlockForm final : public ModelStep<T> {
     context.to_device(host.data(), c, m * static_cast<Index>(sizeof(T)));
     this->ops().gemm({1, m, m, c, m, false, v, m, false, step, m});
   }
+  void refused() override { age_ = o_.refresh; }
   void taken(StepReport&) override { ++age_; }
   bool rescales() const override { return o_.rescale; }
 

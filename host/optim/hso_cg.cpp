@@ -65,6 +65,7 @@ class MatrixFree final : public ModelStep<T> {
   std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
     const double delta = trust_ ? 0 : this->damping().delta();
     LinearOperator<T>* inverse = nullptr;
+    result_ = {};
     if (preconditioner_.any()) try {
         inverse = &preconditioner_.at(trust_ ? o_.delta : delta);
       } catch (const NumericalError& e) {
@@ -103,7 +104,10 @@ class MatrixFree final : public ModelStep<T> {
     report.metrics.emplace_back("cg_stop", std::string(name_of(result_.stop)));
     if (trust_) report.metrics.emplace_back("radius", used_radius_);
   }
-  void refused() override { started_ = false; }
+  void refused() override {
+    started_ = false;
+    age_ = o_.refresh;
+  }
 
   /// Nocedal and Wright's algorithm 4.1.
   void adapt_accepted(double ratio) override {
@@ -115,8 +119,9 @@ class MatrixFree final : public ModelStep<T> {
   }
   bool adapt_rejected() override {
     if (!trust_) return ModelStep<T>::adapt_rejected();
-    if (o_.adaptive) radius_ = result_.norm / 4;
-    return o_.adaptive && radius_ > 0;
+    if (!o_.adaptive || !(result_.norm > 0)) return false;
+    radius_ = result_.norm / 4;
+    return true;
   }
   bool at_boundary() const { return result_.stop == ModelCgStop::boundary; }
 

@@ -21,12 +21,14 @@ class CholeskyForm final : public ModelStep<T> {
  private:
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     const Index n = this->n();
-    if (matrix_.size() != n * n) make_room(objective.context());
+    if (this->fresh()) make_room(objective.context());
     curvature.to_dense(matrix_.data());
     report.products += n;
     norm_ = this->ops().nrm2(n * n, matrix_.data());
     shift_ = 0;
-    return std::isfinite(norm_) ? "" : "the curvature matrix is not finite";
+    if (std::isfinite(norm_)) return {};
+    report.status = StepStatus::not_finite;
+    return "the curvature matrix is not finite";
   }
 
   void make_room(Context& context) {

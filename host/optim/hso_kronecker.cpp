@@ -20,6 +20,7 @@ class Kronecker final : public ModelStep<T> {
   Kronecker(const char* name, Curvature form, const HsoKroneckerOptions& o)
       : ModelStep<T>(name, common_options(name, o)), o_(o), form_(form) {
     require_option(o.refresh >= 1, name, "refresh", o.refresh, "at least 1");
+    require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
   }
 
  private:
@@ -38,7 +39,7 @@ class Kronecker final : public ModelStep<T> {
            eigh_bytes<T>(context, widest) + kSums;
   }
   std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport& report) override {
-    if (factors_ != nullptr && factors_->dimension() == this->n() && age_ < o_.refresh) return {};
+    if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();
     operator_ = objective.curvature(theta, form_);
     factors_ = dynamic_cast<KroneckerOperator<T>*>(operator_.get());
@@ -59,7 +60,6 @@ class Kronecker final : public ModelStep<T> {
   std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport&) override {
     const double delta = this->damping().delta(),
                  eps = o_.eps + (largest_ > 0 ? this->damping().eps_scale() / largest_ : 0);
-    if (!(delta > 0)) return "delta is 0, and factors are singular";
     if (!inverse_ || delta != delta_ || eps != eps_)
       inverse_ = factors_->function([=](double lambda) { return 1 / (lambda + delta) + eps; });
     delta_ = delta;
@@ -69,6 +69,7 @@ class Kronecker final : public ModelStep<T> {
     return {};
   }
   void taken(StepReport&) override { ++age_; }
+  void refused() override { age_ = o_.refresh; }
   bool rescales() const override { return o_.rescale; }
 
   HsoKroneckerOptions o_;

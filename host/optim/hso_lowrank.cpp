@@ -46,7 +46,7 @@ class LowRank final : public ModelStep<T> {
     return checked_multiply((steps_at(layout.n) + 5) * static_cast<Index>(sizeof(T)), layout.n);
   }
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (n_ != this->n()) make_room(objective.context());
+    if (this->fresh()) make_room(objective.context());
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     const T* start = this->gradient();
@@ -56,7 +56,10 @@ class LowRank final : public ModelStep<T> {
     }
     const bool finite = pairs_->refresh(curvature, start, rank_, from_gradient_ ? 0 : o_.tolerance, o_.seed);
     report.products += pairs_->products();
-    if (!finite) return "a curvature product is not finite";
+    if (!finite) {
+      report.status = StepStatus::not_finite;
+      return "a curvature product is not finite";
+    }
     ready_ = true;
     age_ = 0;
     spectrum_.values = pairs_->values();
@@ -135,6 +138,7 @@ class LowRank final : public ModelStep<T> {
     if (x > 0 && y > 0) a = x, b = y;
   }
 
+  void refused() override { age_ = o_.refresh; }
   void taken(StepReport& report) override {
     ++age_;
     report.metrics.emplace_back("rest", rest_);

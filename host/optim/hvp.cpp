@@ -57,6 +57,7 @@ class HvpCorrected final : public Descent<T> {
   }
 
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {
+    operator_.reset();  // its vector serves the next one
     auto [value, curvature] = objective.linearize(theta, gradient, kind_);
     operator_ = std::move(curvature);
     theta_ = theta;
@@ -100,6 +101,14 @@ class HvpCorrected final : public Descent<T> {
     ops.copy(n, theta_, corrected_.data());
     ops.axpby(n, T(1), step, T(1), corrected_.data());
     report.loss_after = objective.value(corrected_.data());
+    report.trials = 1;
+    if (!std::isfinite(report.loss_after)) {
+      report.message = fmt::format("the loss would become {}", report.loss_after);
+      report.status = StepStatus::not_finite;
+      report.loss_after = report.loss_before;
+      share_ /= 4;
+      return;
+    }
     const double ratio = predicted > 0 ? (report.loss_before - report.loss_after) / predicted : 0;
     next_share_ = ratio > 0.75 ? std::min(1.0, 2 * share_) : ratio >= 0.25 ? share_ : share_ / 4;
     report.metrics.emplace_back("ratio", ratio);

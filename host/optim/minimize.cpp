@@ -34,12 +34,14 @@ void check_options(const MinimizeOptions& o) {
   require(o.max_rejections >= 1, "max_rejections", o.max_rejections, "at least 1");
   require(o.unbounded_below > 0, "unbounded_below", o.unbounded_below, "above 0");
   require(!std::isnan(o.target), "target", o.target, "a number");
+  require(o.max_seconds >= 0, "max_seconds", o.max_seconds, "0 or above");
+  require(o.max_evaluations >= 0, "max_evaluations", static_cast<double>(o.max_evaluations), "0 or above");
 }
 
 /// Methods for networks alone look for the network itself.
 bool needs_network(const std::string& name) {
   for (const OptimizerInfo& info : optimizer_table())
-    if (info.name == name) return info.needs_network;
+    if (info.name == name.substr(0, name.find('+'))) return info.needs_network;  // "kfac+momentum": wrapped
   return false;
 }
 
@@ -175,6 +177,7 @@ class Driver {
     if (stop.verdict == Verdict::gradient) {  // where the test held: the step after it is not taken
       ops_.copy(n_, before_.data(), theta_);
       best_value_ = converged_value_;
+      s_.steps -= s_.last.status == StepStatus::accepted;
     } else {
       if (!known_) take(objective_.value(theta_), theta_);
       ops_.copy(n_, best_.data(), theta_);

@@ -17,7 +17,7 @@ void ModelCg<T>::make_room(Context& context, Index n, bool preconditioned) {
   if (preconditioned) z_ = Buffer<T>(context, n);
   kept_ = Buffer<T>(context, checked_multiply(o_.kept, n));
   kept_at_.assign(static_cast<std::size_t>(o_.kept), 0);
-  phi_.reserve(static_cast<std::size_t>(o_.iterations) + 1);
+  phi_.reserve(static_cast<std::size_t>(std::min<Index>(o_.iterations, 4096)) + 1);
 }
 
 /// x, r = -(g + (A + delta I) x), and phi(x) = x'(g - r) / 2.

@@ -40,7 +40,8 @@ class ModelStep : public Optimizer<T> {
       return refuse(report, StepStatus::not_finite, fmt::format("loss {} or its gradient is not finite", value));
     if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
     if (const std::string why = prepare(objective, theta, *curvature, report); !why.empty())
-      return refuse(report, StepStatus::singular, why);
+      return refuse(report, report.status == StepStatus::accepted ? StepStatus::singular : report.status, why);
+    fresh_ = false;
     std::string last = "no trial was made";
     while (report.trials < common_.max_trials) {
       ++report.trials;
@@ -49,7 +50,7 @@ class ModelStep : public Optimizer<T> {
         taken(report);
         return report;
       }
-      if (!adapt_rejected()) break;
+      if (!judged() || !adapt_rejected()) break;
     }
     refused();
     return refuse(report, StepStatus::rejected,
@@ -62,7 +63,8 @@ class ModelStep : public Optimizer<T> {
   virtual Index form_bytes(Context&, const ParameterLayout& layout) const {
     return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
   }
-  /// Once a step, at the point of `curvature`. What it returns says why no step can be made; empty: one can.
+  /// Once a step, at the point of `curvature`. What it returns says why no step can be made, which counts as `singular`
+  /// unless it sets the report's status; empty: one can.
   virtual std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>& curvature,
                               StepReport& report) = 0;
   /// step := what is added to theta, from g. What it returns says why there is none at this damping; empty: there is.
@@ -76,7 +78,7 @@ class ModelStep : public Optimizer<T> {
   virtual void refused() {}
   /// False: a step that descends is taken without a product and a value; damping and loss_after stay.
   virtual bool judged() const { return true; }
-  /// Scales the step to the minimum of the damped quadratic model along it.
+  /// Scales the step to the minimum of the damped quadratic model along it, times `rate`.
   virtual bool rescales() const { return false; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
   virtual void adapt_accepted(double ratio) { damping_.accepted(ratio); }
@@ -86,7 +88,8 @@ class ModelStep : public Optimizer<T> {
   const T* gradient() const { return gradient_.data(); }
   Ops<T>& ops() { return *ops_; }
   Index n() const { return n_; }
-  bool fresh() const { return fresh_; }  ///< in the first step, or the first on an objective of another size
+  /// Until `prepare` succeeds for the first time, or on an objective of another size or device: room is to be made.
+  bool fresh() const { return fresh_; }
   const HsoOptions common_;
 
  private:
@@ -94,12 +97,14 @@ class ModelStep : public Optimizer<T> {
   static constexpr double kArmijo = 1e-2;  ///< sufficient decrease, as a share of what the slope promises
 
   void make_room(Objective<T>& objective) {
-    fresh_ = n_ != objective.dimension() || ops_ != &objective.context().template ops<T>();
-    if (!fresh_) return;
-    n_ = objective.dimension();
-    ops_ = &objective.context().template ops<T>();
-    for (Buffer<T>* b : {&gradient_, &step_, &other_, &trial_}) *b = Buffer<T>(objective.context(), n_);
+    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+    fresh_ = true;
+    n_ = -1;  // until nothing has thrown
+    for (Buffer<T>* b : {&gradient_, &step_, &other_, &trial_})
+      *b = Buffer<T>(objective.context(), objective.dimension());
     damping_ = Damping(common_);
+    ops_ = &objective.context().template ops<T>();
+    n_ = objective.dimension();
   }
   StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
     report.status = status;
@@ -181,7 +186,7 @@ class ModelStep : public Optimizer<T> {
   void rescale(double delta, Model& m) {
     const double damped = m.bend + delta * ops_->dot(n_, step_.data(), step_.data());
     if (!(damped > 0)) return;
-    const double length = -m.slope / damped;
+    const double length = common_.rate * -m.slope / damped;
     ops_->axpby(n_, T(0), step_.data(), static_cast<T>(length), step_.data());
     m.slope *= length;
     m.bend *= length * length;

@@ -36,7 +36,7 @@ class DenseSr1 final : public RankOneInverse<T> {
   bool take(const T*, const T* s, const T* y) override {
     if (s == nullptr) return true;
     const double yy = ops_.dot(n_, y, y), ss = ops_.dot(n_, s, s);
-    if (!(yy > 0)) return false;
+    if (!(yy > 0) || !(ss > 0)) return false;
     if (!started_) inverse_.reset(first_scale(ss, ops_.dot(n_, s, y), yy));
     started_ = true;
     inverse_.multiply(y, v_.data());
@@ -74,7 +74,7 @@ class LimitedSr1 final : public RankOneInverse<T> {
 
   bool take(const T*, const T* s, const T* y) override {
     if (s == nullptr) return true;
-    if (!(ops_.dot(n_, y, y) > 0)) return false;
+    if (!(ops_.dot(n_, y, y) > 0) || !(ops_.dot(n_, s, s) > 0)) return false;
     const Index slot = ring_.push(), m = ring_.capacity();
     ops_.copy(n_, s, ring_.row(kSteps, slot));
     ops_.copy(n_, y, ring_.row(kChanges, slot));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
@@ -46,13 +48,18 @@ class Sophia final : public Descent<T> {
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {
     auto& ops = objective.context().template ops<T>();
     const Index n = mean_.size();
-    ops.axpby(n, static_cast<T>(1 - o_.beta1), g, static_cast<T>(o_.beta1), mean_.data());
     if (due()) {
       gnb_ ? square_gradients(objective) : multiply_probe(ops);
+      if (!std::isfinite(ops.max_abs(n, diagonal_.data()))) {
+        report.status = StepStatus::not_finite;
+        report.message = "the diagonal of the curvature is not finite";
+        return;
+      }
       ops.axpby(n, static_cast<T>(1 - o_.beta2), diagonal_.data(), static_cast<T>(o_.beta2), average_.data());
       report.products = gnb_ ? 0 : 1;
     }
     ++steps_;
+    ops.axpby(n, static_cast<T>(1 - o_.beta1), g, static_cast<T>(o_.beta1), mean_.data());
     ops.for_each(1, n,
                  SophiaStep<T>{mean_.data(), average_.data(), step, static_cast<T>(o_.rate), static_cast<T>(o_.gamma),
                                static_cast<T>(o_.epsilon)});

@@ -24,7 +24,7 @@ bool diagonal_dominates(const std::vector<T>& a, std::size_t n) {
   return true;
 }
 
-/// d^2; 1 for a row of zeros.
+/// d^2; 0 for a row of zeros.
 template <class T>
 std::vector<double> balanced_units(const std::vector<T>& a, std::size_t n) {
   std::vector<double> square(n, 1.0), largest(n);
@@ -40,6 +40,10 @@ std::vector<double> balanced_units(const std::vector<T>& a, std::size_t n) {
     if (worst < 0.1) break;
     for (std::size_t i = 0; i < n; ++i) square[i] *= largest[i];
   }
+  for (std::size_t i = 0; i < n; ++i)
+    if (std::all_of(a.begin() + static_cast<std::ptrdiff_t>(i * n),
+                    a.begin() + static_cast<std::ptrdiff_t>((i + 1) * n), [](T x) { return x == T(0); }))
+      square[i] = 0;
   return square;
 }
 

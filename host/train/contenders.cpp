@@ -106,8 +106,13 @@ SearchedOption searched_option(const Contender& contender) {
   SearchedOption rate{"rate", 0, std::sqrt(10.0)};
   for (const OptionInfo& o : info_of(contender.optimizer).options)
     if (o.name == rate.name && o.default_value != "1" && centred(contender, rate)) return rate;
+  const auto in_region = [&](const char* option) {
+    const auto at = contender.settings.find(option);
+    return at != contender.settings.end() && at->second == "trust_region";
+  };
+  const bool no_delta = in_region("control") || in_region("globalization");
   for (SearchedOption option : candidates())
-    if (centred(contender, option)) return option;
+    if (!(no_delta && option.name == "delta") && centred(contender, option)) return option;
   return {};
 }
 

@@ -185,6 +185,14 @@ void set_optimizer_option(TrainOptions& options, const std::string& name, const 
 
 void check_train_options(const TrainOptions& options) {
   make_optimizer<double>(options.optimizer, options.optimizer_settings);
+  const bool sees_network =
+      options.optimizer == "kfac" || options.optimizer == "ekfac" || options.optimizer == "sophia";
+  const bool clips = std::any_of(options.wrappers.begin(), options.wrappers.end(),
+                                 [](const std::string& w) { return w.starts_with("clip_gradient"); });
+  if (sees_network && (options.curvature_batch > 0 || clips))
+    throw UsageError(fmt::format("optimizer {}: {} hides the network whose layers it reads; use {}", options.optimizer,
+                                 clips ? "the wrapper clip_gradient" : "a curvature_batch",
+                                 clips ? "the wrapper clip" : "its own refresh options"));
   if (options.precision != "float32" && options.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", options.precision));
   if (!(options.test_fraction >= 0 && options.test_fraction < 1))

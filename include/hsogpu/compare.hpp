@@ -9,8 +9,9 @@
 //
 // Each contender first runs `rates` trials on the first seed, each with a share of the budget. They differ in one
 // option, on a geometric grid of that size around its default (or the value that the contender gives): the learning
-// rate, steps of a factor sqrt(10); for methods whose own rate is 1 their main option instead, delta (the forms of HSO)
-// or damping, steps of 10. The smallest training loss decides, and that value runs on all seeds with the full budget.
+// rate, steps of a factor sqrt(10); for methods whose own rate is 1, or that have none, their main option instead:
+// delta (the forms of HSO), damping or radius in steps of 10, history, memory or iterations in steps of 2. The smallest
+// training loss decides, and that value runs on all seeds with the full budget.
 //
 // Budgets: optimizer steps (rejected ones included), seconds spent in steps, or gradients of the whole training part
 // and their equivalents (NetworkObjective::gradient_equivalents has the constants). A run stops before a step like its
@@ -20,6 +21,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -68,7 +70,7 @@ struct CompareOptions {
 struct CurvePoint {
   Index step = 0;
   double seconds = 0, gradient_equivalents = 0;
-  double loss = 0, accuracy = -1;  ///< of the training part
+  double loss = std::numeric_limits<double>::quiet_NaN(), accuracy = -1;  ///< of the training part
 };
 
 /// One training: where it was at the end of its budget.
@@ -76,7 +78,7 @@ struct CompareRun {
   std::uint64_t seed = 0;
   double value = 0;  ///< of the searched option
   CurvePoint last;
-  double test_loss = 0, test_accuracy = -1;
+  double test_loss = std::numeric_limits<double>::quiet_NaN(), test_accuracy = -1;
   std::string status;   ///< why it stopped: TrainResult::stop_reason, or "failed"
   std::string message;  ///< of a failure
   std::vector<CurvePoint> curve;

@@ -59,7 +59,8 @@ struct HsoOptions {
 /// The same at any size, from `rank` Ritz pairs of A by Lanczos: with rows V [rank][n], P = I - V'V and eps_P =
 /// eps_scale / (bound of |lambda| on the rest + delta), theta -= rate (V' diag(1 / phi) V + eps I + eps_P P) g. Memory
 /// of (steps + 9) n numbers beside the network's.
-///   start = gradient  the Krylov space of g, `steps` products (0: rank), all pairs kept: the saddle-free Newton step
+///   start = gradient  the Krylov space of g, `steps` products (0: rank, which keeps all pairs): the saddle-free Newton
+///   step
 ///                     of that space (Dauphin et al., NIPS 2014, section 6), as good as `steps` iterations of conjugate
 ///                     gradients where A is positive. g has no rest; later gradients, until the next refresh, do. The
 ///                     bound is the largest |Ritz value|.

@@ -13,7 +13,7 @@
 //   weight_decay  decoupled: d -= DECAY theta (Loshchilov and Hutter 2019, algorithm 2; their lambda)
 //   clip          |d| at most NORM
 //   clip_gradient the inner method sees gradients of norm at most NORM (Pascanu, Mikolov and Bengio, ICML 2013,
-//                 algorithm 1), and the true loss and curvature
+//                 algorithm 1), and the true loss and curvature; the report's gradient norm is the true one
 //   warmup        d times min(1, t / STEPS) in step t = 1, 2, ...
 //   step          d times FACTOR^floor((t - 1) / EVERY)
 //   exponential   d times FACTOR^(t - 1)
