@@ -281,7 +281,7 @@ Index Tape<T>::useful_lanes(Context& context, const Graph<T>& graph, Index batch
   Index widest = 1;
   for (const detail::NodePlan& node : plan.nodes)
     if (node.tangent >= 0) widest = std::max(widest, node.size);
-  return std::clamp<Index>(context.ops<T>().chunk_bytes() / (widest * static_cast<Index>(sizeof(T))), 2, 32);
+  return std::clamp<Index>(context.ops<T>().chunk_bytes() / (widest * static_cast<Index>(sizeof(T))), 1, 32);
 }
 
 template class Tape<float>;
