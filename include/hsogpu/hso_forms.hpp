@@ -11,7 +11,7 @@ namespace hso {
 /// Dense without eigenvalues: theta -= rate ((A + tau I)^-1 + eps I) g, A + tau I = L L'. tau = delta where that is
 /// positive definite; else it starts at 1e-3 |A|_F and doubles until the factorisation succeeds (Nocedal and Wright
 /// 2006, algorithm 3.3), which the metric `shift` tells. eps_scale counts in units of 1 / |A|_F, at most 1 /
-/// lambda_max. About a tenth of the eigendecomposition's work; memory of 2 n^2.
+/// lambda_max. Memory of 2 n^2.
 struct HsoCholeskyOptions {
   double rate = 1;
   std::string curvature = "hessian";  ///< or "ggn", "finite_difference"

@@ -70,7 +70,7 @@ struct HsoOptions {
 /// `subspace`: the damped quadratic model chooses the lengths of the two parts, kept and rest, where the rest holds
 /// more than 1e-3 of g and the model is convex on the two, for two products more; and the length of the whole step.
 /// `judged = false`: no product and no value judge a step, it is taken as it is with fixed damping, for one gradient
-/// and 6 rank n multiply-adds where no refresh is due: for mini-batches, with start = random and a small curvature
+/// and 3 rank n multiply-adds where no refresh is due: for mini-batches, with start = random and a small curvature
 /// batch. Then `subspace` does nothing.
 struct HsoLowRankOptions {
   double rate = 1;
