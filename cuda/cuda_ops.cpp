@@ -46,6 +46,11 @@ void CudaOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T*
 }
 
 template <class T>
+void CudaOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
+  launch_argmin(context_.launch(), lanes, n, x, x_stride, at);
+}
+
+template <class T>
 double CudaOps<T>::max_abs(Index n, const T* x) {
   if (n == 0) return 0;
   context_.require_not_capturing("max_abs");
@@ -73,6 +78,7 @@ template void CudaOps<float>::sum_rows(const ReduceArgs<float>&);
 template void CudaOps<float>::sum_columns(const ReduceArgs<float>&);
 template void CudaOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
 template double CudaOps<float>::max_abs(Index, const float*);
+template void CudaOps<float>::argmin(Index, Index, const float*, Index, Index*);
 template void CudaOps<float>::copy(Index, const float*, float*);
 template Index CudaOps<float>::chunk_bytes() const;
 template void CudaOps<double>::for_each(Index, Index, const ElementOp<double>&);
@@ -80,6 +86,7 @@ template void CudaOps<double>::sum_rows(const ReduceArgs<double>&);
 template void CudaOps<double>::sum_columns(const ReduceArgs<double>&);
 template void CudaOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
 template double CudaOps<double>::max_abs(Index, const double*);
+template void CudaOps<double>::argmin(Index, Index, const double*, Index, Index*);
 template void CudaOps<double>::copy(Index, const double*, double*);
 template Index CudaOps<double>::chunk_bytes() const;
 

@@ -134,6 +134,39 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(Terms terms, Index n,
   if (me == 0) out[block] = value;
 }
 
+/// A block a lane: the smaller value, and of equal ones the smaller place.
+template <class T>
+__global__ void __launch_bounds__(kThreads) argmin_kernel(Index n, const T* x, Index x_stride, Index* at) {
+  __shared__ T values[kThreads];
+  __shared__ Index places[kThreads];
+  const T* lane = x + static_cast<Index>(blockIdx.x) * x_stride;
+  const int me = static_cast<int>(threadIdx.x);
+  T least = static_cast<T>(INFINITY);
+  Index place = -1;
+  for (Index i = me; i < n; i += kThreads) {
+    if (lane[i] < least) {
+      least = lane[i];
+      place = i;
+    }
+  }
+  values[me] = least;
+  places[me] = place;
+  __syncthreads();
+  for (int offset = kThreads / 2; offset >= 1; offset /= 2) {
+    if (me < offset) {
+      const T other = values[me + offset];
+      const Index there = places[me + offset];
+      const bool smaller = other < values[me] || (other == values[me] && there < places[me]);
+      if (there >= 0 && (places[me] < 0 || smaller)) {
+        values[me] = other;
+        places[me] = there;
+      }
+    }
+    __syncthreads();
+  }
+  if (me == 0) at[blockIdx.x] = places[0];
+}
+
 unsigned grid(Index blocks) {
   if (blocks > INT_MAX) throw InputError("reduce: more than 2^31 thread blocks are needed, expected a smaller shape");
   return static_cast<unsigned>(blocks);
@@ -226,6 +259,13 @@ void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials,
   if (parts > 1) combine_once(launch, AbsoluteValues<double>{partials}, 1, parts, 1, results);
 }
 
+template <class T>
+void launch_argmin(const Launch& launch, Index lanes, Index n, const T* x, Index x_stride, Index* at) {
+  if (lanes <= 0) return;
+  argmin_kernel<T><<<grid(lanes), kThreads, 0, launch.stream>>>(n, x, x_stride, at);
+  HSO_CHECK(cudaGetLastError());
+}
+
 template void launch_sum_rows<float>(const Launch&, const ReduceArgs<float>&, float*);
 template void launch_sum_rows<double>(const Launch&, const ReduceArgs<double>&, double*);
 template void launch_sum_columns<float>(const Launch&, const ReduceArgs<float>&, float*);
@@ -236,5 +276,7 @@ template void launch_dots<double>(const Launch&, Index, Index, const double*, In
                                   double*);
 template void launch_max_abs<float>(const Launch&, Index, const float*, double*, double*);
 template void launch_max_abs<double>(const Launch&, Index, const double*, double*, double*);
+template void launch_argmin<float>(const Launch&, Index, Index, const float*, Index, Index*);
+template void launch_argmin<double>(const Launch&, Index, Index, const double*, Index, Index*);
 
 }  // namespace hso::detail

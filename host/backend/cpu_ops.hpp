@@ -23,6 +23,7 @@ class CpuOps : public Ops<T> {
   void sum_columns(const ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
   double max_abs(Index n, const T* x) override;
+  void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
   void copy(Index n, const T* from, T* to) override;
 
   Index potrf(Index n, T* a) override;

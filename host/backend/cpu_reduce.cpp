@@ -51,6 +51,17 @@ Bits max_bits(Index n, const T* x) {
   return top;
 }
 
+/// The first of the smallest of x[0..n), -1 where none is below infinity. The value first, which vectors find, then
+/// its place.
+template <class T>
+Index first_smallest(Index n, const T* x) {
+  T least = std::numeric_limits<T>::infinity();
+#pragma omp simd reduction(min : least)
+  for (Index i = 0; i < n; ++i) least = x[i] < least ? x[i] : least;
+  if (least == std::numeric_limits<T>::infinity()) return -1;
+  return std::find(x, x + n, least) - x;
+}
+
 /// sums[p] = block(item, first, count) for the blocks of `items` rows of n elements, [items][blocks of a row].
 template <class Block>
 void block_sums(Index items, Index n, Index blocks, double* sums, const Block& block) {
@@ -152,15 +163,23 @@ double CpuOps<T>::max_abs(Index n, const T* x) {
   return static_cast<double>(bits_as<T>(top));
 }
 
+template <class T>
+void CpuOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
+#pragma omp parallel for schedule(static) num_threads(threads_for(lanes* n)) if (lanes * n > kParallel)
+  for (Index k = 0; k < lanes; ++k) at[k] = first_smallest(n, x + k * x_stride);
+}
+
 template double* CpuOps<float>::partials(Index);
 template void CpuOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
 template void CpuOps<float>::sum_columns(const ReduceArgs<float>&);
 template void CpuOps<float>::sum_rows(const ReduceArgs<float>&);
 template double CpuOps<float>::max_abs(Index, const float*);
+template void CpuOps<float>::argmin(Index, Index, const float*, Index, Index*);
 template double* CpuOps<double>::partials(Index);
 template void CpuOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
 template void CpuOps<double>::sum_columns(const ReduceArgs<double>&);
 template void CpuOps<double>::sum_rows(const ReduceArgs<double>&);
 template double CpuOps<double>::max_abs(Index, const double*);
+template void CpuOps<double>::argmin(Index, Index, const double*, Index, Index*);
 
 }  // namespace hso::detail

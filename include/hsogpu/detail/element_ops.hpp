@@ -14,6 +14,7 @@
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
+#include "hsogpu/detail/elements/pruning.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 
@@ -64,7 +65,8 @@ using OtherOps = std::variant<
     BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
     DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>,
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
-    AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>>;
+    AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
+    EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

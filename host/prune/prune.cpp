@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/prune.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/unit_removal.hpp"
+#include "prune/outcome.hpp"
+#include "train/fields.hpp"
+#include "train/run_directory.hpp"
+#include "train/saved_run.hpp"
+
+namespace hso {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+constexpr Index kRowsAtATime = 2048;
+
+void check(const PruneOptions& o) {
+  const auto share = [](const char* name, double value) {
+    if (!(value >= 0 && value < 1))
+      throw UsageError(fmt::format("prune: {} {}, expected a share in [0, 1)", name, value));
+  };
+  share("sparsity", o.sparsity);
+  share("multiply_adds", o.multiply_adds);
+  for (const auto& [name, value] : {std::pair{"keep", o.keep},
+                                    {"finetune_epochs", o.finetune_epochs},
+                                    {"finetune_steps", o.finetune_steps},
+                                    {"rows", o.rows},
+                                    {"device_batch", o.device_batch},
+                                    {"timing_rows", o.timing_rows}})
+    if (value < 0) throw UsageError(fmt::format("prune: {} {}, expected at least 0", name, value));
+  if (o.precision != "float32" && o.precision != "float64")
+    throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", o.precision));
+  if (o.multiply_adds > 0 && !o.units)
+    throw UsageError("prune: a share of the multiply-adds goes with whole units alone");
+  if (o.units && (o.schedule.kind == PruneSchedule::Kind::single || o.rule.pattern || o.rule.per_layer || o.keep > 0))
+    throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
+  if (o.finetune) check_train_options(*o.finetune);
+  if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
+}
+
+/// What does not depend on the precision.
+struct Inputs {
+  explicit Inputs(const PruneOptions& options) {
+    check(options);
+    run = load_run(options.checkpoint);
+    if (run.mask.kept.empty()) run.mask = Mask::all(static_cast<Index>(run.theta.size()));
+    const TrainOptions& o = run.options;
+    split = load_data(o.data, o.test_fraction, o.seed);
+    for (Dataset* part : {&split.train, &split.test}) {
+      if (part->size == 0) continue;
+      part->validate();
+      run.standardizer.apply(*part);
+      if (o.reconstruct) part->reconstruct();
+    }
+    check_input(run.model, split.train.input_shape);
+    context = Context::create(options.device);
+  }
+  SavedRun run;
+  DataSplit split;
+  std::unique_ptr<Context> context;
+};
+
+template <class T>
+class Pruning {
+ public:
+  Pruning(const PruneOptions& options, const PruneHooks& hooks)
+      : options_(options),
+        hooks_(hooks),
+        in_(options),
+        context_(*in_.context),
+        network_(build_network<T>(in_.run.model, in_.run.options.loss)),
+        train_data_(context_, network_, in_.split.train),
+        curvature_(context_, network_, train_data_, objective_options(in_.run.options.weight_decay)),
+        train_(context_, network_, train_data_, objective_options(0)) {
+    if (in_.split.test.size > 0) {
+      test_data_.emplace(context_, network_, in_.split.test);
+      test_.emplace(context_, network_, *test_data_, objective_options(0));
+    }
+    if (options.rows > 0 && options.rows < in_.split.train.size) {
+      const auto order = shuffled_indices(in_.split.train.size, options.rule.seed);
+      curvature_.select({order.data(), static_cast<std::size_t>(options.rows)});
+    }
+    result_.theta = in_.run.theta;
+    result_.mask = in_.run.mask;
+    result_.device = context_.description();
+  }
+
+  PruneResult run() {
+    std::tie(result_.train_before, result_.test_before) = evaluate();
+    result_.complete = true;
+    options_.units ? unit_stages() : weight_stages();
+    conclude<T>(options_, in_.run, {context_, in_.split, network_}, result_);
+    return std::move(result_);
+  }
+
+ private:
+  NetworkObjectiveOptions objective_options(double decay) const {
+    const Index rows = options_.device_batch > 0 ? options_.device_batch : kRowsAtATime;
+    NetworkObjectiveOptions o{std::min(rows, in_.split.train.size), 0, decay};
+    o.fisher_seed = options_.rule.seed;
+    return o;
+  }
+
+  std::pair<Evaluation, Evaluation> evaluate() {
+    const Buffer<T> point(context_, std::vector<T>(result_.theta.begin(), result_.theta.end()));
+    Evaluation none;
+    none.loss = std::numeric_limits<double>::quiet_NaN();
+    return {train_.evaluate(point.data()), test_ ? test_->evaluate(point.data()) : none};
+  }
+  double loss() {
+    const Buffer<T> point(context_, std::vector<T>(result_.theta.begin(), result_.theta.end()));
+    return curvature_.value(point.data());
+  }
+
+  void weight_stages() {
+    const std::vector<std::uint8_t> ever = removable_parameters(curvature_.layout(), options_.rule);
+    const Index all = std::count(ever.begin(), ever.end(), std::uint8_t{1});
+    Index before = 0;
+    for (std::size_t j = 0; j < ever.size(); ++j) before += ever[j] != 0 && result_.mask.kept[j] != 0 ? 1 : 0;
+    const Index after = kept_at_the_end(all, before);
+    Index kept = before;
+    for (const Index goal : kept_after_stages(options_.schedule, before, after)) {
+      const double sparsity = 1 - static_cast<double>(goal) / static_cast<double>(std::max<Index>(1, all));
+      const RemovalTarget target{kept - goal, std::max(0.0, sparsity)};
+      stage([&] { return remove_parameters<T>(curvature_, result_.theta, result_.mask, target, options_.rule); });
+      kept = goal;
+      if (stop()) return;
+    }
+  }
+
+  /// Of `all` removable parameters.
+  Index kept_at_the_end(Index all, Index before) const {
+    Index after = all - static_cast<Index>(std::llround(options_.sparsity * static_cast<double>(all)));
+    if (options_.keep > 0) after = before - (result_.mask.count() - options_.keep);
+    if (options_.rule.pattern) return 0;  // the pattern says how many
+    if (after < 0)
+      throw UsageError(fmt::format("prune: keep {}, expected at least the {} that may not be removed", options_.keep,
+                                   result_.mask.count() - before));
+    if (after > before)
+      throw UsageError(
+          fmt::format("prune: {} of {} removable parameters are gone already, expected a sparsity of at "
+                      "least {:.6g}",
+                      all - before, all, 1 - static_cast<double>(before) / static_cast<double>(all)));
+    return after;
+  }
+
+  void unit_stages() {
+    const Index whole = 1'000'000;  // shares in millionths: the schedules count
+    const bool work = options_.multiply_adds > 0;
+    const double goal = work ? options_.multiply_adds : options_.sparsity;
+    for (const Index left :
+         kept_after_stages(options_.schedule, whole, static_cast<Index>(std::llround((1 - goal) * whole)))) {
+      const double share = 1 - static_cast<double>(left) / whole;
+      const UnitTarget target{work ? share : 0, work ? 0 : share};
+      stage([&] {
+        return remove_units<T>(curvature_, in_.run.model, result_.theta, result_.mask, target, options_.rule);
+      });
+      if (stop()) return;
+    }
+  }
+
+  bool stop() {
+    if (!hooks_.interrupted || !hooks_.interrupted()) return false;
+    result_.complete = false;
+    return true;
+  }
+
+  template <class Remove>
+  void stage(const Remove& remove) {
+    PruneStage out;
+    out.loss_before = loss();
+    const auto start = Clock::now();
+    Removed removed = remove();
+    out.seconds = seconds_since(start);
+    result_.theta = std::move(removed.theta);
+    result_.mask = std::move(removed.mask);
+    out.predicted = removed.predicted;
+    out.loss_after = loss();
+    out.flat = removed.flat;
+    out.notes = std::move(removed.notes);
+    const double actual =
+        removed.removals.size() == 1 ? out.loss_after - out.loss_before : std::numeric_limits<double>::quiet_NaN();
+    for (const Removal& r : removed.removals)
+      result_.removals.push_back({static_cast<Index>(result_.stages.size()), r, actual});
+    std::tie(out.train, out.test) = evaluate();
+    out.finetuned_train = out.train;
+    out.finetuned_test = out.test;
+    finetune(out);
+    out.kept = result_.mask.count();
+    out.sparsity = result_.mask.sparsity();
+    if (hooks_.on_stage) hooks_.on_stage(static_cast<Index>(result_.stages.size()), out);
+    result_.stages.push_back(std::move(out));
+  }
+
+  void finetune(PruneStage& out) {
+    if (options_.finetune_epochs == 0 && options_.finetune_steps == 0) return;
+    TrainOptions o = options_.finetune.value_or(in_.run.options);
+    o.device = options_.device;
+    o.epochs = options_.finetune_epochs;
+    o.steps = options_.finetune_steps;
+    o.run_directory.clear();
+    o.start.clear();
+    o.checkpoint_every = o.spectrum_every = 0;
+    o.target_loss = o.target_accuracy = o.max_seconds = o.max_gradients = 0;
+    o.max_trials = 0;
+    o.evaluate_every = std::numeric_limits<Index>::max();
+    // Every stage sees batches of its own.
+    o.seed += static_cast<std::uint64_t>(result_.stages.size());
+    TrainStart start{result_.theta, result_.mask, in_.run.model, in_.run.standardizer, &in_.split};
+    const auto begin = Clock::now();
+    const TrainResult trained = train(o, {}, start);
+    out.finetune_seconds = seconds_since(begin);
+    if (trained.numerical_failure)
+      out.notes.push_back(fmt::format("fine-tuning stopped at step {}: {}", trained.last.step, trained.stop_reason));
+    result_.theta = trained.theta;
+    std::tie(out.finetuned_train, out.finetuned_test) = evaluate();
+  }
+
+  const PruneOptions& options_;
+  const PruneHooks& hooks_;
+  Inputs in_;
+  Context& context_;
+  Network<T> network_;
+  DeviceData<T> train_data_;
+  std::optional<DeviceData<T>> test_data_;
+  NetworkObjective<T> curvature_, train_;
+  std::optional<NetworkObjective<T>> test_;
+  PruneResult result_;
+};
+
+}  // namespace
+
+PruneResult prune(const PruneOptions& options, const PruneHooks& hooks) {
+  if (options.precision == "float32") return Pruning<float>(options, hooks).run();
+  return Pruning<double>(options, hooks).run();
+}
+
+}  // namespace hso

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/removal.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "hsogpu/error.hpp"
+#include "io/suggest.hpp"
+#include "prune/quotas.hpp"
+#include "prune/stage.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+namespace {
+
+bool is_bias(const ParameterSlice& slice) { return slice.name.ends_with("bias"); }
+
+void check(const RemovalRule& rule) {
+  const auto at_least = [](const char* name, double value, double least) {
+    if (!(value >= least) || !std::isfinite(value))
+      throw UsageError(
+          fmt::format("remove_parameters: {} {}, expected a finite number, at least {}", name, value, least));
+  };
+  at_least("damping", rule.damping, 0);
+  at_least("block", static_cast<double>(rule.block), 0);
+  at_least("rank", static_cast<double>(rule.rank), 0);
+  at_least("samples", static_cast<double>(rule.samples), 1);
+  at_least("keep", static_cast<double>(rule.keep), 0);
+  if (rule.pattern && !(0 < rule.pattern->kept && rule.pattern->kept < rule.pattern->of))
+    throw UsageError(
+        fmt::format("remove_parameters: {} of {} are kept, expected 0 < N < M", rule.pattern->kept, rule.pattern->of));
+}
+
+template <class T>
+void check(const Objective<T>& objective, Span<const double> theta, const Mask& mask, const RemovalTarget& target) {
+  const Index n = objective.dimension();
+  if (static_cast<Index>(theta.size()) != n || mask.size() != n)
+    throw InputError(fmt::format("remove_parameters: theta has {} entries and the mask {}, expected {}", theta.size(),
+                                 mask.size(), n));
+  if (target.count < 0 || !(target.sparsity >= 0 && target.sparsity < 1))
+    throw UsageError(
+        fmt::format("remove_parameters: count {} and sparsity {}, expected a count of at least 0 and a "
+                    "sparsity in [0, 1)",
+                    target.count, target.sparsity));
+  for (std::size_t j = 0; j < theta.size(); ++j) {
+    if (!std::isfinite(theta[j]))
+      throw NumericalError(fmt::format("remove_parameters: parameter {} is {}", j, theta[j]));
+    if (mask.kept[j] == 0 && theta[j] != 0)
+      throw InputError(fmt::format("remove_parameters: parameter {} is {} and was removed, expected 0", j, theta[j]));
+  }
+}
+
+/// No tensor falls below rule.keep, and with per_layer none above its share.
+template <class T>
+Quota tensor_quota(const Stage<T>& stage, const RemovalTarget& target) {
+  Quota out{std::vector<Index>(stage.removable.size(), -1), {}};
+  const std::vector<std::uint8_t> ever = removable_parameters(stage.layout, stage.rule);
+  for (const ParameterSlice& slice : stage.layout) {
+    Index kept = 0, open = 0, all = 0;
+    for (Index j = slice.offset; j < slice.offset + slice.size(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      out.group[at] = static_cast<Index>(out.limits.size());
+      kept += stage.mask.kept[at];
+      open += stage.removable[at];
+      all += ever[at];
+    }
+    Index limit = std::max<Index>(0, kept - stage.rule.keep);
+    if (stage.rule.per_layer) {
+      const auto gone = static_cast<Index>(std::llround(target.sparsity * static_cast<double>(all)));
+      limit = std::min(limit, std::max<Index>(0, gone - (all - open)));
+    }
+    out.limits.push_back(std::min(limit, open));
+  }
+  return out;
+}
+
+template <class T>
+Quota pattern_quota(const Stage<T>& stage, const NofM& pattern) {
+  Quota out{std::vector<Index>(stage.removable.size(), -1), {}};
+  for (const ParameterSlice& slice : stage.layout) {
+    if (slice.shape.rank() < 2) continue;
+    for (Index row = 0; row < slice.rows(); ++row)
+      for (Index first = 0; first + pattern.of <= slice.columns(); first += pattern.of) {
+        Index gone = 0;
+        for (Index i = 0; i < pattern.of; ++i) {
+          const auto at = static_cast<std::size_t>(slice.offset + row * slice.columns() + first + i);
+          out.group[at] = static_cast<Index>(out.limits.size());
+          gone += stage.mask.kept[at] == 0 ? 1 : 0;
+        }
+        out.limits.push_back(std::max<Index>(0, pattern.of - pattern.kept - gone));
+      }
+  }
+  return out;
+}
+
+/// N:M: what belongs to no complete group stays.
+template <class T>
+void close_the_rest(Stage<T>& stage, const Quota& pattern) {
+  for (std::size_t j = 0; j < stage.removable.size(); ++j)
+    if (pattern.group[j] < 0) stage.removable[j] = 0;
+}
+
+template <class T>
+void make_quotas(Stage<T>& stage, const RemovalTarget& target) {
+  if (stage.rule.pattern) {
+    stage.quotas.push_back(pattern_quota(stage, *stage.rule.pattern));
+    close_the_rest(stage, stage.quotas.back());
+  }
+  stage.quotas.push_back(tensor_quota(stage, target));
+  stage.count = target.count;
+  if (stage.rule.pattern || stage.rule.per_layer) {
+    const auto& limits = stage.quotas.front().limits;
+    stage.count = std::accumulate(limits.begin(), limits.end(), Index{0});
+  }
+}
+
+template <class T>
+Stage<T> make_stage(Objective<T>& objective, Span<const double> theta, const Mask& mask, const RemovalTarget& target,
+                    const RemovalRule& rule) {
+  Stage<T> stage{objective,
+                 objective.context(),
+                 theta,
+                 mask,
+                 rule,
+                 target.count,
+                 objective.layout(),
+                 {},
+                 {},
+                 {},
+                 Buffer<T>(objective.context(), std::vector<T>(theta.begin(), theta.end())),
+                 {},
+                 {}};
+  stage.removable = removable_parameters(stage.layout, rule);
+  for (std::size_t j = 0; j < mask.kept.size(); ++j) {
+    if (mask.kept[j] != 0) stage.kept.push_back(static_cast<Index>(j));
+    if (mask.kept[j] == 0) stage.removable[j] = 0;
+  }
+  make_quotas(stage, target);
+  return stage;
+}
+
+bool is_prediction(PruneScore score) {
+  return score == PruneScore::obd || score == PruneScore::gradient || compensates(score);
+}
+
+/// The smallest scores that the quotas allow; of equal ones the first.
+template <class T>
+Surgery by_scores(const Stage<T>& stage, const std::vector<double>& scores) {
+  std::vector<Index> order;
+  for (const Index j : stage.kept)
+    if (stage.removable[static_cast<std::size_t>(j)] != 0) order.push_back(j);
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return scores[static_cast<std::size_t>(a)] < scores[static_cast<std::size_t>(b)];
+  });
+  Surgery out;
+  out.theta.assign(stage.theta.begin(), stage.theta.end());
+  QuotaCounts counts(stage.quotas);
+  const bool predicts = is_prediction(stage.rule.score);
+  for (const Index j : order) {
+    if (static_cast<Index>(out.removals.size()) == stage.count) break;
+    if (!counts.allows(j)) continue;
+    counts.count(j);
+    const auto at = static_cast<std::size_t>(j);
+    out.removals.push_back({j, predicts ? scores[at] : std::numeric_limits<double>::quiet_NaN()});
+    out.theta[at] = 0;
+    out.predicted += out.removals.back().predicted;
+  }
+  if (!predicts) out.predicted = std::numeric_limits<double>::quiet_NaN();
+  return out;
+}
+
+void require_finite(const std::vector<double>& scores, PruneScore score) {
+  if (!std::all_of(scores.begin(), scores.end(), [](double s) { return std::isfinite(s); }))
+    throw NumericalError(fmt::format("{}: a score is not finite, expected finite curvature", name_of(score)));
+}
+
+template <class T>
+Surgery by_surgery(Stage<T>& stage) {
+  const StageModel<T> model =
+      stage.rule.score == PruneScore::hsp_saliency ? spectral_model(stage) : quadratic_model(stage);
+  Surgery out =
+      operate<T>(stage.context, model.model, stage.theta, {stage.count, stage.removable, stage.quotas, model.damping});
+  if (stage.rule.compensate) return out;
+  out.theta.assign(stage.theta.begin(), stage.theta.end());
+  for (const Removal& r : out.removals) out.theta[static_cast<std::size_t>(r.parameter)] = 0;
+  return out;
+}
+
+template <class T>
+Surgery perform(Stage<T>& stage) {
+  if (compensates(stage.rule.score)) return by_surgery(stage);
+  const bool flat = stage.rule.score == PruneScore::hsp || stage.rule.score == PruneScore::hsp_literal;
+  const std::vector<double> scores = flat ? flat_scores(stage) : simple_scores(stage);
+  require_finite(scores, stage.rule.score);
+  return by_scores(stage, scores);
+}
+
+void say_flat(Removed& out) {
+  if (!out.flat || out.flat->asked == out.flat->used) return;
+  out.notes.push_back(fmt::format("flat set: {} eigenvalues instead of {}, whose boundary lay inside a cluster",
+                                  out.flat->used, out.flat->asked));
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> removable_parameters(const std::vector<ParameterSlice>& layout, const RemovalRule& rule) {
+  std::vector<std::string> names;
+  Index n = 0;
+  for (const ParameterSlice& slice : layout) {
+    names.push_back(slice.name);
+    n = std::max(n, slice.offset + slice.size());
+  }
+  for (const std::string& wanted : rule.tensors)
+    if (std::find(names.begin(), names.end(), wanted) == names.end())
+      throw UsageError(fmt::format("pruning: there is no tensor '{}'{}, expected some of {}", wanted,
+                                   did_you_mean(wanted, names), fmt::join(names, ", ")));
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(n), 0);
+  for (const ParameterSlice& slice : layout) {
+    const bool named = std::find(rule.tensors.begin(), rule.tensors.end(), slice.name) != rule.tensors.end();
+    const bool wanted = rule.tensors.empty() ? rule.biases || !is_bias(slice) : named;
+    if (wanted) std::fill_n(out.begin() + slice.offset, slice.size(), std::uint8_t{1});
+  }
+  return out;
+}
+
+template <class T>
+Removed remove_parameters(Objective<T>& objective, Span<const double> theta, const Mask& mask,
+                          const RemovalTarget& target, const RemovalRule& rule) {
+  check(rule);
+  check(objective, theta, mask, target);
+  Stage<T> stage = make_stage(objective, theta, mask, target, rule);
+  Removed out;
+  out.mask = mask;
+  Surgery surgery;
+  if (stage.count > 0 && stage.m() > 0) {
+    surgery = perform(stage);
+  } else {
+    surgery.theta.assign(theta.begin(), theta.end());
+  }
+  for (const Removal& r : surgery.removals) out.mask.kept[static_cast<std::size_t>(r.parameter)] = 0;
+  out.theta = std::move(surgery.theta);
+  out.removals = std::move(surgery.removals);
+  out.predicted = surgery.predicted;
+  out.flat = stage.flat;
+  out.notes = std::move(stage.notes);
+  out.notes.insert(out.notes.end(), surgery.notes.begin(), surgery.notes.end());
+  say_flat(out);
+  return out;
+}
+
+template Removed remove_parameters(Objective<float>&, Span<const double>, const Mask&, const RemovalTarget&,
+                                   const RemovalRule&);
+template Removed remove_parameters(Objective<double>&, Span<const double>, const Mask&, const RemovalTarget&,
+                                   const RemovalRule&);
+
+}  // namespace hso

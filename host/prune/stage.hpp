@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the scores of one stage of pruning work on.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/operators.hpp"
+#include "hsogpu/removal.hpp"
+
+namespace hso::detail {
+
+template <class T>
+struct Stage {
+  Objective<T>& objective;
+  Context& context;
+  Span<const double> theta;
+  const Mask& mask;
+  const RemovalRule& rule;
+  Index count;  ///< removals
+  std::vector<ParameterSlice> layout;
+  std::vector<Index> kept;              ///< positions in theta
+  std::vector<std::uint8_t> removable;  ///< and still there
+  std::vector<Quota> quotas;
+  Buffer<T> point;  ///< theta on the device
+  std::vector<std::string> notes;
+  std::optional<FlatReport> flat;
+
+  Index n() const { return mask.size(); }
+  Index m() const { return static_cast<Index>(kept.size()); }
+};
+
+// ---- scores.cpp: one number a parameter of theta, smallest first; what is not kept is not read ----
+
+template <class T>
+std::vector<double> simple_scores(Stage<T>& stage);  ///< magnitude, random, gradient, obd
+template <class T>
+std::vector<double> flat_scores(Stage<T>& stage);  ///< hsp, hsp_literal
+
+// ---- dense.cpp ----
+
+/// h[m][m]: the curvature of the kept parameters. MemoryError names scores that need less than `bytes` of m.
+template <class T>
+Buffer<T> kept_curvature(Stage<T>& stage, const std::function<Index(Index)>& bytes);
+
+// ---- models.cpp: quadratic models for the surgeon ----
+
+template <class T>
+struct StageModel {
+  SurgeryModel<T> model;
+  double damping = 0;
+};
+template <class T>
+StageModel<T> quadratic_model(Stage<T>& stage);  ///< obs, kfac_obs, fisher
+template <class T>
+StageModel<T> spectral_model(Stage<T>& stage);  ///< hsp_saliency
+
+// ---- flat.cpp ----
+
+/// Positions of ascending eigenvalues in the order of flatness, and how many of them are flat.
+struct FlatChoice {
+  std::vector<Index> order;
+  FlatReport report;
+};
+/// `removals`: what `automatic` means for hsp; 0 takes the threshold of hsp_saliency.
+FlatChoice choose_flat(Span<const double> values, const FlatSet& set, Index removals, double epsilon);
+
+}  // namespace hso::detail
