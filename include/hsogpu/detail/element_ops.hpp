@@ -12,6 +12,7 @@
 #include "hsogpu/detail/elements/functions.hpp"
 #include "hsogpu/detail/elements/linear.hpp"
 #include "hsogpu/detail/elements/loss.hpp"
+#include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/random.hpp"
@@ -64,7 +65,8 @@ using OtherOps = std::variant<
     BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>,
     DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>,
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
-    AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>>;
+    AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
+    Keep<T>, KeepBlock<T>, Signs<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;
