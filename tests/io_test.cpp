@@ -267,6 +267,28 @@ TEST(SafeTensorsFile, RoundTripInBothPrecisions) {
   EXPECT_EQ(narrow.tensors.at("layer.weight").values, (Numbers{double{1.0f / 3.0f}, -2, 0}));
 }
 
+TEST(SafeTensorsFile, ATensorMayHaveATypeOfItsOwn) {
+  const TempDir dir;
+  const std::vector<double> bytes{0, 1, 255}, numbers{0.1};
+  write_safetensors(
+      dir.file("a"),
+      std::vector<NamedTensor>{{"u", Shape{3}, bytes, "U8"}, {"d", Shape{1}, numbers, "F64"}, {"f", Shape{1}, numbers}},
+      "float32");
+  const SafeTensors file = read_safetensors(dir.file("a"));
+  EXPECT_EQ(file.tensors.at("u").values, bytes);
+  EXPECT_TRUE(file.tensors.at("u").integral);
+  EXPECT_EQ(file.tensors.at("d").values[0], 0.1);
+  EXPECT_EQ(file.tensors.at("f").values[0], double{0.1F});
+  const auto error = [&](double value, const char* dtype) {
+    const std::vector<double> one{value};
+    return message_of<Error>([&] {
+      write_safetensors(dir.file("b"), std::vector<NamedTensor>{{"t", Shape{1}, one, dtype}}, "float32");
+    });
+  };
+  for (const double value : {256.0, -1.0, 0.5}) EXPECT_TRUE(contains(error(value, "U8"), "'t'", "0 to 255"));
+  EXPECT_TRUE(contains(error(1, "F16"), "'t'", "'F16'", "U8"));
+}
+
 TEST(SafeTensorsFile, WritesAnAlignedHeaderInTheOrderGiven) {
   const TempDir dir;
   const std::vector<double> one = {1};

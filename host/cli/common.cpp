@@ -39,7 +39,8 @@ OptionLayers::OptionLayers(CLI::App& command, const std::vector<std::string>& ke
       value = "true";
       declared_[key] = command.add_flag(field.flag(), field.help);
     } else {
-      const std::string help = fmt::format("{} [{}]", field.help, field_text(defaults, field));
+      const std::string usual = field_text(defaults, field);
+      const std::string help = field.optional && usual.empty() ? field.help : fmt::format("{} [{}]", field.help, usual);
       declared_[key] = command.add_option(field.flag(), value, help);
     }
     if (std::holds_alternative<std::vector<std::string> TrainOptions::*>(field.member))

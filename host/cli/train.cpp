@@ -19,6 +19,7 @@
 #include "hsogpu/error.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
+#include "train/saved_run.hpp"
 
 namespace hso::cli {
 namespace {
@@ -70,8 +71,19 @@ class TrainCommand {
     return compare_.run(layers_.resolve(), run_directory(layers_.resolve().data, "compare"), json_, quiet_);
   }
 
+  /// What is to be learned from which rows: with --start that of the run, where nothing else is asked for. Another seed
+  /// would mix the run's test part into the training.
+  TrainOptions of_start(TrainOptions options) const {
+    if (options.start.empty()) return options;
+    const TrainOptions run = load_run(options.start).options;
+    for (const char* key : {"model", "data", "loss", "scaling", "reconstruct", "precision", "test_fraction", "seed"})
+      if (const TrainField& field = *find_train_field(key); !layers_.set_anywhere(key))
+        set_field(options, field, field_text(run, field), options.start);
+    return options;
+  }
+
   TrainOptions resolve() const {
-    TrainOptions options = layers_.resolve();
+    TrainOptions options = of_start(layers_.resolve());
     if (rate_option_->count() > 0) set_optimizer_option(options, "rate", rate_, "--rate");
     for (const std::string& text : settings_) {
       const auto [name, value] = split_setting(text);

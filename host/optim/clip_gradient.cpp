@@ -3,44 +3,28 @@
 // The inner method sees gradients of bounded norm: an Objective around the Objective.
 #include <cmath>
 
+#include "hsogpu/objective_around.hpp"
 #include "optim/wrapper.hpp"
 
 namespace hso::detail {
 namespace {
 
 template <class T>
-class ClippedObjective final : public Objective<T> {
+class ClippedObjective final : public ObjectiveAround<T> {
  public:
-  ClippedObjective(Objective<T>& objective, double bound) : objective_(objective), bound_(bound) {}
-  Context& context() const override { return objective_.context(); }
-  Index dimension() const override { return objective_.dimension(); }
-  std::vector<ParameterSlice> layout() const override { return objective_.layout(); }
-  double value(const T* theta) override { return objective_.value(theta); }
-  double gradient(const T* theta, T* g) override {
-    const double value = objective_.gradient(theta, g);
-    clip(g);
+  ClippedObjective(Objective<T>& objective, double bound) : ObjectiveAround<T>(objective), bound_(bound) {}
+  double finish(const T*, double value, T* g) override {
+    auto& ops = this->context().template ops<T>();
+    const double norm = ops.nrm2(this->dimension(), g);
+    if (first_norm_ < 0) first_norm_ = norm;
+    // What is not finite stays so: the inner method refuses it.
+    if (std::isfinite(norm) && norm > bound_) ops.axpby(this->dimension(), T(0), g, static_cast<T>(bound_ / norm), g);
     return value;
-  }
-  std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override {
-    return objective_.curvature(theta, kind);
-  }
-  typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override {
-    auto out = objective_.linearize(theta, g, kind);
-    clip(g);
-    return out;
   }
   /// Of the first gradient, before clipping.
   double first_norm() const { return first_norm_; }
 
  private:
-  void clip(T* g) {
-    auto& ops = context().template ops<T>();
-    const double norm = ops.nrm2(dimension(), g);
-    if (first_norm_ < 0) first_norm_ = norm;
-    // What is not finite stays so: the inner method refuses it.
-    if (std::isfinite(norm) && norm > bound_) ops.axpby(dimension(), T(0), g, static_cast<T>(bound_ / norm), g);
-  }
-  Objective<T>& objective_;
   double bound_, first_norm_ = -1;
 };
 

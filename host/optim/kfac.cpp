@@ -4,7 +4,7 @@
 
 #include "curvature/running_factors.hpp"
 #include "hsogpu/error.hpp"
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective_around.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
 #include "optim/axis_numbers.hpp"
 #include "optim/descent.hpp"
@@ -39,7 +39,7 @@ class Kfac final : public Descent<T> {
 
  private:
   NetworkPieces<T>& pieces_of(Objective<T>& objective) const {
-    if (auto* network = dynamic_cast<NetworkObjective<T>*>(&objective)) return network->pieces();
+    if (auto* network = network_inside(objective)) return network->pieces();
     throw UsageError(this->name() + ": this objective has no layers to factor; use shampoo, soap or adahessian");
   }
   void start(Objective<T>& objective) override {
@@ -56,7 +56,8 @@ class Kfac final : public Descent<T> {
     NetworkPieces<T>& pieces = pieces_of(objective);
     if (!running_->belongs_to(pieces)) start(objective);
     theta_ = theta;
-    return factors_due() ? running_->gradient(pieces, theta, gradient, draw()) : objective.gradient(theta, gradient);
+    if (!factors_due()) return objective.gradient(theta, gradient);
+    return finish_gradient(objective, theta, running_->gradient(pieces, theta, gradient, draw()), gradient);
   }
   /// Every update of the factors has targets of its own.
   std::uint64_t draw() const { return static_cast<std::uint64_t>(updates_) << 16; }

@@ -5,6 +5,7 @@
 
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/objective_around.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
 #include "optim/descent.hpp"
 #include "optim/slices.hpp"
@@ -73,7 +74,7 @@ class Sophia final : public Descent<T> {
     ops.for_each(1, n, Scale<T>{probe_.data(), diagonal_.data(), n, diagonal_.data(), n, false});
   }
   void square_gradients(Objective<T>& objective) {
-    auto* network = dynamic_cast<NetworkObjective<T>*>(&objective);
+    auto* network = network_inside(objective);
     if (network == nullptr)
       throw UsageError("optimizer sophia: estimator = 'gnb' needs a network's outputs; use hutchinson");
     exact_diagonal_of<T>(network->pieces(), theta_, Curvature::fisher_mc, diagonal_.data(),

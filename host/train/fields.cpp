@@ -115,6 +115,7 @@ std::vector<TrainField> make_fields() {
       {"max_gradients", &O::max_gradients,
        "stop before more gradients of all rows, or their equivalent, are spent; 0: never"},
       {"weight_decay", &O::weight_decay, "adds weight_decay/2 |theta|^2 to the loss"},
+      {"l1", &O::l1, "adds l1 |theta|_1 to the loss"},
       {"test_fraction", &O::test_fraction, "share of the samples that becomes the test part (digits: 360 samples)"},
       {"seed", &O::seed, "of the split, the start, the order of the batches and dropout"},
       {"evaluate_every", &O::evaluate_every, "steps between records; 0: each step (full batch) or epoch"},
@@ -122,6 +123,8 @@ std::vector<TrainField> make_fields() {
       {"spectrum_every", &O::spectrum_every,
        "steps between spectra, of all and of each layer, in spectra.jsonl; 0: none"},
       {"spectrum_kind", &O::spectrum_kind, fmt::format("{}", fmt::join(curvature_names(), ", "))},
+      {"start", &O::start,
+       "a run directory or one of its checkpoints whose parameters (and mask) the training starts from", true},
   };
 }
 
@@ -164,7 +167,10 @@ void set_field(TrainOptions& options, const TrainField& field, const std::string
       [&](auto member) {
         auto value = options.*member;
         try {
-          if (!parse(text, value)) throw UsageError(fmt::format("found '{}', expected {}", text, expected(value)));
+          if (field.optional && text.empty())
+            value = {};
+          else if (!parse(text, value))
+            throw UsageError(fmt::format("found '{}', expected {}", text, expected(value)));
         } catch (const UsageError& e) {
           throw UsageError(fmt::format("{}: {}", origin, e.what()));
         }
@@ -187,12 +193,11 @@ void check_train_options(const TrainOptions& options) {
   make_optimizer<double>(options.optimizer, options.optimizer_settings);
   const bool sees_network =
       options.optimizer == "kfac" || options.optimizer == "ekfac" || options.optimizer == "sophia";
-  const bool clips = std::any_of(options.wrappers.begin(), options.wrappers.end(),
-                                 [](const std::string& w) { return w.starts_with("clip_gradient"); });
-  if (sees_network && (options.curvature_batch > 0 || clips))
-    throw UsageError(fmt::format("optimizer {}: {} hides the network whose layers it reads; use {}", options.optimizer,
-                                 clips ? "the wrapper clip_gradient" : "a curvature_batch",
-                                 clips ? "the wrapper clip" : "its own refresh options"));
+  if (sees_network && options.curvature_batch > 0)
+    throw UsageError(
+        fmt::format("optimizer {}: a curvature_batch hides the network whose layers it reads; use its own refresh "
+                    "options",
+                    options.optimizer));
   if (options.precision != "float32" && options.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", options.precision));
   if (!(options.test_fraction >= 0 && options.test_fraction < 1))

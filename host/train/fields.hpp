@@ -22,6 +22,7 @@ struct TrainField {
   std::string key;  ///< TOML "weight_decay", flag "--weight-decay", variable "HSO_WEIGHT_DECAY"
   TrainMember member;
   std::string help;
+  bool optional = false;  ///< a word that may be empty; config.toml leaves it out then
 
   std::string flag() const;
   std::string variable() const;

@@ -169,6 +169,7 @@ std::string toml_text(const TrainOptions& options, const TrainField& field) {
 std::string to_toml(const TrainOptions& options) {
   std::string out;
   for (const TrainField& field : train_fields()) {
+    if (field.optional && field_text(options, field).empty()) continue;
     if (field.key != "optimizer") out += fmt::format("{} = {}\n", field.key, toml_text(options, field));
   }
   out += fmt::format("\n[optimizer]\nname = {}\n", toml_string(options.optimizer));

@@ -7,7 +7,9 @@
 //   model.toml          the network; standardizer.json: the input scaling, so that new data is scaled alike
 //   metrics.jsonl       one object for each evaluation, flushed line by line
 //   theta.npy, model.safetensors                   the trained parameters, flat and by name
-//   checkpoints/step_N/{model,state}.safetensors   state: step, accepted, trials, epoch and the rows used of it
+//   mask.safetensors                               of a training under a mask: U8 tensors by name, 1 kept, 0 removed
+//   checkpoints/step_N/{model,state,mask}.safetensors
+//                                                  state: step, accepted, trials, epoch and the rows used of it
 //
 // A comparison (hsogpu/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and comparison.txt.
 //

@@ -14,6 +14,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/version.hpp"
+#include "train/mask_file.hpp"
 
 namespace hso {
 namespace {
@@ -73,10 +74,11 @@ std::vector<NamedTensor> named_tensors(Span<const double> theta, const std::vect
   return tensors;
 }
 
-void write_model(const std::string& path, Span<const double> theta, const std::vector<ParameterInfo>& parameters,
-                 const TrainOptions& options) {
-  write_safetensors(path, named_tensors(theta, parameters), options.precision,
-                    {{"model", options.model}, {"format", "hso " HSOGPU_VERSION}});
+/// model.safetensors and, where there is one, mask.safetensors.
+void write_tensors(const std::string& folder, const SavedPoint& point) {
+  write_safetensors(folder + "/model.safetensors", named_tensors(point.theta, point.parameters),
+                    point.options.precision, {{"model", point.options.model}, {"format", "hso " HSOGPU_VERSION}});
+  if (!point.mask.kept.empty()) write_mask(folder + "/mask.safetensors", point.mask, point.parameters);
 }
 
 void write_state(const std::string& path, const Progress& progress, const Schedule& schedule,
@@ -111,29 +113,27 @@ void write_description(const RunDirectory& directory, const RunDescription& run)
   write_text_atomically(directory.file("standardizer.json"), standardizer_json(run));
 }
 
-void write_parameters(const RunDirectory& directory, Span<const double> theta,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options) {
-  const Shape shape{static_cast<Index>(theta.size())};
-  if (options.precision == "float64") {
-    write_npy<double>(directory.file("theta.npy"), shape, theta);
+void write_parameters(const RunDirectory& directory, const SavedPoint& point) {
+  const Shape shape{static_cast<Index>(point.theta.size())};
+  if (point.options.precision == "float64") {
+    write_npy<double>(directory.file("theta.npy"), shape, point.theta);
   } else {
-    const std::vector<float> rounded(theta.begin(), theta.end());
+    const std::vector<float> rounded(point.theta.begin(), point.theta.end());
     write_npy<float>(directory.file("theta.npy"), shape, rounded);
   }
-  write_model(directory.file("model.safetensors"), theta, parameters, options);
+  write_tensors(directory.path(), point);
 }
 
-void write_checkpoint(const RunDirectory& directory, Span<const double> theta,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options,
-                      const Progress& progress, const Schedule& schedule) {
+void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,
+                      const Schedule& schedule) {
   const std::string target = directory.file(fmt::format("checkpoints/step_{}", progress.calls));
   if (fs::exists(target)) return;
   const std::string temporary = target + ".tmp";
   std::error_code failed;
   fs::create_directories(temporary, failed);
   if (failed) throw InputError(fmt::format("{}: cannot create the folder: {}", temporary, failed.message()));
-  write_model(temporary + "/model.safetensors", theta, parameters, options);
-  write_state(temporary + "/state.safetensors", progress, schedule, options);
+  write_tensors(temporary, point);
+  write_state(temporary + "/state.safetensors", progress, schedule, point.options);
   fs::rename(temporary, target, failed);
   if (failed) throw InputError(fmt::format("{}: cannot be renamed: {}", temporary, failed.message()));
 }

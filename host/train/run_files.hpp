@@ -22,13 +22,19 @@ std::string environment_json();
 /// config.toml, env.json, model.toml, standardizer.json.
 void write_description(const RunDirectory& directory, const RunDescription& run);
 
-/// theta.npy and model.safetensors.
-void write_parameters(const RunDirectory& directory, Span<const double> theta,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options);
+/// What is saved of a point of the training.
+struct SavedPoint {
+  Span<const double> theta;
+  const std::vector<ParameterInfo>& parameters;
+  const TrainOptions& options;
+  const Mask& mask;  ///< empty: none
+};
+
+/// theta.npy, model.safetensors and, with a mask, mask.safetensors.
+void write_parameters(const RunDirectory& directory, const SavedPoint& point);
 
 /// checkpoints/step_N, made under another name and renamed.
-void write_checkpoint(const RunDirectory& directory, Span<const double> theta,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options,
-                      const Progress& progress, const Schedule& schedule);
+void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,
+                      const Schedule& schedule);
 
 }  // namespace hso

@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "train/mask_file.hpp"
 
 namespace hso {
 namespace {
@@ -64,18 +65,22 @@ std::pair<fs::path, fs::path> locate(const std::string& path) {
 
 }  // namespace
 
-std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters) {
-  const SafeTensors file = read_safetensors(safetensors);
+std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
+                               const std::vector<ParameterInfo>& parameters) {
   std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
   for (const ParameterInfo& p : parameters) {
-    const auto at = file.tensors.find(p.name);
-    if (at == file.tensors.end()) throw InputError(fmt::format("{}: tensor {} is missing", safetensors, p.name));
+    const auto at = tensors.tensors.find(p.name);
+    if (at == tensors.tensors.end()) throw InputError(fmt::format("{}: tensor {} is missing", source, p.name));
     if (at->second.shape != p.shape)
-      throw InputError(fmt::format("{}: tensor {} has shape {}, expected {}", safetensors, p.name,
+      throw InputError(fmt::format("{}: tensor {} has shape {}, expected {}", source, p.name,
                                    at->second.shape.to_string(), p.shape.to_string()));
     std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
   return theta;
+}
+
+std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters) {
+  return tensors_of(read_safetensors(safetensors), safetensors, parameters);
 }
 
 std::vector<double> load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters) {
@@ -97,7 +102,12 @@ SavedRun load_run(const std::string& path) {
   out.model = parse_model_toml(read_text(file("model.toml")), file("model.toml"));
   out.standardizer = read_standardizer(file("standardizer.json"));
   const auto network = build_network<double>(out.model, out.options.loss);
-  out.theta = read_parameters((parameters / "model.safetensors").string(), network.parameters);
+  const std::string weights = (parameters / "model.safetensors").string();
+  out.theta = read_parameters(weights, network.parameters);
+  if (const fs::path mask = parameters / "mask.safetensors"; fs::exists(mask)) {
+    out.mask = read_mask(mask.string(), network.parameters);
+    require_removed_zero(weights, out.mask, out.theta, network.parameters);
+  }
   return out;
 }
 

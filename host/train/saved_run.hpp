@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "hsogpu/io.hpp"
 #include "hsogpu/train.hpp"
 
 namespace hso {
@@ -15,11 +16,16 @@ struct SavedRun {
   ModelSpec model;            ///< model.toml
   Standardizer standardizer;  ///< fitted on the run's training part
   std::vector<double> theta;  ///< the last parameters, or those of the checkpoint that was named
+  Mask mask;                  ///< the one beside theta, whose removed parameters are 0; empty: none
 };
 
 /// `path` is a run directory (without final parameters: its last checkpoint) or one of its checkpoints/step_N.
 /// InputError names the file that is missing or wrong.
 SavedRun load_run(const std::string& path);
+
+/// The flat theta of named tensors that were read from `source`; InputError as below.
+std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
+                               const std::vector<ParameterInfo>& parameters);
 
 /// The flat theta of named tensors; InputError names the tensor that is missing or has another shape.
 std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters);

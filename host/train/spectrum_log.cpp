@@ -53,7 +53,7 @@ void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
 }  // namespace
 
 template <class T>
-std::vector<std::string> spectrum_lines(NetworkObjective<T>& objective, const T* theta,
+std::vector<std::string> spectrum_lines(Objective<T>& objective, const T* theta,
                                         const std::vector<ParameterInfo>& parameters, Curvature kind, Index step,
                                         std::uint64_t seed) {
   const auto whole = objective.curvature(theta, kind);
@@ -71,9 +71,9 @@ std::vector<std::string> spectrum_lines(NetworkObjective<T>& objective, const T*
   return out;
 }
 
-template std::vector<std::string> spectrum_lines(NetworkObjective<float>&, const float*,
-                                                 const std::vector<ParameterInfo>&, Curvature, Index, std::uint64_t);
-template std::vector<std::string> spectrum_lines(NetworkObjective<double>&, const double*,
-                                                 const std::vector<ParameterInfo>&, Curvature, Index, std::uint64_t);
+template std::vector<std::string> spectrum_lines(Objective<float>&, const float*, const std::vector<ParameterInfo>&,
+                                                 Curvature, Index, std::uint64_t);
+template std::vector<std::string> spectrum_lines(Objective<double>&, const double*, const std::vector<ParameterInfo>&,
+                                                 Curvature, Index, std::uint64_t);
 
 }  // namespace hso

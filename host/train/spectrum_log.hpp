@@ -14,7 +14,7 @@ namespace hso {
 /// step, layer, kind, n, both ends of the spectrum (five each, residuals within 1e-4 of the largest or as far as 200
 /// products lead), trace and squared Frobenius norm with error bars.
 template <class T>
-std::vector<std::string> spectrum_lines(NetworkObjective<T>& objective, const T* theta,
+std::vector<std::string> spectrum_lines(Objective<T>& objective, const T* theta,
                                         const std::vector<ParameterInfo>& parameters, Curvature kind, Index step,
                                         std::uint64_t seed);
 

@@ -6,12 +6,14 @@
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/masked_objective.hpp"
 #include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
+#include "train/start.hpp"
 #include "train/training_memory.hpp"
 
 namespace hso {
@@ -32,15 +34,18 @@ struct Cost {
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
-  explicit Inputs(const TrainOptions& options) {
-    check_train_options(options);
+  Inputs(const TrainOptions& options, const TrainStart& start) {
     if (!options.run_directory.empty()) RunDirectory::check(options.run_directory);
-    model = parse_model(options.model);
+    model = start.model ? *start.model : parse_model(options.model);
     context = Context::create(options.device, {options.tf32, false});
+    if (start.standardizer) standardizer = *start.standardizer;
+    start.split == nullptr ? read(options, start) : check_input(model, start.split->train.input_shape);
+  }
+  void read(const TrainOptions& options, const TrainStart& start) {
     split = load_data(options.data, options.test_fraction, options.seed);
     for (Dataset* part : {&split.train, &split.test}) part->validate();
     check_input(model, split.train.input_shape);
-    standardizer = Standardizer::fit(split.train, options.scaling);
+    if (!start.standardizer) standardizer = Standardizer::fit(split.train, options.scaling);
     for (Dataset* part : {&split.train, &split.test}) {
       standardizer.apply(*part);
       if (options.reconstruct) part->reconstruct();
@@ -49,23 +54,25 @@ struct Inputs {
   ModelSpec model;
   std::unique_ptr<Context> context;
   DataSplit split;
-  Standardizer standardizer;
+  Standardizer standardizer{{0.0}, {1.0}};
 };
 
 template <class T>
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, const TrainHooks& hooks)
+  Trainer(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start)
       : asked_(options),
         hooks_(hooks),
-        in_(options),
+        from_(start),
+        in_(options, start),
+        data_(start.split != nullptr ? *start.split : in_.split),
         context_(*in_.context),
-        optimizer_(make_wrapped<T>(make_optimizer<T>(options.optimizer, options.optimizer_settings), options.wrappers)),
+        optimizer_(make_method(options, start.mask)),
         network_(build_network<T>(in_.model, options.loss, options.seed)),
-        schedule_(options, optimizer_->full_batch(), in_.split.train.size),
+        schedule_(options, optimizer_->full_batch(), data_.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
-        order_(in_.split.train.size, schedule_.batch, options.seed),
-        curvature_order_(in_.split.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder) {
+        order_(data_.train.size, schedule_.batch, options.seed),
+        curvature_order_(data_.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder) {
     place();
   }
 
@@ -78,9 +85,14 @@ class Trainer {
   }
 
  private:
+  static std::unique_ptr<Optimizer<T>> make_method(const TrainOptions& o, const Mask& mask) {
+    return make_masked<T>(make_wrapped<T>(make_optimizer<T>(o.optimizer, o.optimizer_settings), o.wrappers), mask);
+  }
+
   /// Data, objectives and theta in device memory.
   void place() {
-    const Dataset &train = in_.split.train, &test = in_.split.test;
+    const std::vector<double> start = starting_parameters(from_, network_.parameters, asked_);
+    const Dataset &train = data_.train, &test = data_.test;
     const MemoryPlan plan = make_plan();
     options_.device_batch = plan.rows;
     result_.planned_bytes = plan.bytes;
@@ -88,25 +100,29 @@ class Trainer {
     train_data_.emplace(context_, network_, train);
     objective_.emplace(context_, network_, *train_data_,
                        NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
+    seen_ = &*objective_;
     if (asked_.curvature_batch > 0) {
       const Index rows = std::min({plan.rows, asked_.curvature_batch, train.size});
       curvature_.emplace(context_, network_, *train_data_,
                          NetworkObjectiveOptions{rows, plan.lanes, asked_.weight_decay});
       separate_.emplace(*objective_, *curvature_);
+      seen_ = &*separate_;
     }
+    if (is_masked()) seen_ = &masked_.emplace(*seen_, from_.mask, MaskedOptions{asked_.l1});
     const auto evaluation = [&](std::size_t i) { return NetworkObjectiveOptions{plan.evaluation_rows.at(i), 1, 0}; };
     if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation(0));
     if (test.size > 0) {
       test_data_.emplace(context_, network_, test);
       test_evaluation_.emplace(context_, network_, *test_data_, evaluation(schedule_.whole ? 0 : 1));
     }
-    const auto start = initial_parameters(network_.parameters, asked_.initialization, asked_.seed);
     theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
     in_.split = {};
   }
 
+  bool is_masked() const { return !from_.mask.kept.empty() || asked_.l1 > 0; }
+
   MemoryPlan make_plan() const {
-    const Dataset &train = in_.split.train, &test = in_.split.test;
+    const Dataset &train = data_.train, &test = data_.test;
     const Index target = asked_.loss == LossKind::cross_entropy ? 1 : network_.output.size();
     const Index a_row = train.input_shape.size() + target + (train.classes > 0 ? 1 : 0);
     ParameterLayout layout{network_.graph.parameter_count()};
@@ -114,6 +130,7 @@ class Trainer {
     TrainingNeeds needs{checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch,
                         optimizer_->dense(), optimizer_->bytes(context_, layout)};
     const Index wanted = asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, schedule_.batch);
+    if (is_masked()) needs.method += MaskedObjective<T>::bytes(layout.n);
     needs.curvature_rows = std::min(asked_.curvature_batch, train.size);
     if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, train.size));
     if (test.size > 0) needs.evaluations.push_back(std::min(wanted, test.size));
@@ -179,8 +196,7 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     const auto start = Clock::now();
-    Objective<T>& seen = separate_ ? static_cast<Objective<T>&>(*separate_) : *objective_;
-    StepReport report = optimizer_->step(seen, theta_.data());
+    StepReport report = optimizer_->step(*seen_, theta_.data());
     context_.synchronize();
     last_cost_ = {seconds_since(start), asked_so_far() - asked_before};
     spent_.seconds += last_cost_.seconds;
@@ -198,7 +214,7 @@ class Trainer {
     r.test.loss = std::numeric_limits<double>::quiet_NaN();
     if (test_evaluation_) r.test = test_evaluation_->evaluate(theta_.data());
     const double squares = context_.ops<T>().dot(theta_.size(), theta_.data(), theta_.data());
-    r.objective = r.train.loss + 0.5 * asked_.weight_decay * squares;
+    r.objective = r.train.loss + 0.5 * asked_.weight_decay * squares + (masked_ ? masked_->penalty(theta_.data()) : 0);
     r.report = report;
     result_.history.push_back(r);
     result_.last = r;
@@ -212,8 +228,9 @@ class Trainer {
     NetworkObjective<T>& all = train_evaluation_ ? *train_evaluation_ : *objective_;
     all.set_training(false, static_cast<std::uint64_t>(progress_.calls));
     const Curvature kind = parse_curvature(asked_.spectrum_kind);
-    for (const std::string& line : spectrum_lines(all, static_cast<const T*>(theta_.data()), network_.parameters, kind,
-                                                  progress_.calls, asked_.seed))
+    MaskedObjective<T> kept(all, from_.mask);
+    for (const std::string& line : spectrum_lines<T>(kept, static_cast<const T*>(theta_.data()), network_.parameters,
+                                                     kind, progress_.calls, asked_.seed))
       directory_->append_line("spectra.jsonl", line);
   }
 
@@ -222,8 +239,14 @@ class Trainer {
     return {theta.begin(), theta.end()};
   }
 
+  SavedPoint saved(const std::vector<double>& theta) const {
+    return {theta, network_.parameters, options_, from_.mask};
+  }
+
   void checkpoint() {
-    if (directory_) write_checkpoint(*directory_, host_theta(), network_.parameters, options_, progress_, schedule_);
+    if (!directory_) return;
+    const std::vector<double> theta = host_theta();
+    write_checkpoint(*directory_, saved(theta), progress_, schedule_);
   }
 
   void finish() {
@@ -235,14 +258,16 @@ class Trainer {
     result_.device = context_.description();
     result_.peak_bytes = context_.peak_bytes();
     checkpoint();
-    if (directory_) write_parameters(*directory_, result_.theta, network_.parameters, options_);
+    if (directory_) write_parameters(*directory_, saved(result_.theta));
   }
 
   const Clock::time_point start_ = Clock::now();
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
+  const TrainStart& from_;
   Inputs in_;
-  Context& context_;  // what follows owns memory of it
+  const DataSplit& data_;  ///< until it is on the device
+  Context& context_;       // what follows owns memory of it
   std::unique_ptr<Optimizer<T>> optimizer_;
   Network<T> network_;
   Schedule schedule_;
@@ -251,6 +276,8 @@ class Trainer {
   std::optional<DeviceData<T>> train_data_, test_data_;
   std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
   std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch
+  std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1
+  Objective<T>* seen_ = nullptr;                  ///< the outermost
   Buffer<T> theta_;
   std::optional<RunDirectory> directory_;
   Progress progress_;
@@ -262,8 +289,15 @@ class Trainer {
 }  // namespace
 
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks) {
-  if (options.precision == "float64") return Trainer<double>(options, hooks).run();
-  return Trainer<float>(options, hooks).run();
+  if (options.start.empty()) return train(options, hooks, {});
+  check_train_options(options);
+  return train(options, hooks, load_start(options));
+}
+
+TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start) {
+  check_train_options(options);
+  if (options.precision == "float64") return Trainer<double>(options, hooks, start).run();
+  return Trainer<float>(options, hooks, start).run();
 }
 
 }  // namespace hso

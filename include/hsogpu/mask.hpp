@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Masks: which parameters of a network are there. What pruning makes and fine-tuning keeps.
+// Which parameters of a pruned network are there.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,13 @@ namespace hso {
 /// Which parameters are there.
 struct Mask {
   std::vector<std::uint8_t> kept;  ///< one a parameter, in the order of theta: 1 kept, 0 removed
-  Index size() const;              ///< parameters
-  Index count() const;             ///< kept
-  double sparsity() const;         ///< share removed; 0 for an empty mask
+
+  Index size() const;       ///< parameters
+  Index count() const;      ///< kept
+  double sparsity() const;  ///< share removed; 0 for an empty mask
   static Mask all(Index n);
-  Mask& operator&=(const Mask& other);  ///< removed in either; InputError when the sizes differ
+  /// Removed in either; InputError when the sizes differ.
+  Mask& operator&=(const Mask& other);
   bool operator==(const Mask&) const = default;
 };
 

@@ -8,10 +8,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hsogpu/data.hpp"
+#include "hsogpu/mask.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "hsogpu/optimizer.hpp"
@@ -42,13 +44,30 @@ struct TrainOptions {
   double max_seconds = 0;      ///< stop when a step like the last would spend more time in steps; 0: never
   double max_gradients = 0;    ///< the same of gradient-equivalents; 0: never
   double weight_decay = 0;     ///< L2: weight_decay/2 |theta|^2 is part of the objective
+  double l1 = 0;               ///< l1 |theta|_1 is part of the objective, with the subgradient l1 sign(theta)
   double test_fraction = 0.2;
   std::uint64_t seed = 0;
   Index evaluate_every = 0;    ///< steps between evaluations; 0: every step (full batch) or epoch
   Index checkpoint_every = 0;  ///< steps between checkpoints; 0: only the last
   Index spectrum_every = 0;    ///< steps between lines of spectra.jsonl in the run directory, step 0 first; 0: none
   std::string spectrum_kind = "hessian";  ///< of what: see Curvature
-  std::string run_directory;              ///< empty: nothing is written; "###" in it becomes the first free number
+  /// A run directory or one of its checkpoints/step_N: parameters, mask and input scaling come from there (the scaling
+  /// where it is of the same kind), and the network's description where `model` is that run's. Empty: `initialization`.
+  std::string start;
+  std::string run_directory;  ///< empty: nothing is written; "###" in it becomes the first free number
+};
+
+/// Where a training starts, given in memory; steps, records and batches count from 0 as always.
+struct TrainStart {
+  std::vector<double> theta{};  ///< empty: options.initialization
+  /// Empty: none. Otherwise removed parameters are +0 from the start and after every step, with every optimizer
+  /// (masked_objective.hpp).
+  Mask mask{};
+  std::optional<ModelSpec> model{};            ///< in place of options.model, which may not say it: shrunken networks
+  std::optional<Standardizer> standardizer{};  ///< of the inputs, in place of one fitted to the training part
+  /// In place of options.data, and taken as it is: scaled already (the run directory keeps `standardizer`). The caller
+  /// keeps it; training on it reads no file.
+  const DataSplit* split = nullptr;
 };
 
 /// One line of metrics.jsonl.
@@ -58,7 +77,7 @@ struct TrainRecord {
   double seconds = 0;               ///< spent in optimizer steps: evaluations and files are left out
   double gradient_equivalents = 0;  ///< of those steps: NetworkObjective::gradient_equivalents
   Evaluation train, test;           ///< test.loss is NaN where there is no test part
-  double objective = 0;             ///< training loss with weight decay
+  double objective = 0;             ///< training loss with weight decay and l1
   StepReport report;
 };
 
@@ -87,7 +106,11 @@ struct TrainHooks {
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
 /// The run directory gets config.toml, env.json, metrics.jsonl, theta.npy, model.safetensors and checkpoints/step_N/,
 /// and with `spectrum_every` spectra.jsonl: both ends of the spectrum, trace and norm, for all of theta and each layer.
+/// With a mask it and every checkpoint have mask.safetensors too: a U8 tensor for each parameter, 1 kept and 0 removed.
+/// InputError for a start that does not fit the network: names the tensor and both shapes.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
+/// From a start in memory; options.start is not read then, it stays a note in config.toml.
+TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start);
 
 /// config.toml of a run, and back: `hso eval`, `hso gradient` and others rebuild the network from it.
 std::string to_toml(const TrainOptions& options);

@@ -12,6 +12,7 @@
 #include "hsogpu/detail/elements/functions.hpp"
 #include "hsogpu/detail/elements/linear.hpp"
 #include "hsogpu/detail/elements/loss.hpp"
+#include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
@@ -66,7 +67,8 @@ using OtherOps = std::variant<
     DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>,
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
     AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
-    EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>>;
+    EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>,
+    Keep<T>, KeepBlock<T>, Signs<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/masked_objective.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "curvature/fitting.hpp"
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso {
+
+using detail::Keep;
+using detail::Scratch;
+
+namespace {
+
+using Kept = std::shared_ptr<const Buffer<std::uint8_t>>;
+
+/// P A P.
+template <class T>
+class MaskedOperator final : public LinearOperator<T> {
+ public:
+  MaskedOperator(std::unique_ptr<LinearOperator<T>> a, Kept kept) : a_(std::move(a)), kept_(std::move(kept)) {}
+  Context& context() const override { return a_->context(); }
+  Index dimension() const override { return a_->dimension(); }
+  Index lanes() const override { return a_->lanes(); }
+
+  void apply(View<const T> v, View<T> hv) override {
+    detail::require_fitting(*this, v, hv, "masked curvature");
+    const Index n = dimension();
+    auto& ops = context().template ops<T>();
+    Scratch scratch(context());
+    T* masked = scratch.take<T>(v.lanes * n);
+    ops.for_each(v.lanes, n, Keep<T>{kept_->data(), v.data, v.lane_stride, masked, n});
+    a_->apply(vector_view<const T>(masked, n, v.lanes), hv);
+    ops.for_each(v.lanes, n, Keep<T>{kept_->data(), hv.data, hv.lane_stride, hv.data, hv.lane_stride});
+  }
+  void to_dense(T* h) override {
+    a_->to_dense(h);
+    keep_block(0, dimension(), h);
+  }
+  void diagonal_block(Index begin, Index b, T* h) override {
+    a_->diagonal_block(begin, b, h);
+    keep_block(begin, b, h);
+  }
+
+ private:
+  void keep_block(Index begin, Index b, T* h) {
+    context().template ops<T>().for_each(b, b, detail::KeepBlock<T>{kept_->data() + begin, h, b});
+  }
+  std::unique_ptr<LinearOperator<T>> a_;
+  Kept kept_;
+};
+
+void require_size(const char* what, const Mask& mask, Index n) {
+  if (mask.size() != n)
+    throw InputError(fmt::format("{}: the mask has {} parameters, the objective {}", what, mask.size(), n));
+}
+
+bool is_factored(Curvature kind) {
+  return kind == Curvature::kfac || kind == Curvature::ekfac || kind == Curvature::diagonal;
+}
+
+}  // namespace
+
+template <class T>
+MaskedObjective<T>::MaskedObjective(Objective<T>& inside, const Mask& mask, const MaskedOptions& options)
+    : ObjectiveAround<T>(inside), options_(options) {
+  if (!(options.l1 >= 0) || !std::isfinite(options.l1))
+    throw UsageError(fmt::format("MaskedObjective: l1 = {}, expected a finite number, at least 0", options.l1));
+  if (mask.kept.empty()) return;
+  require_size("MaskedObjective", mask, inside.dimension());
+  kept_ = std::make_shared<Buffer<std::uint8_t>>(inside.context(), Span<const std::uint8_t>(mask.kept));
+  point_ = Buffer<T>(inside.context(), inside.dimension());
+}
+
+template <class T>
+const T* MaskedObjective<T>::at_kept(const T* theta) {
+  if (!kept_) return theta;
+  const Index n = this->dimension();
+  this->context().template ops<T>().for_each(1, n, Keep<T>{kept_->data(), theta, n, point_.data(), n});
+  return point_.data();
+}
+
+template <class T>
+double MaskedObjective<T>::penalty_at(const T* point) {
+  if (options_.l1 == 0) return 0;
+  const Index n = this->dimension();
+  auto& ops = this->context().template ops<T>();
+  Scratch scratch(this->context());
+  T* signs = scratch.take<T>(n);
+  ops.for_each(1, n, detail::Signs<T>{T(1), point, signs, false});
+  return options_.l1 * ops.dot(n, signs, point);
+}
+
+template <class T>
+double MaskedObjective<T>::finish_at(const T* point, double value, T* gradient) {
+  const Index n = this->dimension();
+  auto& ops = this->context().template ops<T>();
+  if (kept_) ops.for_each(1, n, Keep<T>{kept_->data(), gradient, n, gradient, n});
+  if (options_.l1 == 0) return value;
+  ops.for_each(1, n, detail::Signs<T>{static_cast<T>(options_.l1), point, gradient, true});
+  return value + penalty_at(point);
+}
+
+template <class T>
+double MaskedObjective<T>::penalty(const T* theta) {
+  return options_.l1 == 0 ? 0 : penalty_at(at_kept(theta));
+}
+
+template <class T>
+double MaskedObjective<T>::finish(const T* theta, double value, T* gradient) {
+  return finish_at(at_kept(theta), value, gradient);
+}
+
+template <class T>
+double MaskedObjective<T>::value(const T* theta) {
+  const T* point = at_kept(theta);
+  const double value = this->inside().value(point);
+  return value + penalty_at(point);
+}
+
+template <class T>
+double MaskedObjective<T>::gradient(const T* theta, T* g) {
+  const T* point = at_kept(theta);
+  const double value = this->inside().gradient(point, g);
+  return finish_at(point, value, g);
+}
+
+template <class T>
+std::unique_ptr<LinearOperator<T>> MaskedObjective<T>::masked(std::unique_ptr<LinearOperator<T>> a,
+                                                              Curvature kind) const {
+  if (!kept_ || is_factored(kind)) return a;
+  return std::make_unique<MaskedOperator<T>>(std::move(a), kept_);
+}
+
+template <class T>
+std::unique_ptr<LinearOperator<T>> MaskedObjective<T>::curvature(const T* theta, Curvature kind) {
+  return masked(this->inside().curvature(at_kept(theta), kind), kind);
+}
+
+template <class T>
+typename Objective<T>::Linearized MaskedObjective<T>::linearize(const T* theta, T* g, Curvature kind) {
+  const T* point = at_kept(theta);
+  auto [value, curvature] = this->inside().linearize(point, g, kind);
+  return {finish_at(point, value, g), masked(std::move(curvature), kind)};
+}
+
+template <class T>
+Index MaskedObjective<T>::bytes(Index n) {
+  return checked_multiply(n, 3 * static_cast<Index>(sizeof(T)) + 1);
+}
+
+namespace {
+
+template <class T>
+class MaskedOptimizer final : public Optimizer<T> {
+ public:
+  MaskedOptimizer(std::unique_ptr<Optimizer<T>> inner, const Mask& mask) : inner_(std::move(inner)), mask_(mask) {}
+  const std::string& name() const override { return inner_->name(); }
+  bool full_batch() const override { return inner_->full_batch(); }
+  bool dense() const override { return inner_->dense(); }
+  const T* displacement() const override { return displacement_.data(); }
+  Index bytes(Context& context, const ParameterLayout& layout) const override {
+    return inner_->bytes(context, layout) + checked_multiply(2 * static_cast<Index>(sizeof(T)) + 1, layout.n);
+  }
+
+  StepReport step(Objective<T>& objective, T* theta) override {
+    make_room(objective);
+    keep(theta, trial_.data());
+    StepReport report = inner_->step(objective, trial_.data());
+    if (report.status != StepStatus::accepted) return report;
+    take_displacement(theta);
+    report.step_norm = ops_->nrm2(n_, displacement_.data());
+    keep(trial_.data(), theta);
+    return report;
+  }
+
+ private:
+  void make_room(Objective<T>& objective) {
+    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+    require_size("make_masked", mask_, objective.dimension());
+    n_ = -1;  // until nothing has thrown
+    ops_ = &objective.context().template ops<T>();
+    kept_ = Buffer<std::uint8_t>(objective.context(), Span<const std::uint8_t>(mask_.kept));
+    for (Buffer<T>* b : {&trial_, &displacement_}) *b = Buffer<T>(objective.context(), mask_.size());
+    n_ = mask_.size();
+  }
+  void keep(const T* x, T* y) { ops_->for_each(1, n_, Keep<T>{kept_.data(), x, n_, y, n_}); }
+
+  /// trial - theta has lost what rounding takes from a small step: the inner method's own is better.
+  void take_displacement(const T* theta) {
+    T* d = displacement_.data();
+    if (const T* own = inner_->displacement(); own != nullptr) return keep(own, d);
+    ops_->copy(n_, trial_.data(), d);
+    ops_->axpby(n_, T(-1), theta, T(1), d);
+    keep(d, d);
+  }
+
+  std::unique_ptr<Optimizer<T>> inner_;
+  Mask mask_;
+  Index n_ = -1;
+  detail::Ops<T>* ops_ = nullptr;
+  Buffer<std::uint8_t> kept_;
+  Buffer<T> trial_, displacement_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_masked(std::unique_ptr<Optimizer<T>> optimizer, const Mask& mask) {
+  if (mask.kept.empty()) return optimizer;
+  return std::make_unique<MaskedOptimizer<T>>(std::move(optimizer), mask);
+}
+
+template class MaskedObjective<float>;
+template class MaskedObjective<double>;
+template std::unique_ptr<Optimizer<float>> make_masked(std::unique_ptr<Optimizer<float>>, const Mask&);
+template std::unique_ptr<Optimizer<double>> make_masked(std::unique_ptr<Optimizer<double>>, const Mask&);
+
+}  // namespace hso

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/start.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "hsogpu/error.hpp"
+#include "train/saved_run.hpp"
+
+namespace hso {
+namespace {
+
+using Parameters = std::vector<ParameterInfo>;
+
+Parameters parameters_of(const ModelSpec& model, LossKind loss) {
+  return build_network<double>(model, loss).parameters;
+}
+
+void require_same(const TrainOptions& options, const Parameters& saved, const Parameters& wanted) {
+  const auto tensor = [](const Parameters& parameters, std::size_t i) {
+    return i < parameters.size() ? fmt::format("{} {}", parameters[i].name, parameters[i].shape.to_string()) : "none";
+  };
+  for (std::size_t i = 0; i < std::max(saved.size(), wanted.size()); ++i)
+    if (tensor(saved, i) != tensor(wanted, i))
+      throw InputError(fmt::format("start {}: tensor {} is {}, expected {} as model {} has", options.start, i,
+                                   tensor(saved, i), tensor(wanted, i), options.model));
+}
+
+void require_other_folder(const TrainOptions& options, const std::string& run) {
+  std::error_code failed;
+  if (!options.run_directory.empty() && std::filesystem::equivalent(run, options.run_directory, failed))
+    throw UsageError(
+        fmt::format("start {}: is in the run directory that this training would overwrite, expected "
+                    "another one",
+                    options.start));
+}
+
+}  // namespace
+
+TrainStart load_start(const TrainOptions& options) {
+  SavedRun run = load_run(options.start);
+  require_other_folder(options, run.options.run_directory);
+  TrainStart out;
+  const bool same_model = options.model == run.options.model;
+  out.model = same_model ? run.model : parse_model(options.model);
+  if (!same_model)
+    require_same(options, parameters_of(run.model, run.options.loss), parameters_of(*out.model, options.loss));
+  out.theta = std::move(run.theta);
+  out.mask = std::move(run.mask);
+  if (options.scaling == run.options.scaling) out.standardizer = std::move(run.standardizer);
+  return out;
+}
+
+std::vector<double> starting_parameters(const TrainStart& start, const Parameters& parameters,
+                                        const TrainOptions& options) {
+  std::vector<double> theta = initial_parameters(parameters, options.initialization, options.seed);
+  const auto require_size = [&](const char* what, std::size_t size) {
+    if (size != 0 && size != theta.size())
+      throw InputError(
+          fmt::format("train: a start with {} of {} parameters, the model has {}", what, size, theta.size()));
+  };
+  require_size("theta", start.theta.size());
+  require_size("a mask", start.mask.kept.size());
+  if (!start.theta.empty()) theta = start.theta;
+  for (std::size_t i = 0; i < start.mask.kept.size(); ++i)
+    if (start.mask.kept[i] == 0) theta[i] = 0;
+  return theta;
+}
+
+}  // namespace hso
