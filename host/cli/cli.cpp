@@ -40,11 +40,11 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
 
 int parse_and_run(int argc, const char* const* argv) {
   int exit_code = 0;
-  CLI::App app("Exact curvature of neural networks: second-order training and Hessian analysis", "hso");
+  CLI::App app("Exact curvature of neural networks: second-order training, Hessian analysis and pruning", "hso");
   app.set_version_flag("--version", "hso " HSOGPU_VERSION);
   app.require_subcommand(1);
   app.footer(optimizer_help());
-  for (const auto add : {add_train, add_eval, add_gradient, add_hessian, add_spectrum, add_check, add_info})
+  for (const auto add : {add_train, add_eval, add_gradient, add_hessian, add_spectrum, add_prune, add_check, add_info})
     add(app, exit_code);
   try {
     app.parse(argc, argv);

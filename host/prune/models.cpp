@@ -10,7 +10,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
-#include "prune/stage.hpp"
+#include "prune/models.hpp"
 
 namespace hso::detail {
 
@@ -149,11 +149,6 @@ StageModel<T> fisher_blocks(Stage<T>& stage) {
 
 // ---- Kronecker rows ----
 
-/// Where a Kronecker block's [W b] lies in theta.
-struct LayerPlace {
-  Index weight = 0, bias = -1, columns = 0;
-};
-
 template <class T>
 LayerPlace place_of(const Stage<T>& stage, const KroneckerBlock& block) {
   const auto& layout = stage.layout;
@@ -183,32 +178,43 @@ SurgeryBlock layer_row(const Stage<T>& stage, const LayerPlace& place, const Kro
 template <class T>
 StageModel<T> kronecker_rows(Stage<T>& stage) {
   StageModel<T> out;
-  const Curvature source =
-      stage.rule.curvature == Curvature::fisher_empirical ? Curvature::fisher_empirical : Curvature::ggn;
-  const auto factors = network_of(stage).kronecker(stage.point.data(), {source, false});
-  const auto inputs = std::make_shared<std::vector<std::vector<T>>>();
-  const std::vector<KroneckerBlock> blocks = factors->blocks();
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const LayerPlace place = place_of(stage, blocks[b]);
-    inputs->push_back(factors->input_factor(static_cast<Index>(b)));
-    const std::vector<T> outputs = factors->output_factor(static_cast<Index>(b));
-    out.model.orders.push_back(blocks[b].inputs);
-    for (Index row = 0; row < blocks[b].outputs; ++row) {
-      SurgeryBlock block = layer_row(stage, place, blocks[b], row);
-      block.matrix = static_cast<Index>(b);
-      block.scale = static_cast<double>(outputs[static_cast<std::size_t>(row * blocks[b].outputs + row)]);
+  const auto layers = std::make_shared<std::vector<KroneckerLayer<T>>>(kronecker_layers(stage));
+  for (std::size_t l = 0; l < layers->size(); ++l) {
+    const KroneckerLayer<T>& layer = (*layers)[l];
+    out.model.orders.push_back(layer.block.inputs);
+    for (Index row = 0; row < layer.block.outputs; ++row) {
+      SurgeryBlock block = layer_row(stage, layer.place, layer.block, row);
+      block.matrix = static_cast<Index>(l);
+      block.scale = static_cast<double>(layer.output_diagonal[static_cast<std::size_t>(row)]);
       out.model.blocks.push_back(std::move(block));
     }
   }
   Context& context = stage.context;
-  out.model.fill = [&context, inputs](Index matrix, T* to) {
-    const std::vector<T>& a = (*inputs)[static_cast<std::size_t>(matrix)];
+  out.model.fill = [&context, layers](Index matrix, T* to) {
+    const std::vector<T>& a = (*layers)[static_cast<std::size_t>(matrix)].input_factor;
     context.to_device(a.data(), to, static_cast<Index>(a.size() * sizeof(T)));
   };
   return out;
 }
 
 }  // namespace
+
+template <class T>
+std::vector<KroneckerLayer<T>> kronecker_layers(Stage<T>& stage) {
+  const Curvature source =
+      stage.rule.curvature == Curvature::fisher_empirical ? Curvature::fisher_empirical : Curvature::ggn;
+  const auto factors = network_of(stage).kronecker(stage.point.data(), {source, false});
+  std::vector<KroneckerLayer<T>> out;
+  for (const KroneckerBlock& block : factors->blocks()) {
+    const auto b = static_cast<Index>(out.size());
+    KroneckerLayer<T> layer{block, place_of(stage, block), factors->input_factor(b), {}};
+    const std::vector<T> outputs = factors->output_factor(b);
+    for (Index row = 0; row < block.outputs; ++row)
+      layer.output_diagonal.push_back(outputs[static_cast<std::size_t>(row * block.outputs + row)]);
+    out.push_back(std::move(layer));
+  }
+  return out;
+}
 
 template <class T>
 StageModel<T> quadratic_model(Stage<T>& stage) {
@@ -258,6 +264,8 @@ StageModel<T> spectral_model(Stage<T>& stage) {
   return {one_block(stage, std::move(model)), 0};
 }
 
+template std::vector<KroneckerLayer<float>> kronecker_layers(Stage<float>&);
+template std::vector<KroneckerLayer<double>> kronecker_layers(Stage<double>&);
 template StageModel<float> quadratic_model(Stage<float>&);
 template StageModel<double> quadratic_model(Stage<double>&);
 template StageModel<float> spectral_model(Stage<float>&);

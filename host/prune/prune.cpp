@@ -40,9 +40,10 @@ void check(const PruneOptions& o) {
     if (value < 0) throw UsageError(fmt::format("prune: {} {}, expected at least 0", name, value));
   if (o.precision != "float32" && o.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", o.precision));
-  if (o.multiply_adds > 0 && !o.units)
+  if (o.multiply_adds > 0 && o.granularity == Granularity::weights)
     throw UsageError("prune: a share of the multiply-adds goes with whole units alone");
-  if (o.units && (o.schedule.kind == PruneSchedule::Kind::single || o.rule.pattern || o.rule.per_layer || o.keep > 0))
+  if (o.granularity != Granularity::weights &&
+      (o.schedule.kind == PruneSchedule::Kind::single || o.rule.pattern || o.rule.per_layer || o.keep > 0))
     throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
   if (o.finetune) check_train_options(*o.finetune);
   if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
@@ -98,7 +99,7 @@ class Pruning {
   PruneResult run() {
     std::tie(result_.train_before, result_.test_before) = evaluate();
     result_.complete = true;
-    options_.units ? unit_stages() : weight_stages();
+    options_.granularity == Granularity::weights ? weight_stages() : unit_stages();
     conclude<T>(options_, in_.run, {context_, in_.split, network_}, result_);
     return std::move(result_);
   }
@@ -163,7 +164,8 @@ class Pruning {
       const double share = 1 - static_cast<double>(left) / whole;
       const UnitTarget target{work ? share : 0, work ? 0 : share};
       stage([&] {
-        return remove_units<T>(curvature_, in_.run.model, result_.theta, result_.mask, target, options_.rule);
+        return remove_units<T>(curvature_, in_.run.model, result_.theta, result_.mask, target, options_.rule,
+                               options_.granularity);
       });
       if (stop()) return;
     }

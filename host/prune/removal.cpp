@@ -11,8 +11,8 @@
 
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "prune/models.hpp"
 #include "prune/quotas.hpp"
-#include "prune/stage.hpp"
 
 namespace hso {
 
@@ -121,31 +121,6 @@ void make_quotas(Stage<T>& stage, const RemovalTarget& target) {
   }
 }
 
-template <class T>
-Stage<T> make_stage(Objective<T>& objective, Span<const double> theta, const Mask& mask, const RemovalTarget& target,
-                    const RemovalRule& rule) {
-  Stage<T> stage{objective,
-                 objective.context(),
-                 theta,
-                 mask,
-                 rule,
-                 target.count,
-                 objective.layout(),
-                 {},
-                 {},
-                 {},
-                 Buffer<T>(objective.context(), std::vector<T>(theta.begin(), theta.end())),
-                 {},
-                 {}};
-  stage.removable = removable_parameters(stage.layout, rule);
-  for (std::size_t j = 0; j < mask.kept.size(); ++j) {
-    if (mask.kept[j] != 0) stage.kept.push_back(static_cast<Index>(j));
-    if (mask.kept[j] == 0) stage.removable[j] = 0;
-  }
-  make_quotas(stage, target);
-  return stage;
-}
-
 bool is_prediction(PruneScore score) {
   return score == PruneScore::obd || score == PruneScore::gradient || compensates(score);
 }
@@ -231,10 +206,35 @@ std::vector<std::uint8_t> removable_parameters(const std::vector<ParameterSlice>
 }
 
 template <class T>
-Removed remove_parameters(Objective<T>& objective, Span<const double> theta, const Mask& mask,
-                          const RemovalTarget& target, const RemovalRule& rule) {
+Stage<T> detail::make_stage(Objective<T>& objective, Span<const double> theta, const Mask& mask,
+                            const RemovalTarget& target, const RemovalRule& rule) {
   check(rule);
   check(objective, theta, mask, target);
+  Stage<T> stage{objective,
+                 objective.context(),
+                 theta,
+                 mask,
+                 rule,
+                 target.count,
+                 objective.layout(),
+                 {},
+                 {},
+                 {},
+                 Buffer<T>(objective.context(), std::vector<T>(theta.begin(), theta.end())),
+                 {},
+                 {}};
+  stage.removable = removable_parameters(stage.layout, rule);
+  for (std::size_t j = 0; j < mask.kept.size(); ++j) {
+    if (mask.kept[j] != 0) stage.kept.push_back(static_cast<Index>(j));
+    if (mask.kept[j] == 0) stage.removable[j] = 0;
+  }
+  make_quotas(stage, target);
+  return stage;
+}
+
+template <class T>
+Removed remove_parameters(Objective<T>& objective, Span<const double> theta, const Mask& mask,
+                          const RemovalTarget& target, const RemovalRule& rule) {
   Stage<T> stage = make_stage(objective, theta, mask, target, rule);
   Removed out;
   out.mask = mask;
@@ -255,6 +255,10 @@ Removed remove_parameters(Objective<T>& objective, Span<const double> theta, con
   return out;
 }
 
+template Stage<float> detail::make_stage(Objective<float>&, Span<const double>, const Mask&, const RemovalTarget&,
+                                         const RemovalRule&);
+template Stage<double> detail::make_stage(Objective<double>&, Span<const double>, const Mask&, const RemovalTarget&,
+                                          const RemovalRule&);
 template Removed remove_parameters(Objective<float>&, Span<const double>, const Mask&, const RemovalTarget&,
                                    const RemovalRule&);
 template Removed remove_parameters(Objective<double>&, Span<const double>, const Mask&, const RemovalTarget&,

@@ -43,17 +43,12 @@ std::vector<double> flat_scores(Stage<T>& stage);  ///< hsp, hsp_literal
 template <class T>
 Buffer<T> kept_curvature(Stage<T>& stage, const std::function<Index(Index)>& bytes);
 
-// ---- models.cpp: quadratic models for the surgeon ----
+// ---- removal.cpp ----
 
+/// Checked; the errors of remove_parameters.
 template <class T>
-struct StageModel {
-  SurgeryModel<T> model;
-  double damping = 0;
-};
-template <class T>
-StageModel<T> quadratic_model(Stage<T>& stage);  ///< obs, kfac_obs, fisher
-template <class T>
-StageModel<T> spectral_model(Stage<T>& stage);  ///< hsp_saliency
+Stage<T> make_stage(Objective<T>& objective, Span<const double> theta, const Mask& mask, const RemovalTarget& target,
+                    const RemovalRule& rule);
 
 // ---- flat.cpp ----
 

@@ -20,6 +20,7 @@
 #include "hsogpu/removal.hpp"
 #include "hsogpu/structure.hpp"
 #include "hsogpu/train.hpp"
+#include "hsogpu/unit_removal.hpp"
 
 namespace hso {
 
@@ -42,10 +43,11 @@ std::vector<Index> kept_after_stages(const PruneSchedule& schedule, Index before
 struct PruneOptions {
   std::string checkpoint;  ///< a run directory, or one of its checkpoints
   RemovalRule rule{};
-  double sparsity = 0.9;     ///< share of the removable parameters that is gone at the end, earlier prunings included
-  Index keep = 0;            ///< instead: this many of all parameters stay; 0: by sparsity
-  bool units = false;        ///< neurons and channels instead of single weights
-  double multiply_adds = 0;  ///< units: instead of `sparsity`, the share of the multiply-adds that goes; 0: by sparsity
+  double sparsity = 0.9;  ///< share of the removable parameters that is gone at the end, earlier prunings included
+  Index keep = 0;         ///< instead: this many of all parameters stay; 0: by sparsity
+  Granularity granularity = Granularity::weights;
+  double multiply_adds =
+      0;  ///< not for weights: instead of `sparsity`, the share of the multiply-adds that goes; 0: by sparsity
   PruneSchedule schedule{};
   /// Training after every stage: the run's options with `finetune` changes on top; 0 epochs and 0 steps: none.
   Index finetune_epochs = 0, finetune_steps = 0;

@@ -24,16 +24,27 @@
 
 namespace hso {
 
+enum class Granularity {
+  weights,
+  units,   ///< neurons and channels
+  rows,    ///< of weights seen as matrices: what makes one output of a layer, its bias and readers left alone
+  columns  ///< what reads one input
+};
+/// "none" or "weights", "units", "neurons" or "channels", "rows", "columns". UsageError otherwise.
+Granularity parse_granularity(const std::string& name);
+const std::string& name_of(Granularity granularity);
+
 /// What the stage reaches, as shares of the dense model; the first that is positive counts.
 struct UnitTarget {
   double multiply_adds = 0;  ///< gone, of one sample's forward pass
   double sparsity = 0;       ///< gone, of all parameters
 };
 
-/// As remove_parameters. A group keeps one unit at least. `removals` holds each unit's weights in order, the first with
-/// the prediction for the whole unit and the others with 0.
+/// As remove_parameters; UsageError also for `weights`, and for kfac_obs with `rows`, which no layer reads. A group
+/// (the rows or columns of one tensor) keeps one unit at least. `removals` holds each unit's weights in order, the
+/// first with the prediction for the whole unit and the others with 0.
 template <class T>
 Removed remove_units(Objective<T>& objective, const ModelSpec& model, Span<const double> theta, const Mask& mask,
-                     const UnitTarget& target, const RemovalRule& rule);
+                     const UnitTarget& target, const RemovalRule& rule, Granularity granularity = Granularity::units);
 
 }  // namespace hso

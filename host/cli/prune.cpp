@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso prune: smaller networks from trained ones, or scores beside each other with --compare.
+#include "hsogpu/prune.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "cli/signals.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/prune_compare.hpp"
+#include "train/fields.hpp"
+#include "train/run_directory.hpp"
+#include "train/saved_run.hpp"
+
+namespace hso::cli {
+namespace {
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> out;
+  for (std::size_t begin = 0;;) {
+    const std::size_t comma = text.find(',', begin);
+    out.push_back(text.substr(begin, comma - begin));
+    if (comma == std::string::npos) return out;
+    begin = comma + 1;
+  }
+}
+
+double parse_share(const char* flag, const std::string& text) {
+  double value = 0;
+  if (!CLI::detail::lexical_cast(text, value) || !(value >= 0 && value < 1))
+    throw UsageError(fmt::format("{}: found '{}', expected a share in [0, 1)", flag, text));
+  return value;
+}
+
+class PruneCommand {
+ public:
+  explicit PruneCommand(CLI::App& command) : layers_(command, training_keys()) {
+    add_source(command);
+    add_scores(command);
+    add_finetuning(command);
+    command.add_option("--out", out_, "run directory [runs/pruned-SCORE-NNN, runs/pruned-compare-NNN]");
+    command.add_flag("--json", json_, "print the report as JSON on stdout");
+    command.add_flag("--quiet", quiet_, "no table");
+  }
+
+  int run() {
+    resolve();
+    return compare_.empty() ? prune_one() : prune_many();
+  }
+
+ private:
+  /// What fine-tuning may do in another way than the training did.
+  static std::vector<std::string> training_keys() {
+    return {"optimizer", "wrap", "batch", "curvature_batch", "weight_decay", "l1", "seed"};
+  }
+
+  void add_source(CLI::App& command) {
+    command.add_option("--checkpoint", checkpoint_, "run directory or checkpoint; with --compare several, by commas")
+        ->required();
+    command.add_option("--sparsity", sparsity_, "share of the weights to remove; with --compare a list [0.9]");
+    command.add_option("--keep", options_.keep, "instead: this many parameters stay, biases counted")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--structured", structured_,
+                       "none, neurons or channels (whole units), rows, columns, or N:M as 2:4 [none]");
+    command.add_option("--multiply-adds", multiply_adds_, "units: share of the multiply-adds to remove");
+    command.add_option("--layers", tensors_, "only these tensors, by name, as 0.weight,2.weight [all weights]");
+    command.add_flag("--biases", options_.rule.biases, "biases may be removed too");
+    command.add_flag("--per-layer", options_.rule.per_layer, "the same sparsity in every tensor");
+    command.add_option("--keep-each", options_.rule.keep, "parameters that every tensor keeps at least [1]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--schedule", schedule_, "oneshot, iterative:N, gradual:N (cubic) or single [oneshot]");
+  }
+  void add_scores(CLI::App& command) {
+    command.add_option("--score", score_, fmt::format("{} [obs]", fmt::join(prune_score_names(), ", ")));
+    command.add_option("--compare", compare_, "scores to compare instead, by commas");
+    command.add_option("--curvature", curvature_, "hessian, ggn, fisher_empirical, secant [hessian]");
+    command.add_option("--damping", options_.rule.damping, "of the inverse, over the mean diagonal [1e-4]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_flag("--no-compensation", plain_, "obs and its kin: the weights that stay are not moved");
+    command.add_option("--flat", flat_, "hsp: auto, count:K, threshold:X or mass:X [auto]");
+    command.add_option("--order", order_, "hsp: eigenvalues by absolute or algebraic value [absolute]");
+    command.add_option("--block", options_.rule.block, "obs, fisher: diagonal blocks of this many parameters [0: one]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--rank", options_.rule.rank, "hsp: the largest eigenpairs instead of all [0: all]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--samples", options_.rule.samples, "fisher: gradients of single samples [1000]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--rows", options_.rows, "training rows that the scores see [0: all]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--device", options_.device, "auto, cpu, cuda or cuda:N [auto]");
+    command.add_option("--precision", options_.precision, "of scores and compensation [float64]");
+    command.add_option("--device-batch", options_.device_batch, "rows on the device at a time [2048 at most]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--time", options_.timing_rows, "measure forward passes of this many rows [0: none]")
+        ->check(CLI::NonNegativeNumber);
+  }
+  void add_finetuning(CLI::App& command) {
+    command.add_option("--finetune", options_.finetune_epochs, "epochs of training after every stage [0]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--finetune-steps", options_.finetune_steps, "steps of training after every stage [0]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--set", settings_, "an option of its optimizer, NAME=VALUE; may be repeated");
+    rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
+  }
+
+  void resolve() {
+    RemovalRule& rule = options_.rule;
+    rule.score = parse_prune_score(score_);
+    rule.curvature = parse_curvature(curvature_);
+    rule.compensate = !plain_;
+    rule.flat = parse_flat_set(flat_);
+    rule.flat.order = parse_flat_order(order_);
+    if (!tensors_.empty()) rule.tensors = split_list(tensors_);
+    options_.schedule = parse_prune_schedule(schedule_);
+    if (!multiply_adds_.empty()) options_.multiply_adds = parse_share("--multiply-adds", multiply_adds_);
+    for (const std::string& text : split_list(sparsity_)) sparsities_.push_back(parse_share("--sparsity", text));
+    options_.sparsity = sparsities_.front();
+    options_.granularity = parse_structure();
+    checkpoints_ = split_list(checkpoint_);
+    resolve_finetuning(load_run(checkpoints_.front()).options);
+    if (!compare_.empty()) return;
+    if (sparsities_.size() > 1) throw UsageError("--sparsity: a list is for --compare");
+    if (checkpoints_.size() > 1) throw UsageError("--checkpoint: a list is for --compare");
+    options_.checkpoint = checkpoint_;
+  }
+
+  Granularity parse_structure() {
+    const std::size_t colon = structured_.find(':');
+    if (colon == std::string::npos) return parse_granularity(structured_);
+    NofM pattern;
+    if (!CLI::detail::lexical_cast(structured_.substr(0, colon), pattern.kept) ||
+        !CLI::detail::lexical_cast(structured_.substr(colon + 1), pattern.of))
+      throw UsageError(fmt::format("--structured: found '{}', expected N:M as 2:4", structured_));
+    options_.rule.pattern = pattern;
+    return Granularity::weights;
+  }
+
+  void resolve_finetuning(const TrainOptions& base) {
+    TrainOptions tuned = layers_.resolve(base);
+    // The run's settings belong to its own method.
+    if (layers_.set_anywhere("optimizer") && tuned.optimizer != base.optimizer) tuned.optimizer_settings.clear();
+    if (rate_option_->count() > 0) set_optimizer_option(tuned, "rate", rate_, "--rate");
+    for (const std::string& text : settings_) {
+      const auto [name, value] = split_setting(text);
+      set_optimizer_option(tuned, name, value, "--set");
+    }
+    options_.rule.seed = tuned.seed;
+    // The split of the data is the run's own.
+    options_.finetune = std::move(tuned);
+  }
+
+  std::string directory(const std::string& what) const {
+    return out_.empty() ? fmt::format("runs/pruned-{}-###", what) : out_;
+  }
+
+  int prune_one() {
+    options_.run_directory = directory(score_);
+    const SignalWatch signals;
+    PruneHooks hooks;
+    hooks.interrupted = [&] { return signals.caught() != 0; };
+    const PruneResult result = prune(options_, hooks);
+    if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
+    if (json_) fmt::print("{}", prune_json(options_, result));
+    return result.complete ? 0 : 128 + signals.caught();
+  }
+
+  int prune_many() {
+    std::vector<PruneScore> scores;
+    for (const std::string& name : split_list(compare_)) scores.push_back(parse_prune_score(name));
+    const std::string where = directory("compare");
+    RunDirectory::check(where);
+    const SignalWatch signals;
+    PruneCompareHooks hooks;
+    hooks.interrupted = [&] { return signals.caught() != 0; };
+    if (!quiet_) hooks.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    const PruneComparison result = compare_pruning(options_, checkpoints_, scores, sparsities_, hooks);
+    if (!quiet_) fmt::print(stderr, "\n{}", prune_comparison_table(result));
+    if (json_) fmt::print("{}", prune_comparison_json(result));
+    const std::string written = write_prune_comparison(result, where);
+    if (!quiet_) fmt::print(stderr, "run {}\n", written);
+    return result.complete ? 0 : 128 + signals.caught();
+  }
+
+  OptionLayers layers_;
+  PruneOptions options_;
+  std::vector<double> sparsities_;
+  std::vector<std::string> checkpoints_, settings_;
+  std::string checkpoint_, sparsity_ = "0.9", structured_ = "none", multiply_adds_, tensors_, schedule_ = "oneshot",
+                           score_ = "obs", compare_, curvature_ = "hessian", flat_ = "auto", order_ = "absolute", rate_,
+                           out_;
+  CLI::Option* rate_option_ = nullptr;
+  bool plain_ = false, json_ = false, quiet_ = false;
+};
+
+}  // namespace
+
+void add_prune(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("prune", "Remove weights, neurons or channels of a trained network");
+  const auto prune_command = std::make_shared<PruneCommand>(*command);
+  command->callback([prune_command, &exit_code] { exit_code = prune_command->run(); });
+}
+
+}  // namespace hso::cli

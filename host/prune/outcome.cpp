@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "prune/outcome.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "hsogpu/io.hpp"
+#include "hsogpu/tape.hpp"
+#include "train/run_directory.hpp"
+#include "train/run_files.hpp"
+
+namespace hso {
+namespace {
+
+constexpr Index kCheckedRows = 256;
+constexpr int kWarmUp = 3, kTimed = 21;
+
+/// The first `rows` of the data on a tape without lanes.
+template <class T>
+std::unique_ptr<Tape<T>> bound_tape(Context& context, const Network<T>& network, const Dataset& data, Index rows) {
+  auto tape = std::make_unique<Tape<T>>(context, network.graph, rows);
+  std::vector<T> inputs(static_cast<std::size_t>(rows * data.input_shape.size()));
+  for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = static_cast<T>(data.inputs[i]);
+  const std::vector<T> targets(static_cast<std::size_t>(tape->target().size()), T(0));
+  tape->bind(inputs, targets);
+  return tape;
+}
+
+template <class T>
+std::vector<double> outputs(Context& context, const Network<T>& network, const Dataset& data,
+                            const std::vector<double>& theta, Index rows) {
+  const auto tape = bound_tape(context, network, data, rows);
+  const Buffer<T> point(context, std::vector<T>(theta.begin(), theta.end()));
+  tape->forward(point.data());
+  const View<const T> z = tape->output();
+  std::vector<T> values(static_cast<std::size_t>(z.size()));
+  context.to_host(z.data, values.data(), z.size() * static_cast<Index>(sizeof(T)));
+  return {values.begin(), values.end()};
+}
+
+double largest(const std::vector<double>& x) {
+  double top = 0;
+  for (const double v : x) top = std::max(top, std::abs(v));
+  return top;
+}
+
+Index tensors(const ModelSpec& model, LossKind loss, std::vector<Index>& sizes) {
+  for (const ParameterInfo& p : build_network<double>(model, loss).parameters) sizes.push_back(p.shape.size());
+  return static_cast<Index>(sizes.size());
+}
+
+/// Dense, or kept values and a bit for each parameter where that is less.
+Index bytes_of(const ModelSpec& model, const Mask& mask, const TrainOptions& options) {
+  const Index number = options.precision == "float64" ? 8 : 4;
+  std::vector<Index> sizes;
+  tensors(model, options.loss, sizes);
+  Index bits = 0;
+  for (const Index size : sizes) bits += (size + 7) / 8;
+  return std::min(mask.size() * number, mask.count() * number + bits);
+}
+
+/// As the run's own precision computes it.
+double timed(Context& context, const ModelSpec& model, const TrainOptions& options, const Dataset& data,
+             const std::vector<double>& theta, Index rows) {
+  if (options.precision == "float64")
+    return forward_milliseconds<double>(context, build_network<double>(model, options.loss), data, theta, rows);
+  return forward_milliseconds<float>(context, build_network<float>(model, options.loss), data, theta, rows);
+}
+
+NetworkSize size_of(const ModelSpec& model, const Mask& mask, const TrainOptions& options) {
+  NetworkSize out;
+  out.parameters = mask.size();
+  out.nonzero = mask.count();
+  out.bytes = bytes_of(model, mask, options);
+  out.multiply_adds = multiply_adds(model, mask);
+  return out;
+}
+
+std::string removals_csv(const PruneResult& result, const std::vector<ParameterInfo>& parameters) {
+  std::string out = "stage,parameter,tensor,index,predicted,actual\n";
+  const auto number = [](double v) { return std::isfinite(v) ? fmt::format("{:.9g}", v) : std::string(); };
+  for (const PruneRecord& r : result.removals) {
+    const Index j = r.removal.parameter;
+    const auto p = std::find_if(parameters.begin(), parameters.end(), [j](const ParameterInfo& info) {
+      return info.offset <= j && j < info.offset + info.shape.size();
+    });
+    const bool named = p != parameters.end();
+    out += fmt::format("{},{},{},{},{},{}\n", r.stage + 1, j, named ? p->name : "", named ? j - p->offset : j,
+                       number(r.removal.predicted), number(r.actual));
+  }
+  return out;
+}
+
+template <class T>
+void write(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>& place, PruneResult& result) {
+  RunDirectory directory(options.run_directory);
+  TrainOptions saved = run.options;
+  saved.run_directory = result.run_directory = directory.path();
+  saved.start = options.checkpoint;
+  const ShrunkModel& small = result.shrunk;
+  const auto network = build_network<double>(small.model, saved.loss);
+  write_description(
+      directory, {saved, small.model, run.standardizer, &place.context, place.split.train.size, place.split.test.size});
+  write_parameters(directory, {small.theta, network.parameters, saved, small.mask});
+  write_sparse(directory.file("sparse.safetensors"), small.theta, small.mask, network.parameters, saved.precision);
+  write_text_atomically(directory.file("removals.csv"), removals_csv(result, place.network.parameters));
+  write_text_atomically(directory.file("prune.json"), prune_json(options, result));
+  directory.keep();
+}
+
+}  // namespace
+
+template <class T>
+double forward_milliseconds(Context& context, const Network<T>& network, const Dataset& data,
+                            const std::vector<double>& theta, Index rows) {
+  using Clock = std::chrono::steady_clock;
+  const auto tape = bound_tape(context, network, data, std::min(rows, data.size));
+  const Buffer<T> point(context, std::vector<T>(theta.begin(), theta.end()));
+  std::vector<double> times;
+  for (int i = 0; i < kWarmUp + kTimed; ++i) {
+    const auto start = Clock::now();
+    tape->forward(point.data());
+    context.synchronize();
+    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+  }
+  std::nth_element(times.begin() + kWarmUp, times.begin() + kWarmUp + kTimed / 2, times.end());
+  return times[kWarmUp + kTimed / 2];
+}
+
+template <class T>
+void conclude(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>& place, PruneResult& result) {
+  result.shrunk = shrink(run.model, result.theta, result.mask);
+  const ShrunkModel& small = result.shrunk;
+  const Index rows = std::min(kCheckedRows, place.split.train.size);
+  const auto masked = outputs(place.context, place.network, place.split.train, result.theta, rows);
+  const auto shrunken =
+      outputs(place.context, build_network<T>(small.model, run.options.loss), place.split.train, small.theta, rows);
+  std::vector<double> difference(masked.size());
+  std::transform(masked.begin(), masked.end(), shrunken.begin(), difference.begin(), std::minus<>());
+  const double scale = largest(masked);
+  result.shrink_difference = scale > 0 ? largest(difference) / scale : largest(difference);
+  result.size_before = size_of(run.model, run.mask, run.options);
+  result.size_after = size_of(small.model, small.mask, run.options);
+  if (options.timing_rows > 0) {
+    const auto time = [&](const ModelSpec& model, const std::vector<double>& theta) {
+      return timed(place.context, model, run.options, place.split.train, theta, options.timing_rows);
+    };
+    result.size_before.milliseconds = time(run.model, run.theta);
+    result.size_after.milliseconds = time(small.model, small.theta);
+  }
+  if (!options.run_directory.empty()) write(options, run, place, result);
+}
+
+template double forward_milliseconds<float>(Context&, const Network<float>&, const Dataset&, const std::vector<double>&,
+                                            Index);
+template double forward_milliseconds<double>(Context&, const Network<double>&, const Dataset&,
+                                             const std::vector<double>&, Index);
+template void conclude<float>(const PruneOptions&, const SavedRun&, const PrunePlace<float>&, PruneResult&);
+template void conclude<double>(const PruneOptions&, const SavedRun&, const PrunePlace<double>&, PruneResult&);
+
+}  // namespace hso

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/unit_removal.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/error.hpp"
+#include "io/choice.hpp"
+#include "prune/units.hpp"
+
+namespace hso {
+
+using namespace detail;
+
+namespace {
+
+struct Candidate {
+  const Unit* unit;
+  std::size_t group;
+  double cost = 0;
+};
+
+bool alive(const Unit& unit, const Mask& mask) {
+  const auto any = [&](const std::vector<Index>& part) {
+    return std::any_of(part.begin(), part.end(), [&](Index j) { return mask.kept[static_cast<std::size_t>(j)] != 0; });
+  };
+  // Rows have no readers and columns no makers.
+  return (unit.incoming.empty() || any(unit.incoming)) && (unit.outgoing.empty() || any(unit.outgoing));
+}
+
+Index kept_of(const Unit& unit, const Mask& mask) {
+  Index count = 0;
+  for (const std::vector<Index>* part : {&unit.incoming, &unit.outgoing})
+    for (const Index j : *part) count += mask.kept[static_cast<std::size_t>(j)];
+  return count;
+}
+
+Index first_of(const Unit& unit) { return unit.incoming.empty() ? unit.outgoing.front() : unit.incoming.front(); }
+
+/// The rows or columns of every weight; a multiply-add for each use of one of their weights.
+std::vector<UnitGroup> lines_of(const ModelSpec& model, bool rows) {
+  std::vector<UnitGroup> out;
+  const std::vector<LayerSummary> layers = summarize(model);
+  for (const ParameterInfo& p : build_network<double>(model, LossKind::squared_error).parameters) {
+    if (p.is_bias || p.shape.rank() < 2) continue;
+    UnitGroup group{{p.layer}, {}};
+    const Index uses = layers[static_cast<std::size_t>(p.layer)].multiply_adds / std::max<Index>(1, p.shape.size());
+    Index index = 0;
+    for (std::vector<Index>& line : rows ? weight_rows(p) : weight_columns(p)) {
+      const Index saved = uses * static_cast<Index>(line.size());
+      Unit unit{p.layer, index++, {}, {}, saved};
+      (rows ? unit.incoming : unit.outgoing) = std::move(line);
+      group.units.push_back(std::move(unit));
+    }
+    if (group.units.size() > 1) out.push_back(std::move(group));
+  }
+  return out;
+}
+
+std::vector<UnitGroup> groups_of(const ModelSpec& model, Granularity granularity) {
+  if (granularity == Granularity::weights)
+    throw UsageError("remove_units: granularity weights, expected units, rows or columns");
+  return granularity == Granularity::units ? prunable_units(model) : lines_of(model, granularity == Granularity::rows);
+}
+
+/// Units go one at a time until the target is reached.
+template <class T>
+class UnitStage {
+ public:
+  UnitStage(Stage<T>& stage, const ModelSpec& model, const UnitTarget& target, Granularity granularity)
+      : stage_(stage),
+        model_(model),
+        target_(target),
+        groups_(groups_of(model, granularity)),
+        left_(groups_.size(), 0) {
+    out_.mask = stage.mask;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      for (const Unit& unit : groups_[g].units) {
+        if (!alive(unit, out_.mask)) continue;
+        ++left_[g];
+        if (stage.removable[static_cast<std::size_t>(first_of(unit))] != 0) candidates_.push_back({&unit, g});
+      }
+    if (candidates_.empty() && !reached())
+      throw UsageError(fmt::format("units: {} has no neuron or channel that can be removed", model.name));
+  }
+
+  Removed run() {
+    costs_ = reached() ? nullptr : unit_costs(stage_, groups_);
+    if (costs_) price(candidates_);
+    while (!reached()) {
+      const auto next = cheapest();
+      if (next == candidates_.end()) {
+        out_.notes.push_back("units: every group is down to what it keeps before the target is reached");
+        break;
+      }
+      take(next);
+    }
+    out_.theta = costs_ ? costs_->theta() : std::vector<double>(stage_.theta.begin(), stage_.theta.end());
+    for (std::size_t j = 0; j < out_.theta.size(); ++j)
+      if (out_.mask.kept[j] == 0) out_.theta[j] = 0;
+    if (!compensates(stage_.rule.score) && stage_.rule.score != PruneScore::obd)
+      out_.predicted = std::numeric_limits<double>::quiet_NaN();
+    return std::move(out_);
+  }
+
+ private:
+  bool reached() const {
+    if (target_.multiply_adds > 0) {
+      const auto all = static_cast<double>(multiply_adds(model_));
+      return 1 - static_cast<double>(multiply_adds(model_, out_.mask)) / all >= target_.multiply_adds - 1e-12;
+    }
+    return out_.mask.sparsity() >= target_.sparsity - 1e-12;
+  }
+  void price(std::vector<Candidate>& candidates) {
+    for (Candidate& c : candidates) c.cost = costs_->cost(*c.unit);
+  }
+  /// For each multiply-add or parameter that is saved; of equal ones the first.
+  typename std::vector<Candidate>::iterator cheapest() {
+    auto best = candidates_.end();
+    double least = std::numeric_limits<double>::infinity();
+    for (auto c = candidates_.begin(); c != candidates_.end(); ++c) {
+      if (left_[c->group] <= std::max<Index>(1, stage_.rule.keep)) continue;
+      const double saved =
+          static_cast<double>(target_.multiply_adds > 0 ? c->unit->multiply_adds : kept_of(*c->unit, out_.mask));
+      // hsp prefers the largest projections, whose scores are negative: a quotient would turn their order around.
+      const double score = c->cost > 0 ? c->cost / std::max(1.0, saved) : c->cost;
+      if (score < least) least = score, best = c;
+    }
+    return best;
+  }
+  void take(typename std::vector<Candidate>::iterator at) {
+    const Candidate chosen = *at;
+    candidates_.erase(at);
+    --left_[chosen.group];
+    bool first = true;
+    for (const std::vector<Index>* part : {&chosen.unit->incoming, &chosen.unit->outgoing})
+      for (const Index j : *part) {
+        if (out_.mask.kept[static_cast<std::size_t>(j)] == 0) continue;
+        out_.removals.push_back({j, first ? chosen.cost : 0});
+        first = false;
+      }
+    out_.predicted += chosen.cost;
+    remove(out_.mask, *chosen.unit);
+    costs_->remove(*chosen.unit);
+    if (costs_->changes()) price(candidates_);
+  }
+
+  Stage<T>& stage_;
+  const ModelSpec& model_;
+  UnitTarget target_;
+  std::vector<UnitGroup> groups_;
+  std::vector<Index> left_;
+  std::vector<Candidate> candidates_;
+  std::unique_ptr<UnitCosts> costs_;
+  Removed out_;
+};
+
+}  // namespace
+
+Granularity parse_granularity(const std::string& name) {
+  static const std::vector<std::string> names{"none", "units", "rows", "columns", "weights", "neurons", "channels"};
+  const auto at = std::find(names.begin(), names.end(), name) - names.begin();
+  if (at >= static_cast<std::ptrdiff_t>(names.size())) parse_choice<Granularity>("granularity", name, names);
+  if (at < 4) return static_cast<Granularity>(at);
+  return name == "weights" ? Granularity::weights : Granularity::units;
+}
+
+const std::string& name_of(Granularity granularity) {
+  static const std::vector<std::string> names{"weights", "units", "rows", "columns"};
+  return names.at(static_cast<std::size_t>(granularity));
+}
+
+template <class T>
+Removed remove_units(Objective<T>& objective, const ModelSpec& model, Span<const double> theta, const Mask& mask,
+                     const UnitTarget& target, const RemovalRule& rule, Granularity granularity) {
+  if (rule.score == PruneScore::kfac_obs && granularity == Granularity::rows)
+    throw UsageError("kfac_obs: rows are read by nothing, expected units or columns");
+  RemovalRule whole = rule;
+  whole.biases = true;
+  Stage<T> stage = make_stage(objective, theta, mask, {1, target.sparsity}, whole);
+  Removed out = UnitStage<T>(stage, model, target, granularity).run();
+  out.flat = stage.flat;
+  out.notes.insert(out.notes.end(), stage.notes.begin(), stage.notes.end());
+  return out;
+}
+
+template Removed remove_units(Objective<float>&, const ModelSpec&, Span<const double>, const Mask&, const UnitTarget&,
+                              const RemovalRule&, Granularity);
+template Removed remove_units(Objective<double>&, const ModelSpec&, Span<const double>, const Mask&, const UnitTarget&,
+                              const RemovalRule&, Granularity);
+
+}  // namespace hso
