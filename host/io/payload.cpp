@@ -17,7 +17,8 @@ constexpr std::size_t kChunk = std::size_t{1} << 17;  // numbers
 
 template <class Stored>
 void append_little_endian(std::string& out, Stored value) {
-  using Word = std::conditional_t<sizeof(Stored) == 4, std::uint32_t, std::uint64_t>;
+  using Word = std::conditional_t<sizeof(Stored) == 1, std::uint8_t,
+                                  std::conditional_t<sizeof(Stored) == 4, std::uint32_t, std::uint64_t>>;
   const Word word = std::bit_cast<Word>(value);
   for (std::size_t i = 0; i < sizeof(Stored); ++i) out += static_cast<char>(word >> (8 * i) & 0xff);
 }
@@ -57,6 +58,7 @@ void write_payload(AtomicFile& file, Span<const T> values) {
 
 template void write_payload<float>(AtomicFile&, Span<const float>);
 template void write_payload<float>(AtomicFile&, Span<const double>);
+template void write_payload<std::uint8_t>(AtomicFile&, Span<const double>);
 template void write_payload<double>(AtomicFile&, Span<const double>);
 
 }  // namespace hso

@@ -19,7 +19,7 @@ std::uint64_t payload_bytes(const std::string& path, const std::string& what, co
 /// The next `count` numbers of the file. The caller has checked that they are there.
 std::vector<double> read_payload(FileReader& file, ScalarType type, bool big_endian, Index count);
 
-/// Little-endian numbers of type Stored (float or double).
+/// Little-endian numbers of type Stored (float, double or std::uint8_t).
 template <class Stored, class T>
 void write_payload(AtomicFile& file, Span<const T> values);
 

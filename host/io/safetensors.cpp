@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
@@ -38,6 +39,25 @@ void check_tensor(const std::string& path, const NamedTensor& tensor) {
   if (tensor.shape.size() != static_cast<Index>(tensor.values.size()))
     throw InputError(fmt::format("write_safetensors {}: tensor '{}' has {} values, expected {} for shape {}", path,
                                  tensor.name, tensor.values.size(), tensor.shape.size(), tensor.shape.to_string()));
+  for (double v : tensor.values)
+    if (tensor.bytes && !(v >= 0 && v <= 255 && v == std::floor(v)))
+      throw InputError(fmt::format("write_safetensors {}: tensor '{}' holds {}, expected whole numbers from 0 to 255",
+                                   path, tensor.name, v));
+}
+
+struct Stored {
+  const char* name;
+  std::uint64_t bytes;
+};
+Stored stored(const NamedTensor& tensor, bool wide) {
+  return tensor.bytes ? Stored{"U8", 1} : wide ? Stored{"F64", 8} : Stored{"F32", 4};
+}
+
+void write_values(AtomicFile& file, const NamedTensor& tensor, bool wide) {
+  if (tensor.bytes)
+    write_payload<std::uint8_t>(file, tensor.values);
+  else
+    wide ? write_payload<double>(file, tensor.values) : write_payload<float>(file, tensor.values);
 }
 
 nlohmann::ordered_json describe(const std::string& path, Span<const NamedTensor> tensors, bool wide,
@@ -51,8 +71,9 @@ nlohmann::ordered_json describe(const std::string& path, Span<const NamedTensor>
       throw InputError(fmt::format("write_safetensors {}: the name '{}' is there twice", path, tensor.name));
     std::vector<Index> extents;
     for (int a = 0; a < tensor.shape.rank(); ++a) extents.push_back(tensor.shape[a]);
-    const std::uint64_t end = position + tensor.values.size() * (wide ? 8 : 4);
-    json[tensor.name] = {{"dtype", wide ? "F64" : "F32"}, {"shape", extents}, {"data_offsets", {position, end}}};
+    const auto [type, bytes] = stored(tensor, wide);
+    const std::uint64_t end = position + tensor.values.size() * bytes;
+    json[tensor.name] = {{"dtype", type}, {"shape", extents}, {"data_offsets", {position, end}}};
     position = end;
   }
   return json;
@@ -94,8 +115,7 @@ void write_safetensors(const std::string& path, Span<const NamedTensor> tensors,
   const std::string header = header_bytes(path, describe(path, tensors, wide, metadata));
   AtomicFile file(path);
   file.write(header);
-  for (const NamedTensor& tensor : tensors)
-    wide ? write_payload<double>(file, tensor.values) : write_payload<float>(file, tensor.values);
+  for (const NamedTensor& tensor : tensors) write_values(file, tensor, wide);
   file.commit();
 }
 

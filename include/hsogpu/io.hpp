@@ -40,8 +40,9 @@ struct NamedTensor {
   std::string name;
   Shape shape;
   Span<const double> values;
+  bool bytes = false;  ///< stored as U8: whole numbers from 0 to 255
 };
-/// Stores F32 or F64 (`precision` "float32" or "float64"), in the order given.
+/// Stores F32 or F64 (`precision` "float32" or "float64") or bytes, in the order given.
 void write_safetensors(const std::string& path, Span<const NamedTensor> tensors, std::string_view precision,
                        const std::map<std::string, std::string>& metadata = {});
 
