@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "prune/constants.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "hsogpu/detail/elements/activation.hpp"
+
+namespace hso {
+namespace {
+
+constexpr Constant kVaries = std::numeric_limits<double>::quiet_NaN();
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+Constant activated(const LayerSpec& l, Constant x) {
+  switch (parse_activation(l.type)) {
+    case Activation::relu:
+      return detail::Relu{}.value(x);
+    case Activation::leaky_relu:
+      return detail::LeakyRelu{l.slope}.value(x);
+    case Activation::elu:
+      return detail::Elu{l.alpha}.value(x);
+    case Activation::tanh:
+      return detail::Tanh{}.value(x);
+    case Activation::sigmoid:
+      return detail::Sigmoid{}.value(x);
+    case Activation::softplus:
+      return detail::Softplus{}.value(x);
+    case Activation::gelu:
+      return detail::Gelu{}.value(x);
+    case Activation::silu:
+      return detail::Silu{}.value(x);
+  }
+  return kVaries;
+}
+
+Index channel_size(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
+
+bool is_conv(const WeightLayer& w) { return w.weight.shape.rank() == 4; }
+
+/// The constant that entries e with e / run % count = column share, for each column.
+std::vector<Constant> shared(const std::vector<Constant>& value, Index count, Index run) {
+  std::vector<Constant> columns(at(count));
+  for (Index c = 0; c < count; ++c) columns[at(c)] = value[at(c * run)];
+  for (Index e = 0; e < static_cast<Index>(value.size()); ++e)
+    if (Constant& c = columns[at(e / run % count)]; c != value[at(e)]) c = kVaries;
+  return columns;
+}
+
+/// Pools keep a constant channel, but an average counts the zeros of its padding.
+std::vector<Constant> pooled(const LayerSpec& l, const std::vector<Constant>& x, const Shape& in, const Shape& out) {
+  const std::vector<Constant> channels = shared(x, in[0], channel_size(in));
+  const bool zeros_only = l.type == "avgpool2d" && l.padding != Pair{0, 0};
+  std::vector<Constant> y(at(out.size()));
+  for (std::size_t e = 0; e < y.size(); ++e) {
+    const Constant c = channels[e / at(channel_size(out))];
+    y[e] = zeros_only && c != 0 ? kVaries : c;
+  }
+  return y;
+}
+
+/// b + sum c w over the columns, where every kept weight reads a constant; with padding, zeros only.
+Constant row_constant(const WeightLayer& w, Index row, const std::vector<Constant>& columns, Span<const double> theta,
+                      const Mask& mask) {
+  double sum = w.bias < 0 ? 0 : theta[at(w.bias + row)];
+  Index first = w.weight.offset + row * w.row_size();
+  for (Index k = 0; k < w.row_columns(); ++k, first += w.taps) {
+    const Constant c = columns[at(w.first_column(row) + k)];
+    if (c == 0 || !any_kept(mask, first, w.taps)) continue;
+    if (!is_constant(c) || w.pads) return kVaries;
+    for (Index t = 0; t < w.taps; ++t) sum += c * theta[at(first + t)];
+  }
+  return sum;
+}
+
+/// The output of a linear or conv2d layer.
+std::vector<Constant> produced(const WeightLayer& w, const Shape& in, const Shape& out, const std::vector<Constant>& x,
+                               Span<const double> theta, const Mask& mask) {
+  const std::vector<Constant> columns = column_constants(w, in, x);
+  std::vector<Constant> rows(w.rows.size()), y(at(out.size()));
+  for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = row_constant(w, static_cast<Index>(r), columns, theta, mask);
+  const std::size_t run = is_conv(w) ? at(channel_size(out)) : 1;
+  for (std::size_t e = 0; e < y.size(); ++e) y[e] = rows[e / run % rows.size()];
+  return y;
+}
+
+std::vector<Constant> added(std::vector<Constant> a, const std::vector<Constant>& b) {
+  for (std::size_t e = 0; e < a.size(); ++e) a[e] += b[e];
+  return a;
+}
+
+/// Activations; flatten, reshape and dropout keep every entry.
+std::vector<Constant> entrywise(const LayerSpec& l, std::vector<Constant> x) {
+  const bool keeps = l.type == "flatten" || l.type == "reshape" || l.type == "dropout";
+  for (Constant& c : x)
+    if (!keeps) c = is_constant(c) ? activated(l, c) : kVaries;
+  return x;
+}
+
+}  // namespace
+
+bool any_kept(const Mask& mask, Index first, Index count) {
+  const auto begin = mask.kept.begin() + first;
+  return std::any_of(begin, begin + count, [](std::uint8_t k) { return k != 0; });
+}
+
+bool is_foldable(const WeightLayer& w, Constant column) {
+  return column == 0 || (is_constant(column) && !w.pads && w.bias >= 0);
+}
+
+std::vector<Constant> column_constants(const WeightLayer& w, const Shape& input, const std::vector<Constant>& value) {
+  return shared(value, static_cast<Index>(w.columns.size()), is_conv(w) ? channel_size(input) : 1);
+}
+
+std::vector<std::vector<Constant>> constant_entries(const ModelSpec& model, const ChannelMap& map,
+                                                    Span<const double> theta, const Mask& mask) {
+  std::vector<std::vector<Constant>> values{std::vector<Constant>(at(model.input.size()), kVaries)};
+  auto weights = map.weights.begin();
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    const LayerSpec& l = model.layers[i];
+    if (weights != map.weights.end() && weights->layer == static_cast<int>(i))
+      values.push_back(produced(*weights++, map.shapes[i], map.shapes[i + 1], values.back(), theta, mask));
+    else if (l.type.ends_with("pool2d"))
+      values.push_back(pooled(l, values.back(), map.shapes[i], map.shapes[i + 1]));
+    else if (l.type == "add")
+      values.push_back(added(values.back(), values[at(map.added[i])]));
+    else
+      values.push_back(entrywise(l, values.back()));
+  }
+  return values;
+}
+
+}  // namespace hso

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Three steps: which classes of channels are live (channels.hpp), what constants of dead ones the biases of live rows
+// take up (constants.hpp), and the copy of what stays.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "hsogpu/error.hpp"
+#include "hsogpu/structure.hpp"
+#include "nn/network_layers.hpp"
+#include "prune/channels.hpp"
+#include "prune/constants.hpp"
+
+namespace hso {
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+void check_lengths(const ModelSpec& model, Index expected, Index theta, Index mask) {
+  if (theta == expected && mask == expected) return;
+  throw InputError(fmt::format("shrink: found {} parameters and a mask of {}, expected {} of each as {} has", theta,
+                               mask, expected, model.name));
+}
+
+class Shrinker {
+ public:
+  Shrinker(const ModelSpec& model, Span<const double> theta, const Mask& mask)
+      : model_(model), map_(map_channels(model)), mask_(mask) {
+    check_lengths(model, map_.parameters, static_cast<Index>(theta.size()), mask.size());
+    theta_.assign(theta.begin(), theta.end());
+    for (std::size_t i = 0; i < theta_.size(); ++i)
+      if (mask_.kept[i] == 0) theta_[i] = 0;
+    const auto constants = constant_entries(model, map_, theta_, mask_);
+    for (const WeightLayer& w : map_.weights)
+      constants_.push_back(column_constants(w, map_.shapes[at(w.layer)], constants[at(w.layer)]));
+  }
+
+  ShrunkModel run() {
+    find_live();
+    keep_one_of_each_layer();
+    out_.model = model_;
+    for (std::size_t k = 0; k < map_.weights.size(); ++k) copy(map_.weights[k], constants_[k]);
+    resize_reshapes();
+    if (out_.theta.size() < theta_.size()) out_.model.name += model_.name.ends_with("-shrunk") ? "" : "-shrunk";
+    return std::move(out_);
+  }
+
+ private:
+  bool is_live(int c) const { return live_[at(c)] != 0; }
+  bool stays(int c) const { return is_live(c) || stub_[at(c)] != 0; }
+
+  /// Backwards from what must stay: a class is live when a live row reads it by a kept weight and cannot do without.
+  void find_live() {
+    live_.assign(at(map_.classes()), 0);
+    for (int c = 0; c < map_.classes(); ++c) live_[at(c)] = !map_.may_go(c);
+    while (spread_live()) continue;
+  }
+
+  bool spread_live() {
+    bool changed = false;
+    for (std::size_t k = map_.weights.size(); k-- > 0;) {
+      const WeightLayer& w = map_.weights[k];
+      for_pairs(w, [&](Index row, Index column, Index first) {
+        const int c = w.column_class(column);
+        if (is_live(c) || !is_live(w.row_class(row)) || is_foldable(w, constants_[k][at(column)])) return;
+        if (!any_kept(mask_, first, w.taps)) return;
+        live_[at(c)] = 1;
+        changed = true;
+      });
+    }
+    return changed;
+  }
+
+  /// Dead, but with all its weights removed one unit is harmless and keeps the shapes legal.
+  void keep_one_of_each_layer() {
+    stub_.assign(live_.size(), 0);
+    for (const WeightLayer& w : map_.weights) {
+      if (std::any_of(w.rows.begin(), w.rows.end(), [this](int c) { return stays(c); })) continue;
+      stub_[at(w.rows.front())] = 1;
+      note(w, fmt::format("all {} units are dead; one stays, without weights", w.rows.size()));
+    }
+  }
+
+  void note(const WeightLayer& w, const std::string& what) {
+    out_.notes.push_back(
+        fmt::format("layer {} ({}): {}", layer_label(model_, at(w.layer)), model_.layers[at(w.layer)].type, what));
+  }
+
+  void copy(const WeightLayer& w, const std::vector<Constant>& constants) {
+    LayerSpec& l = out_.model.layers[at(w.layer)];
+    l.out = std::count_if(w.rows.begin(), w.rows.end(), [this](int c) { return stays(c); });
+    if (w.groups > 1) l.groups = l.out / (static_cast<Index>(w.rows.size()) / w.groups);
+    for_pairs(w, [&](Index row, Index column, Index first) {
+      if (stays(w.row_class(row)) && stays(w.column_class(column)))
+        for (Index t = 0; t < w.taps; ++t)
+          append(first + t, is_live(w.row_class(row)) && is_live(w.column_class(column)));
+    });
+    if (w.bias >= 0) copy_biases(w, added_to_rows(w, constants));
+    report_unmoved(w, constants);
+  }
+
+  /// A new parameter; its number and mask when `used`, else removed.
+  void append(Index source, bool used) {
+    out_.source.push_back(source);
+    out_.theta.push_back(used ? theta_[at(source)] : 0);
+    out_.mask.kept.push_back(used && mask_.kept[at(source)] != 0);
+  }
+
+  /// For each live row the constants that it read from dead columns; NaN where it read none.
+  std::vector<double> added_to_rows(const WeightLayer& w, const std::vector<Constant>& constants) const {
+    std::vector<double> sums(w.rows.size(), std::numeric_limits<double>::quiet_NaN());
+    for_pairs(w, [&](Index row, Index column, Index first) {
+      const Constant c = constants[at(column)];
+      if (!is_live(w.row_class(row)) || is_live(w.column_class(column)) || c == 0) return;
+      if (!any_kept(mask_, first, w.taps)) return;
+      double& sum = sums[at(row)];
+      if (std::isnan(sum)) sum = 0;
+      for (Index t = 0; t < w.taps; ++t) sum += c * theta_[at(first + t)];
+    });
+    return sums;
+  }
+
+  void copy_biases(const WeightLayer& w, const std::vector<double>& added) {
+    Index moved = 0;
+    for (Index row = 0; row < static_cast<Index>(w.rows.size()); ++row) {
+      const int c = w.row_class(row);
+      if (!stays(c)) continue;
+      append(w.bias + row, is_live(c));
+      if (std::isnan(added[at(row)])) continue;
+      out_.theta.back() += added[at(row)];
+      out_.mask.kept.back() = 1;
+      ++moved;
+    }
+    if (moved > 0) note(w, fmt::format("{} biases took up constants of removed units", moved));
+  }
+
+  void report_unmoved(const WeightLayer& w, const std::vector<Constant>& constants) {
+    std::vector<char> held(w.columns.size());
+    for_pairs(w, [&](Index row, Index column, Index first) {
+      const Constant c = constants[at(column)];
+      if (is_live(w.row_class(row)) && is_constant(c) && !is_foldable(w, c) && any_kept(mask_, first, w.taps))
+        held[at(column)] = map_.may_go(w.column_class(column));
+    });
+    const auto count = std::count(held.begin(), held.end(), 1);
+    if (count > 0)
+      note(w, fmt::format("{} of its inputs are constants that stay: the layer {}", count,
+                          w.pads ? "pads them with zeros" : "has no bias to take them up"));
+  }
+
+  void resize_reshapes() {
+    for (std::size_t i = 0; i < model_.layers.size(); ++i) {
+      if (model_.layers[i].type != "reshape" || model_.layers[i].size.size() != 1) continue;
+      const std::vector<int>& entries = map_.entries[i + 1];
+      out_.model.layers[i].size = {std::count_if(entries.begin(), entries.end(), [this](int c) { return stays(c); })};
+    }
+  }
+
+  const ModelSpec& model_;
+  ChannelMap map_;
+  Mask mask_;
+  std::vector<double> theta_;                     ///< 0 where removed
+  std::vector<std::vector<Constant>> constants_;  ///< of the columns of each weight layer
+  std::vector<char> live_, stub_;                 ///< by class
+  ShrunkModel out_;
+};
+
+}  // namespace
+
+ShrunkModel shrink(const ModelSpec& model, Span<const double> theta, const Mask& mask) {
+  return Shrinker(model, theta, mask).run();
+}
+
+}  // namespace hso
