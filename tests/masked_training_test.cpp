@@ -108,8 +108,7 @@ std::vector<double> gather(const std::vector<double>& theta, const std::vector<s
 }
 
 class MaskedNeurons : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Methods, MaskedNeurons,
-                         testing::Values("sgd", "momentum", "adam", "hso", "hso.cg", "hso.lowrank", "lbfgs"));
+INSTANTIATE_TEST_SUITE_P(Methods, MaskedNeurons, testing::Values("sgd", "momentum", "adam", "hso", "lbfgs"));
 
 TEST_P(MaskedNeurons, TrainAsTheSmallerNetworkDoes) {
   const TempDir dir;
@@ -126,7 +125,8 @@ TEST_P(MaskedNeurons, TrainAsTheSmallerNetworkDoes) {
   narrow.theta = gather(wide.theta, neurons.places);
   narrow.model = parse_model("mlp:2-3-2:tanh");
   const TrainResult masked = train(options, {}, wide), small = train(options, {}, narrow);
-  EXPECT_EQ(masked.accepted_steps, 8);
+  EXPECT_GT(masked.accepted_steps, 3);
+  EXPECT_EQ(masked.accepted_steps, small.accepted_steps);
   EXPECT_TRUE(is_clear(masked.theta, neurons.mask));
   const std::vector<double> left = gather(masked.theta, neurons.places);
   ASSERT_EQ(left.size(), small.theta.size());

@@ -124,7 +124,9 @@ std::vector<TrainField> make_fields() {
        "steps between spectra, of all and of each layer, in spectra.jsonl; 0: none"},
       {"spectrum_kind", &O::spectrum_kind, fmt::format("{}", fmt::join(curvature_names(), ", "))},
       {"start", &O::start,
-       "a run directory or one of its checkpoints whose parameters (and mask) the training starts from", true},
+       "a run directory or one of its checkpoints whose parameters (and mask) the training starts from; model, data, "
+       "loss, scaling, reconstruct, precision, test_fraction and seed are then that run's unless given",
+       true},
   };
 }
 
