@@ -39,7 +39,7 @@ class Shrinker {
 
   ShrunkModel run() {
     find_live();
-    keep_one_of_each_layer();
+    keep_shapes();
     out_.model = model_;
     for (std::size_t k = 0; k < map_.weights.size(); ++k) copy(map_.weights[k], constants_[k]);
     resize_reshapes();
@@ -51,10 +51,10 @@ class Shrinker {
   bool is_live(int c) const { return live_[at(c)] != 0; }
   bool stays(int c) const { return is_live(c) || stub_[at(c)] != 0; }
 
-  /// Backwards from what must stay: a class is live when a live row reads it by a kept weight and cannot do without.
+  /// Backwards from the outputs: a class is live when a live row reads it by a kept weight and cannot do without.
   void find_live() {
     live_.assign(at(map_.classes()), 0);
-    for (int c = 0; c < map_.classes(); ++c) live_[at(c)] = !map_.may_go(c);
+    for (int c : map_.entries.back()) live_[at(c)] = 1;
     while (spread_live()) continue;
   }
 
@@ -73,9 +73,11 @@ class Shrinker {
     return changed;
   }
 
-  /// Dead, but with all its weights removed one unit is harmless and keeps the shapes legal.
-  void keep_one_of_each_layer() {
+  /// Dead units that keep the shapes legal, with all their weights removed: what is bound to an input or a reshape, and
+  /// one for a layer that has no other.
+  void keep_shapes() {
     stub_.assign(live_.size(), 0);
+    for (int c = 0; c < map_.classes(); ++c) stub_[at(c)] = !map_.may_go(c) && !is_live(c);
     for (const WeightLayer& w : map_.weights) {
       if (std::any_of(w.rows.begin(), w.rows.end(), [this](int c) { return stays(c); })) continue;
       stub_[at(w.rows.front())] = 1;
@@ -166,10 +168,22 @@ class Shrinker {
   ShrunkModel out_;
 };
 
+/// A convolution has one group left: its channels go one by one from now on.
+bool lost_groups(const ModelSpec& before, const ModelSpec& after) {
+  for (std::size_t i = 0; i < before.layers.size(); ++i)
+    if (before.layers[i].groups > 1 && after.layers[i].groups == 1) return true;
+  return false;
+}
+
 }  // namespace
 
 ShrunkModel shrink(const ModelSpec& model, Span<const double> theta, const Mask& mask) {
-  return Shrinker(model, theta, mask).run();
+  ShrunkModel small = Shrinker(model, theta, mask).run();
+  if (!lost_groups(model, small.model)) return small;
+  ShrunkModel smaller = shrink(small.model, small.theta, small.mask);
+  for (Index& i : smaller.source) i = small.source[at(i)];
+  smaller.notes.insert(smaller.notes.begin(), small.notes.begin(), small.notes.end());
+  return smaller;
 }
 
 }  // namespace hso
