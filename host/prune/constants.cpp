@@ -35,8 +35,6 @@ Constant activated(const LayerSpec& l, Constant x) {
   return kVaries;
 }
 
-Index channel_size(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
-
 bool is_conv(const WeightLayer& w) { return w.weight.shape.rank() == 4; }
 
 /// The constant that entries e with e / run % count = column share, for each column.
