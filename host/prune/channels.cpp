@@ -73,7 +73,6 @@ class ChannelWalk {
 
   const Shape& input_shape() const { return map_.shapes.back(); }
   const std::vector<int>& input() const { return map_.entries.back(); }
-  static Index run_of(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
 
   /// One class for each of `count` columns: entry e belongs to column e / run % count.
   std::vector<int> unite_columns(Index count, Index run) {
@@ -93,7 +92,8 @@ class ChannelWalk {
     if (l.type == "linear" || l.type == "conv2d")
       entries = weights(l, shape);
     else if (l.type.ends_with("pool2d"))
-      entries = entries_of(unite_columns(input_shape()[0], run_of(input_shape())), shape.size(), run_of(shape));
+      entries =
+          entries_of(unite_columns(input_shape()[0], channel_size(input_shape())), shape.size(), channel_size(shape));
     else
       entries = entrywise(l);
     map_.shapes.push_back(shape);
@@ -119,13 +119,13 @@ class ChannelWalk {
       w.taps = l.kernel[0] * l.kernel[1];
       w.pads = l.padding != Pair{0, 0};
     }
-    w.columns = unite_columns(w.weight.shape[1] * w.groups, conv ? run_of(input_shape()) : 1);
+    w.columns = unite_columns(w.weight.shape[1] * w.groups, conv ? channel_size(input_shape()) : 1);
     w.rows = make(w.weight.shape[0]);
     for (Index row = 0; w.groups > 1 && row < static_cast<Index>(w.rows.size()); ++row)
       for (Index k = 0; k < w.row_columns(); ++k)
         classes_.unite(w.columns[at(w.first_column(row) + k)], w.rows[at(row)]);
     map_.weights.push_back(w);
-    return entries_of(w.rows, shape.size(), conv ? run_of(shape) : 1);
+    return entries_of(w.rows, shape.size(), conv ? channel_size(shape) : 1);
   }
 
   WeightLayer described(const Shape& output) const {

@@ -12,6 +12,9 @@
 
 namespace hso {
 
+/// Entries of one channel of a value [C][H][W]; 1 for other ranks.
+inline Index channel_size(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
+
 /// A linear or conv2d layer: a matrix of `taps` weights for each pair of a row (what it makes) and a column (what it
 /// reads). In a grouped convolution a row has the columns of its own group only.
 struct WeightLayer {

@@ -35,8 +35,6 @@ Constant activated(const LayerSpec& l, Constant x) {
   return kVaries;
 }
 
-Index channel_size(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
-
 bool is_conv(const WeightLayer& w) { return w.weight.shape.rank() == 4; }
 
 /// The constant that entries e with e / run % count = column share, for each column.
@@ -74,14 +72,30 @@ Constant row_constant(const WeightLayer& w, Index row, const std::vector<Constan
   return sum;
 }
 
-/// The output of a linear or conv2d layer.
-std::vector<Constant> produced(const WeightLayer& w, const Shape& in, const Shape& out, const std::vector<Constant>& x,
-                               Span<const double> theta, const Mask& mask) {
-  const std::vector<Constant> columns = column_constants(w, in, x);
-  std::vector<Constant> rows(w.rows.size()), y(at(out.size()));
+std::vector<Constant> row_constants(const WeightLayer& w, const std::vector<Constant>& columns,
+                                    Span<const double> theta, const Mask& mask) {
+  std::vector<Constant> rows(w.rows.size());
   for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = row_constant(w, static_cast<Index>(r), columns, theta, mask);
-  const std::size_t run = is_conv(w) ? at(channel_size(out)) : 1;
-  for (std::size_t e = 0; e < y.size(); ++e) y[e] = rows[e / run % rows.size()];
+  return rows;
+}
+
+/// Each vector along the last axis by itself.
+std::vector<Constant> linear_output(const WeightLayer& w, const std::vector<Constant>& x, Span<const double> theta,
+                                    const Mask& mask) {
+  std::vector<Constant> y;
+  const auto in = static_cast<std::ptrdiff_t>(w.columns.size());
+  for (auto first = x.begin(); first != x.end(); first += in) {
+    const auto rows = row_constants(w, {first, first + in}, theta, mask);
+    y.insert(y.end(), rows.begin(), rows.end());
+  }
+  return y;
+}
+
+std::vector<Constant> conv_output(const WeightLayer& w, const Shape& in, const std::vector<Constant>& x,
+                                  Span<const double> theta, const Mask& mask) {
+  std::vector<Constant> y;
+  for (Constant row : row_constants(w, column_constants(w, in, x), theta, mask))
+    y.insert(y.end(), at(w.positions), row);
   return y;
 }
 
@@ -120,7 +134,8 @@ std::vector<std::vector<Constant>> constant_entries(const ModelSpec& model, cons
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
     const LayerSpec& l = model.layers[i];
     if (weights != map.weights.end() && weights->layer == static_cast<int>(i))
-      values.push_back(produced(*weights++, map.shapes[i], map.shapes[i + 1], values.back(), theta, mask));
+      values.push_back(is_conv(*weights) ? conv_output(*weights++, map.shapes[i], values.back(), theta, mask)
+                                         : linear_output(*weights++, values.back(), theta, mask));
     else if (l.type.ends_with("pool2d"))
       values.push_back(pooled(l, values.back(), map.shapes[i], map.shapes[i + 1]));
     else if (l.type == "add")

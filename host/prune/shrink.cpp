@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Three steps: which classes of channels are live (channels.hpp), what constants of dead ones the biases of live rows
-// take up (constants.hpp), and the copy of what stays.
+// Three steps: what the outputs need (needs.hpp), what constants the biases of needed rows take up (constants.hpp), and
+// the copy of what stays (channels.hpp).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "nn/network_layers.hpp"
 #include "prune/channels.hpp"
 #include "prune/constants.hpp"
+#include "prune/needs.hpp"
 
 namespace hso {
 namespace {
@@ -38,44 +39,23 @@ class Shrinker {
   }
 
   ShrunkModel run() {
-    find_live();
-    keep_one_of_each_layer();
+    needs_ = find_needs(model_, map_, constants_, mask_);
+    keep_shapes();
     out_.model = model_;
-    for (std::size_t k = 0; k < map_.weights.size(); ++k) copy(map_.weights[k], constants_[k]);
+    for (std::size_t k = 0; k < map_.weights.size(); ++k) copy(k);
     resize_reshapes();
     if (out_.theta.size() < theta_.size()) out_.model.name += model_.name.ends_with("-shrunk") ? "" : "-shrunk";
     return std::move(out_);
   }
 
  private:
-  bool is_live(int c) const { return live_[at(c)] != 0; }
-  bool stays(int c) const { return is_live(c) || stub_[at(c)] != 0; }
+  bool stays(int c) const { return needs_.classes[at(c)] || stub_[at(c)]; }
 
-  /// Backwards from what must stay: a class is live when a live row reads it by a kept weight and cannot do without.
-  void find_live() {
-    live_.assign(at(map_.classes()), 0);
-    for (int c = 0; c < map_.classes(); ++c) live_[at(c)] = !map_.may_go(c);
-    while (spread_live()) continue;
-  }
-
-  bool spread_live() {
-    bool changed = false;
-    for (std::size_t k = map_.weights.size(); k-- > 0;) {
-      const WeightLayer& w = map_.weights[k];
-      for_pairs(w, [&](Index row, Index column, Index first) {
-        const int c = w.column_class(column);
-        if (is_live(c) || !is_live(w.row_class(row)) || is_foldable(w, constants_[k][at(column)])) return;
-        if (!any_kept(mask_, first, w.taps)) return;
-        live_[at(c)] = 1;
-        changed = true;
-      });
-    }
-    return changed;
-  }
-
-  /// Dead, but with all its weights removed one unit is harmless and keeps the shapes legal.
-  void keep_one_of_each_layer() {
-    stub_.assign(live_.size(), 0);
+  /// Dead units that keep the shapes legal, with all their weights removed: what is bound to an input or a reshape, and
+  /// one for a layer that has no other.
+  void keep_shapes() {
+    stub_.assign(at(map_.classes()), 0);
+    for (int c = 0; c < map_.classes(); ++c) stub_[at(c)] = !map_.may_go(c) && !needs_.classes[at(c)];
     for (const WeightLayer& w : map_.weights) {
       if (std::any_of(w.rows.begin(), w.rows.end(), [this](int c) { return stays(c); })) continue;
       stub_[at(w.rows.front())] = 1;
@@ -88,17 +68,17 @@ class Shrinker {
         fmt::format("layer {} ({}): {}", layer_label(model_, at(w.layer)), model_.layers[at(w.layer)].type, what));
   }
 
-  void copy(const WeightLayer& w, const std::vector<Constant>& constants) {
+  void copy(std::size_t k) {
+    const WeightLayer& w = map_.weights[k];
     LayerSpec& l = out_.model.layers[at(w.layer)];
     l.out = std::count_if(w.rows.begin(), w.rows.end(), [this](int c) { return stays(c); });
     if (w.groups > 1) l.groups = l.out / (static_cast<Index>(w.rows.size()) / w.groups);
     for_pairs(w, [&](Index row, Index column, Index first) {
       if (stays(w.row_class(row)) && stays(w.column_class(column)))
-        for (Index t = 0; t < w.taps; ++t)
-          append(first + t, is_live(w.row_class(row)) && is_live(w.column_class(column)));
+        for (Index t = 0; t < w.taps; ++t) append(first + t, needs_.rows[k][at(row)] && needs_.columns[k][at(column)]);
     });
-    if (w.bias >= 0) copy_biases(w, added_to_rows(w, constants));
-    report_unmoved(w, constants);
+    if (w.bias >= 0) copy_biases(k);
+    report_unmoved(k);
   }
 
   /// A new parameter; its number and mask when `used`, else removed.
@@ -108,12 +88,13 @@ class Shrinker {
     out_.mask.kept.push_back(used && mask_.kept[at(source)] != 0);
   }
 
-  /// For each live row the constants that it read from dead columns; NaN where it read none.
-  std::vector<double> added_to_rows(const WeightLayer& w, const std::vector<Constant>& constants) const {
+  /// For each needed row the constants that it read from other columns; NaN where it read none.
+  std::vector<double> added_to_rows(std::size_t k) const {
+    const WeightLayer& w = map_.weights[k];
     std::vector<double> sums(w.rows.size(), std::numeric_limits<double>::quiet_NaN());
     for_pairs(w, [&](Index row, Index column, Index first) {
-      const Constant c = constants[at(column)];
-      if (!is_live(w.row_class(row)) || is_live(w.column_class(column)) || c == 0) return;
+      const Constant c = constants_[k][at(column)];
+      if (!needs_.rows[k][at(row)] || needs_.columns[k][at(column)] || c == 0) return;
       if (!any_kept(mask_, first, w.taps)) return;
       double& sum = sums[at(row)];
       if (std::isnan(sum)) sum = 0;
@@ -122,12 +103,13 @@ class Shrinker {
     return sums;
   }
 
-  void copy_biases(const WeightLayer& w, const std::vector<double>& added) {
+  void copy_biases(std::size_t k) {
+    const WeightLayer& w = map_.weights[k];
+    const std::vector<double> added = added_to_rows(k);
     Index moved = 0;
     for (Index row = 0; row < static_cast<Index>(w.rows.size()); ++row) {
-      const int c = w.row_class(row);
-      if (!stays(c)) continue;
-      append(w.bias + row, is_live(c));
+      if (!stays(w.row_class(row))) continue;
+      append(w.bias + row, needs_.rows[k][at(row)]);
       if (std::isnan(added[at(row)])) continue;
       out_.theta.back() += added[at(row)];
       out_.mask.kept.back() = 1;
@@ -136,11 +118,12 @@ class Shrinker {
     if (moved > 0) note(w, fmt::format("{} biases took up constants of removed units", moved));
   }
 
-  void report_unmoved(const WeightLayer& w, const std::vector<Constant>& constants) {
+  void report_unmoved(std::size_t k) {
+    const WeightLayer& w = map_.weights[k];
     std::vector<char> held(w.columns.size());
     for_pairs(w, [&](Index row, Index column, Index first) {
-      const Constant c = constants[at(column)];
-      if (is_live(w.row_class(row)) && is_constant(c) && !is_foldable(w, c) && any_kept(mask_, first, w.taps))
+      const Constant c = constants_[k][at(column)];
+      if (needs_.rows[k][at(row)] && is_constant(c) && !is_foldable(w, c) && any_kept(mask_, first, w.taps))
         held[at(column)] = map_.may_go(w.column_class(column));
     });
     const auto count = std::count(held.begin(), held.end(), 1);
@@ -162,14 +145,27 @@ class Shrinker {
   Mask mask_;
   std::vector<double> theta_;                     ///< 0 where removed
   std::vector<std::vector<Constant>> constants_;  ///< of the columns of each weight layer
-  std::vector<char> live_, stub_;                 ///< by class
+  Needs needs_;
+  std::vector<char> stub_;  ///< by class
   ShrunkModel out_;
 };
+
+/// A convolution has one group left: its channels go one by one from now on.
+bool lost_groups(const ModelSpec& before, const ModelSpec& after) {
+  for (std::size_t i = 0; i < before.layers.size(); ++i)
+    if (before.layers[i].groups > 1 && after.layers[i].groups == 1) return true;
+  return false;
+}
 
 }  // namespace
 
 ShrunkModel shrink(const ModelSpec& model, Span<const double> theta, const Mask& mask) {
-  return Shrinker(model, theta, mask).run();
+  ShrunkModel small = Shrinker(model, theta, mask).run();
+  if (!lost_groups(model, small.model)) return small;
+  ShrunkModel smaller = shrink(small.model, small.theta, small.mask);
+  for (Index& i : smaller.source) i = small.source[at(i)];
+  smaller.notes.insert(smaller.notes.begin(), small.notes.begin(), small.notes.end());
+  return smaller;
 }
 
 }  // namespace hso

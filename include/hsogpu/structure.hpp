@@ -78,12 +78,13 @@ struct ShrunkModel {
 };
 
 /// The model without its dead units: outputs equal those of `model` with theta under the mask up to rounding, dropout
-/// off. A unit is dead when nothing that stays reads it by a kept weight. Readers of a unit that does not depend on the
-/// input (what made it was removed) do not count where its value c can be moved into their biases,
+/// off. A unit is dead when nothing that the outputs need reads it by a kept weight. Readers of a unit that does not
+/// depend on the input (what made it was removed) do not count where its value c can be moved into their biases,
 ///   b' = b + sum c w  over the weights that read it:
-/// for c = 0 always, otherwise in readers that have a bias and do not pad; b' is kept in the new mask.
-/// A layer keeps one unit, with all its weights removed, where all of its units are dead. Shrinking twice is shrinking
-/// once; without dead units the model is returned as it is. InputError when theta or mask has another length.
+/// for c = 0 always, otherwise in readers that have a bias and do not pad; b' is kept in the new mask. Dead units that
+/// shapes need (one in a layer without others, what is added to the input or goes through a reshape) stay with all
+/// their weights removed. Shrinking twice is shrinking once; where all is needed, the result is what was given.
+/// The new model's name ends in "-shrunk" when parameters went. InputError when theta or mask has another length.
 ShrunkModel shrink(const ModelSpec& model, Span<const double> theta, const Mask& mask);
 
 // ---- storage of what cannot shrink ----
