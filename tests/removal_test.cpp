@@ -288,7 +288,8 @@ TEST_P(RemovalTest, RulesKeepWhatTheySay) {
   rule.tensors = {"2.weight"};
   EXPECT_EQ(gone(rule, 2), (std::vector<Index>{8, 9}));
   rule.tensors = {"2.wieght"};
-  EXPECT_EQ(test::message_of<UsageError>([&] { gone(rule, 2); }).find("did you mean '2.weight'") != std::string::npos, true);
+  EXPECT_EQ(test::message_of<UsageError>([&] { gone(rule, 2); }).find("did you mean '2.weight'") != std::string::npos,
+            true);
 }
 
 TEST_P(RemovalTest, MasksCompose) {
@@ -329,7 +330,7 @@ TEST_P(RemovalTest, KroneckerRowsAreExactForALinearModel) {
   test::Setting<double> s(context(), "mlp:5-3", LossKind::squared_error, 40);
   auto f = s.objective();
   const Numbers theta = s.theta.download();
-  RemovalRule rule{.score = PruneScore::obs, .damping = 0, .biases = true};
+  RemovalRule rule{.score = PruneScore::obs, .damping = 0, .biases = true, .keep = 0};
   const Removed dense = remove_parameters<double>(f, theta, Mask::all(s.n()), {9}, rule);
   rule.score = PruneScore::kfac_obs;
   const Removed rows = remove_parameters<double>(f, theta, Mask::all(s.n()), {9}, rule);

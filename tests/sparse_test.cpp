@@ -78,7 +78,7 @@ std::string error_of(const F& change) {
   SafeTensors file = read_safetensors(path);
   change(file);
   std::vector<NamedTensor> tensors;
-  for (const auto& [name, a] : file.tensors) tensors.push_back({name, a.shape, a.values, a.integral});
+  for (const auto& [name, a] : file.tensors) tensors.push_back({name, a.shape, a.values, a.integral ? "U8" : ""});
   write_safetensors(path, tensors, "float64", file.metadata);
   const std::string message = message_of<InputError>([&] { read_sparse(path, parameters); });
   return message.starts_with(path + ": ") ? message.substr(path.size() + 2) : message;
@@ -137,9 +137,9 @@ TEST(SparseFile, RefusesWhatItCannotWrite) {
   const Numbers half{0.5};
   EXPECT_TRUE(
       contains(message_of<InputError>([&] {
-                 write_safetensors(dir.file("a"), std::vector<NamedTensor>{{"m", Shape{1}, half, true}}, "float64");
+                 write_safetensors(dir.file("a"), std::vector<NamedTensor>{{"m", Shape{1}, half, "U8"}}, "float64");
                }),
-               "tensor 'm' holds 0.5, expected whole numbers from 0 to 255"));
+               "tensor 'm' of dtype U8 has the value 0.5", "a whole number from 0 to 255"));
   EXPECT_FALSE(std::filesystem::exists(dir.file("a")));
 }
 

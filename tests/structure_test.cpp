@@ -161,7 +161,7 @@ TEST(Masks, CountAndCompose) {
   EXPECT_EQ(a.sparsity(), 0.25);
   EXPECT_EQ(Mask{}.sparsity(), 0);
   EXPECT_EQ(a &= b, (Mask{{1, 0, 0, 1}}));
-  EXPECT_TRUE(contains(message_of<InputError>([&] { a &= Mask::all(3); }), "found one of 3 parameters, expected 4"));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { a &= Mask::all(3); }), "one of 4 parameters and one of 3"));
   Unit far;
   far.incoming = {9};
   EXPECT_TRUE(contains(message_of<InputError>([&] { remove(a, far); }), "parameter 9", "4 parameters"));

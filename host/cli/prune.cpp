@@ -159,11 +159,21 @@ class PruneCommand {
     return out_.empty() ? fmt::format("runs/pruned-{}-###", what) : out_;
   }
 
+  static void print_stage(Index stage, const PruneStage& s) {
+    const auto percent = [](const Evaluation& e) {
+      return e.accuracy < 0 ? fmt::format("loss {:.5g}", e.loss) : fmt::format("{:.2f} %", 100 * e.accuracy);
+    };
+    fmt::print(stderr, "stage {}: {} kept in {:.1f} s, train {}, test {}; after {:.1f} s of training {}, {}\n",
+               stage + 1, s.kept, s.seconds, percent(s.train), percent(s.test), s.finetune_seconds,
+               percent(s.finetuned_train), percent(s.finetuned_test));
+  }
+
   int prune_one() {
     options_.run_directory = directory(score_);
     const SignalWatch signals;
     PruneHooks hooks;
     hooks.interrupted = [&] { return signals.caught() != 0; };
+    if (!quiet_) hooks.on_stage = print_stage;
     const PruneResult result = prune(options_, hooks);
     if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
     if (json_) fmt::print("{}", prune_json(options_, result));

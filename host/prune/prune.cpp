@@ -45,6 +45,8 @@ void check(const PruneOptions& o) {
   if (o.granularity != Granularity::weights &&
       (o.schedule.kind == PruneSchedule::Kind::single || o.rule.pattern || o.rule.per_layer || o.keep > 0))
     throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
+  if (o.rule.pattern && (o.schedule.kind != PruneSchedule::Kind::one_shot || o.rule.per_layer || o.keep > 0))
+    throw UsageError("prune: a pattern N:M says itself how many go, in one stage");
   if (o.finetune) check_train_options(*o.finetune);
   if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
 }
@@ -132,7 +134,7 @@ class Pruning {
     Index kept = before;
     for (const Index goal : kept_after_stages(options_.schedule, before, after)) {
       const double sparsity = 1 - static_cast<double>(goal) / static_cast<double>(std::max<Index>(1, all));
-      const RemovalTarget target{kept - goal, std::max(0.0, sparsity)};
+      const RemovalTarget target{kept - goal, options_.rule.per_layer ? std::max(0.0, sparsity) : 0};
       stage([&] { return remove_parameters<T>(curvature_, result_.theta, result_.mask, target, options_.rule); });
       kept = goal;
       if (stop()) return;

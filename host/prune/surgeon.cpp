@@ -37,18 +37,50 @@ void check(Span<const double> theta, const SurgeryOptions& options) {
 struct Trace {
   std::vector<Index> order;   ///< positions in the block
   std::vector<double> costs;  ///< scaled
+  double dearest = 0;         ///< of them
+  bool cut = false;           ///< there would have been more
+};
+
+/// The merge of the blocks' orders takes removals in the order of the dearest one up to each. So nothing beyond the
+/// count-th smallest of those that were seen is ever taken, and a trace can end there.
+class Horizon {
+ public:
+  explicit Horizon(Index count) : count_(static_cast<std::size_t>(std::max<Index>(1, count))) {}
+  void see(double cost) {
+    if (seen_.size() == count_ && cost >= seen_.top()) return;
+    seen_.push(cost);
+    if (seen_.size() > count_) seen_.pop();
+  }
+  bool beyond(double cost) const { return seen_.size() == count_ && cost > seen_.top(); }
+
+ private:
+  std::size_t count_;
+  std::priority_queue<double> seen_;  ///< the smallest `count`
 };
 
 template <class T>
 class Operation {
  public:
   Operation(Context& context, const SurgeryModel<T>& model, Span<const double> theta, const SurgeryOptions& options)
-      : context_(context), model_(model), theta_(theta), options_(options), traces_(model.blocks.size()) {}
+      : context_(context),
+        model_(model),
+        theta_(theta),
+        options_(options),
+        traces_(model.blocks.size()),
+        horizon_(options.count) {}
 
   Surgery run() {
     result_.theta.assign(theta_.begin(), theta_.end());
     for_matrices([this](std::size_t first, std::size_t last) { trace(first, last); });
     select();
+    if (ran_out()) {  // a quota took from others what had been counted on
+      traces_.assign(traces_.size(), {});
+      result_.removals.clear();
+      result_.notes.clear();
+      whole_ = true;
+      for_matrices([this](std::size_t first, std::size_t last) { trace(first, last); });
+      select();
+    }
     if (model_.blocks.size() > 1)
       for_matrices([this](std::size_t first, std::size_t last) {
         for (std::size_t b = first; b < last; ++b) compensate(b);
@@ -127,11 +159,16 @@ class Operation {
       const auto costs = eliminator.costs();
       bool any = false;
       for (std::size_t k = 0; k < removed.size(); ++k) {
-        if (removed[k] < 0) continue;
-        any = true;
         Trace& trace = traces_[blocks[k]];
+        if (removed[k] < 0 || trace.cut) continue;
+        const double cost = model_.blocks[blocks[k]].scale * static_cast<double>(costs[k]);
+        trace.dearest = std::max(trace.dearest, cost);
+        trace.cut = !alone && !whole_ && horizon_.beyond(trace.dearest);
+        if (trace.cut) continue;
+        any = true;
+        horizon_.see(trace.dearest);
         trace.order.push_back(removed[k]);
-        trace.costs.push_back(model_.blocks[blocks[k]].scale * static_cast<double>(costs[k]));
+        trace.costs.push_back(cost);
         open[k * static_cast<std::size_t>(m) + static_cast<std::size_t>(removed[k])] = T(0);
         quotas.count(k, removed[k]);
       }
@@ -207,18 +244,29 @@ class Operation {
     };
     for (std::size_t b = 0; b < traces_.size(); ++b) offer(b);
     QuotaCounts counts(options_.quotas);
+    refused_ = false;
     while (!queue.empty() && static_cast<Index>(result_.removals.size()) < options_.count) {
       const auto [cost, b] = queue.top();
       queue.pop();
       const auto at = static_cast<std::size_t>(traces_[b].order[taken_[b]]);
       const Index parameter = model_.blocks[b].parameters[at];
-      if (!counts.allows(parameter)) continue;  // the block's order ends here
+      if (!counts.allows(parameter)) {  // the block's order ends here
+        refused_ = true;
+        continue;
+      }
       counts.count(parameter);
       result_.removals.push_back({parameter, cost});
       ++taken_[b];
       offer(b);
     }
   }
+
+  bool ran_out() const {
+    for (std::size_t b = 0; b < traces_.size(); ++b)
+      if (traces_[b].cut && taken_[b] == traces_[b].order.size() && !full()) return true;
+    return false;
+  }
+  bool full() const { return static_cast<Index>(result_.removals.size()) == options_.count && !refused_; }
 
   /// w_S + H_SS^-1 H_SQ w_Q for the kept part S of a block.
   void compensate(std::size_t b) {
@@ -285,6 +333,9 @@ class Operation {
   Index inverse_order_ = 0;
   double delta_ = 0;  ///< of the last gathered block
   std::vector<Trace> traces_;
+  Horizon horizon_;
+  bool whole_ = false;    ///< no trace is cut
+  bool refused_ = false;  ///< a quota ended a block's order
   std::vector<std::size_t> taken_;
   Surgery result_;
 };
