@@ -146,6 +146,7 @@ TEST_F(Prune, PruningAgainComposes) {
   EXPECT_EQ(both, second.mask) << "what was gone stays gone";
   ASSERT_LT(second.shrunk.mask.count(), second.shrunk.mask.size());
   o.checkpoint = second.run_directory;
+  o.run_directory.clear();
   o.sparsity = 0.01;
   EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "gone already", "at least 0."));
 }
@@ -166,6 +167,27 @@ TEST_F(Prune, UnitsGoAsAWholeAndTheNetworkShrinks) {
     EXPECT_EQ(r.size_after.parameters, 3 * 3 + 2 * 3 + 2) << name_of(score);
     EXPECT_LE(r.shrink_difference, 1e-14);
     EXPECT_GT(r.size_after.milliseconds, 0);
+  }
+}
+
+TEST_F(Prune, UnitsGoInStagesFromEveryLayer) {
+  TrainOptions o = test::tiny_options(dir_, "hso");
+  o.model = "mlp:2-10-10-2:tanh";
+  o.steps = 3;
+  o.run_directory = dir_.file("deep");
+  train(o);
+  for (const PruneScore score : {PruneScore::random, PruneScore::kfac_obs, PruneScore::magnitude}) {
+    PruneOptions p = options(score, 0);
+    p.checkpoint = dir_.file("deep");
+    p.granularity = Granularity::units;
+    p.multiply_adds = 0.9;
+    p.schedule = parse_prune_schedule("iterative:4");
+    const PruneResult r = prune(p);
+    ASSERT_EQ(r.stages.size(), 4U);
+    EXPECT_LE(r.size_after.multiply_adds, 14) << name_of(score) << ": a tenth of 140";
+    EXPECT_GE(r.size_after.multiply_adds, 5) << name_of(score);
+    EXPECT_TRUE(r.stages.back().notes.empty()) << r.stages.back().notes.front();
+    EXPECT_LE(r.shrink_difference, 1e-14);
   }
 }
 
@@ -206,6 +228,13 @@ TEST_F(Prune, SaysWhatIsWrong) {
   o.rule.tensors = {"1.weight"};
   EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "no tensor '1.weight'", "0.weight"));
   o.rule.tensors = {};
+  o.run_directory = run_;
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "overwritten"));
+  EXPECT_TRUE(std::filesystem::exists(run_ + "/model.safetensors"));
+  o.rule.rank = 3;
+  o.run_directory.clear();
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "rank 3"));
+  o.rule.rank = 0;
   o.checkpoint = dir_.file("nowhere");
   o.run_directory = dir_.file("never");
   EXPECT_THROW(prune(o), InputError);
@@ -272,6 +301,7 @@ TEST_F(Prune, TheProgramPrunesAndCompares) {
     all.insert(all.end(), more.begin(), more.end());
     return run_program(all);
   };
+  EXPECT_EQ(usage({"--compare", "obs", "--keep", "9"}).exit_code, 2);
   EXPECT_EQ(usage({"--score", "obz"}).exit_code, 2);
   EXPECT_EQ(usage({"--sparsity", "1.5"}).exit_code, 2);
   EXPECT_EQ(usage({"--sparsity", "0.5,0.9"}).exit_code, 2);
@@ -284,11 +314,16 @@ TEST_F(Prune, TheProgramPrunesAndCompares) {
 }
 
 TEST_F(Prune, PatternsKeepNofM) {
-  const auto done = run_program({"prune", "--checkpoint", run_, "--score", "obs", "--structured", "1:2", "--device",
-                                 "cpu", "--out", dir_.file("p"), "--quiet"});
-  ASSERT_EQ(done.exit_code, 0) << done.err;
-  const SavedRun saved = load_run(dir_.file("p"));
-  EXPECT_EQ(saved.mask.count(), 32 - 12);
+  PruneOptions o = options(PruneScore::obs, 0.9);
+  o.rule.pattern = NofM{1, 2};
+  const PruneResult r = prune(o);
+  for (Index j = 0; j < 32; ++j) {
+    const bool weight = j < 12 || (j >= 18 && j < 30);
+    const auto at = static_cast<std::size_t>(j);
+    EXPECT_EQ(r.mask.kept[at] + (weight ? r.mask.kept[at ^ 1] : 0), 1) << j;
+  }
+  o.schedule = parse_prune_schedule("iterative:2");
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "pattern", "one stage"));
 }
 
 }  // namespace

@@ -292,6 +292,32 @@ TEST_P(RemovalTest, RulesKeepWhatTheySay) {
             true);
 }
 
+TEST_P(RemovalTest, PatternsHoldInBlocksThatWouldCutThem) {
+  const std::size_t n = 48;
+  const Numbers q = orthonormal(n, 13), w = test::random_numbers(n, 14);
+  Numbers values(n);
+  for (std::size_t i = 0; i < n; ++i) values[i] = 0.5 + static_cast<double>(i) / 16;
+  Bowl<double> f(context(), with_spectrum(q, values), w, {{"0.weight", 0, {4, 12}}});
+  const RemovalRule rule{.score = PruneScore::obs, .block = 10, .pattern = NofM{2, 4}};
+  const Removed r = stage(f, w, 0, rule);
+  for (std::size_t first = 0; first < n; first += 4) {
+    int kept = 0;
+    for (std::size_t j = first; j < first + 4; ++j) kept += r.mask.kept[j];
+    EXPECT_EQ(kept, 2) << first;
+  }
+}
+
+TEST_P(RemovalTest, BlocksThatAreNotPositiveDefiniteCompensateInTheirReplacement) {
+  // Blocks of two, [[0, 1], [1, 0]] and its |.|, the identity: a removal moves nothing.
+  const Numbers a{0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 2, 0.5, 0, 0, 0.5, 2}, w{1, 2, 3, 4};
+  Bowl<double> f(context(), a, w, {{"a", 0, {2}}, {"b", 2, {2}}});
+  const Removed r = stage(f, w, 1, {.score = PruneScore::obs, .block = 2});
+  EXPECT_EQ(removed(r), (std::vector<Index>{0}));
+  EXPECT_NEAR(r.predicted, 0.5, 1e-14);
+  EXPECT_NEAR(r.theta[1], 2, 1e-14);
+  EXPECT_EQ(r.notes.size(), 1U);
+}
+
 TEST_P(RemovalTest, MasksCompose) {
   const Numbers w{1, 2, 3, 4, 5, 6};
   Bowl<double> f(context(), diagonal(Numbers(6, 1)), w);

@@ -123,8 +123,13 @@ class PruneCommand {
     options_.sparsity = sparsities_.front();
     options_.granularity = parse_structure();
     checkpoints_ = split_list(checkpoint_);
-    resolve_finetuning(load_run(checkpoints_.front()).options);
-    if (!compare_.empty()) return;
+    options_.rule.seed = tuned(load_run(checkpoints_.front()).options).seed;
+    options_.finetune = [this](const TrainOptions& run) { return tuned(run); };
+    if (!compare_.empty()) {
+      if (options_.keep > 0 || options_.multiply_adds > 0)
+        throw UsageError("--compare: the sparsities are compared, not with --keep or --multiply-adds");
+      return;
+    }
     if (sparsities_.size() > 1) throw UsageError("--sparsity: a list is for --compare");
     if (checkpoints_.size() > 1) throw UsageError("--checkpoint: a list is for --compare");
     options_.checkpoint = checkpoint_;
@@ -141,18 +146,22 @@ class PruneCommand {
     return Granularity::weights;
   }
 
-  void resolve_finetuning(const TrainOptions& base) {
-    TrainOptions tuned = layers_.resolve(base);
-    // The run's settings belong to its own method.
-    if (layers_.set_anywhere("optimizer") && tuned.optimizer != base.optimizer) tuned.optimizer_settings.clear();
-    if (rate_option_->count() > 0) set_optimizer_option(tuned, "rate", rate_, "--rate");
+  /// The run's options with the flags on top.
+  TrainOptions tuned(const TrainOptions& base) const {
+    TrainOptions out = layers_.resolve(base);
+    // The run's batches belong to its own method.
+    if (out.optimizer != base.optimizer) {
+      out.device_batch = 0;
+      if (!layers_.set_anywhere("batch")) out.batch = 0;
+      if (!layers_.set_anywhere("curvature_batch")) out.curvature_batch = 0;
+    }
+
+    if (rate_option_->count() > 0) set_optimizer_option(out, "rate", rate_, "--rate");
     for (const std::string& text : settings_) {
       const auto [name, value] = split_setting(text);
-      set_optimizer_option(tuned, name, value, "--set");
+      set_optimizer_option(out, name, value, "--set");
     }
-    options_.rule.seed = tuned.seed;
-    // The split of the data is the run's own.
-    options_.finetune = std::move(tuned);
+    return out;
   }
 
   std::string directory(const std::string& what) const {

@@ -34,6 +34,15 @@ std::vector<double> sparsities_of(const PruneComparison& c) {
   return out;
 }
 
+/// A single sparsity makes no line.
+std::string marks(const std::vector<svg::Point>& points, const char* ink) {
+  std::string out;
+  for (const auto& [x, y] : points)
+    out +=
+        svg::polygon({{x - 3, y - 3}, {x + 3, y - 3}, {x + 3, y + 3}, {x - 3, y + 3}}, fmt::format("fill=\"{}\"", ink));
+  return out;
+}
+
 std::string curve(const PruneComparison& c, PruneScore score, double PrunedRun::*value, const svg::Axis& x,
                   const svg::Axis& y, const char* ink) {
   const std::vector<double> places = sparsities_of(c);
@@ -51,7 +60,7 @@ std::string curve(const PruneComparison& c, PruneScore score, double PrunedRun::
   if (middle.empty()) return {};
   upper.insert(upper.end(), lower.rbegin(), lower.rend());
   return svg::polygon(upper, fmt::format("fill=\"{}\" fill-opacity=\"0.12\"", ink)) +
-         svg::polyline(middle, fmt::format("stroke=\"{}\" stroke-width=\"1.8\"", ink));
+         svg::polyline(middle, fmt::format("stroke=\"{}\" stroke-width=\"1.8\"", ink)) + marks(middle, ink);
 }
 
 std::string panel(const PruneComparison& c, const char* label, double PrunedRun::*value, double left) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
@@ -17,17 +18,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double accuracy_of(const Evaluation& train, const Evaluation& test) {
-  return std::isfinite(test.loss) ? test.accuracy : train.accuracy;
-}
-double loss_of(const Evaluation& train, const Evaluation& test) {
-  return std::isfinite(test.loss) ? test.loss : train.loss;
-}
-
 PrunedRun measured(const PruneOptions& options, std::string& device) {
   const PruneResult r = prune(options);
   device = r.device;
   PrunedRun out{options.checkpoint};
+  // A dense network without a test part has no loss there.
+  const bool tested = !std::isnan(r.test_before.loss);
+  const auto accuracy_of = [=](const Evaluation& train, const Evaluation& test) {
+    return tested ? test.accuracy : train.accuracy;
+  };
+  const auto loss_of = [=](const Evaluation& train, const Evaluation& test) { return tested ? test.loss : train.loss; };
   out.dense_accuracy = accuracy_of(r.train_before, r.test_before);
   out.dense_loss = loss_of(r.train_before, r.test_before);
   // Without a stage nothing changed.
@@ -45,14 +45,12 @@ PrunedRun measured(const PruneOptions& options, std::string& device) {
   return out;
 }
 
-PrunedRun one_run(const PruneOptions& options, std::string& device) {
+/// `first` keeps the first error.
+PrunedRun one_run(const PruneOptions& options, std::string& device, std::exception_ptr& first) {
   try {
     return measured(options, device);
-  } catch (const MemoryError& e) {
-    PrunedRun failed{options.checkpoint};
-    failed.failure = e.what();
-    return failed;
-  } catch (const NumericalError& e) {
+  } catch (const Error& e) {
+    if (!first) first = std::current_exception();
     PrunedRun failed{options.checkpoint};
     failed.failure = e.what();
     return failed;
@@ -101,6 +99,7 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
   out.base = base;
   out.base.run_directory.clear();
   bool any = false;
+  std::exception_ptr first;
   for (const PruneScore score : scores) {
     for (const double sparsity : sparsities) {
       PrunedRow row{score, sparsity, {}};
@@ -110,7 +109,7 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
         options.rule.score = score;
         options.rule.seed += i;
         options.sparsity = sparsity;
-        row.runs.push_back(one_run(options, out.device));
+        row.runs.push_back(one_run(options, out.device, first));
         const PrunedRun& run = row.runs.back();
         any = any || run.failure.empty();
         if (hooks.on_run)
@@ -126,7 +125,7 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
       out.rows.push_back(std::move(row));
     }
   }
-  if (!any) throw NumericalError(out.rows.front().runs.front().failure);
+  if (!any) std::rethrow_exception(first);
   out.complete = true;
   return out;
 }
@@ -179,6 +178,7 @@ std::string write_prune_comparison(const PruneComparison& c, const std::string& 
   write_text_atomically(directory.file("comparison.json"), prune_comparison_json(c));
   write_text_atomically(directory.file("comparison.svg"), prune_comparison_svg(c));
   write_text_atomically(directory.file("comparison.txt"), prune_comparison_table(c));
+  write_text_atomically(directory.file("config.toml"), to_toml(c.base.finetune ? c.base.finetune({}) : TrainOptions{}));
   write_text_atomically(directory.file("env.json"), environment_json());
   directory.keep();
   return directory.path();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
@@ -19,16 +21,21 @@ template <class T>
 Buffer<T> kept_curvature(Stage<T>& stage, const std::function<Index(Index)>& bytes) {
   const Index n = stage.n(), m = stage.m();
   const bool whole = whole_is_cheaper(n, m);
+  const auto matrix = [](Index size) {
+    return checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T)));
+  };
+  // The whole matrix goes before anything is made of the part.
   const auto needed = [&](Index size) {
-    const Index matrix = checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T)));
-    return bytes(size) + (whole && m < n ? matrix : 0);
+    if (!whole) return bytes(size);
+    const auto part = static_cast<Index>(static_cast<double>(size) * static_cast<double>(m) / static_cast<double>(n));
+    return std::max(bytes(part), matrix(part) + (m < n ? matrix(size) : 0));
   };
   try {
     require_memory(stage.context, fmt::format("pruning by {}", name_of(stage.rule.score)), whole ? n : m, needed);
   } catch (const MemoryError& e) {
     throw MemoryError(
-        fmt::format("{}; what needs less: kfac_obs, fisher, obs with a block size, hsp and hsp_saliency "
-                    "with a rank, magnitude",
+        fmt::format("{}; what needs less: kfac_obs, fisher, obs with a block size, hsp with a rank, "
+                    "magnitude",
                     e.what()));
   }
   const auto curvature = stage.objective.curvature(stage.point.data(), stage.rule.curvature);

@@ -22,6 +22,8 @@ class GroupInverse {
   double cost(const std::vector<Index>& q);
   /// Entries q of every row become 0 and the others make up for them; without `compensate` they stay.
   void remove(const std::vector<Index>& q, bool compensate);
+  /// Row r no longer counts.
+  void silence(Index r) { b_[static_cast<std::size_t>(r)] = 0; }
   /// [rows][m]
   std::vector<T> weights() const { return w_.download(); }
 

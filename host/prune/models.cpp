@@ -49,15 +49,25 @@ struct Run {
   std::vector<Index> kept;
 };
 
+/// No run ends inside of a group of an N:M pattern.
+template <class T>
+Index run_limit(const Stage<T>& stage, const ParameterSlice& slice, Index limit) {
+  if (!stage.rule.pattern || slice.shape.rank() < 2 || limit == slice.offset + slice.size()) return limit;
+  const Index column = (limit - slice.offset) % slice.columns(), m = stage.rule.pattern->of;
+  return limit - (column < slice.columns() / m * m ? column % m : 0);
+}
+
 template <class T>
 std::vector<Run> runs_of(const Stage<T>& stage, Index size) {
+  if (stage.rule.pattern) size = std::max(size, 2 * stage.rule.pattern->of);
   std::vector<Run> out;
   auto next = stage.kept.begin();
   for (const ParameterSlice& slice : stage.layout) {
     const Index end = slice.offset + slice.size();
     while (next != stage.kept.end() && *next < end) {
       Run run{*next, *next, {}};
-      for (; next != stage.kept.end() && *next < std::min(end, run.begin + size); ++next) run.kept.push_back(*next);
+      const Index limit = run_limit(stage, slice, std::min(end, run.begin + size));
+      for (; next != stage.kept.end() && *next < limit; ++next) run.kept.push_back(*next);
       run.end = run.kept.back() + 1;
       out.push_back(std::move(run));
     }
@@ -96,14 +106,15 @@ template <class T>
 std::shared_ptr<Buffer<T>> sample_gradients(Stage<T>& stage, Index& samples) {
   NetworkPieces<T>& pieces = network_of(stage).pieces();
   NetworkObjective<T> single(stage.context, pieces.network, pieces.data, NetworkObjectiveOptions{1, 1});
-  samples = std::min(stage.rule.samples, pieces.data.size);
+  samples = std::min(stage.rule.samples, pieces.selected);
   const Index n = stage.n();
   require_memory(stage.context, fmt::format("fisher: {} gradients (fewer --samples need less)", samples), samples,
                  [n](Index s) { return checked_multiply(checked_multiply(s, n), static_cast<Index>(sizeof(T))); });
   auto g = std::make_shared<Buffer<T>>(stage.context, samples * n);
-  const std::vector<Index> order = shuffled_indices(pieces.data.size, stage.rule.seed);
+  const std::vector<Index> order = shuffled_indices(pieces.selected, stage.rule.seed);
   for (Index s = 0; s < samples; ++s) {
-    single.select({order.data() + s, 1});
+    const Index row = pieces.host_rows[static_cast<std::size_t>(order[static_cast<std::size_t>(s)])];
+    single.select({&row, 1});
     single.gradient(stage.point.data(), g->data() + s * n);
   }
   auto& ops = stage.context.template ops<T>();
@@ -236,7 +247,8 @@ template <class T>
 StageModel<T> spectral_model(Stage<T>& stage) {
   const Index m = stage.m();
   Buffer<T> h = kept_curvature<T>(stage, [&](Index n) {
-    return with_surgery<T>(n) + std::max(eigh_bytes<T>(stage.context, n), with_surgery<T>(n));
+    const Index matrix = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
+    return std::max({matrix + eigh_bytes<T>(stage.context, n), 3 * matrix, with_surgery<T>(n)});
   });
   double trace = 0;
   {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "hsogpu/error.hpp"
@@ -47,8 +48,15 @@ void check(const PruneOptions& o) {
     throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
   if (o.rule.pattern && (o.schedule.kind != PruneSchedule::Kind::one_shot || o.rule.per_layer || o.keep > 0))
     throw UsageError("prune: a pattern N:M says itself how many go, in one stage");
-  if (o.finetune) check_train_options(*o.finetune);
+
   if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
+}
+
+void require_other_folder(const PruneOptions& options, const std::string& run) {
+  std::error_code failed;
+  if (!options.run_directory.empty() && std::filesystem::equivalent(run, options.run_directory, failed))
+    throw UsageError(fmt::format("prune {}: is in the run directory that would be overwritten, expected another one",
+                                 options.checkpoint));
 }
 
 /// What does not depend on the precision.
@@ -56,6 +64,10 @@ struct Inputs {
   explicit Inputs(const PruneOptions& options) {
     check(options);
     run = load_run(options.checkpoint);
+    require_other_folder(options, run.options.run_directory);
+    tuned = options.finetune ? options.finetune(run.options) : run.options;
+    check_train_options(tuned);
+
     if (run.mask.kept.empty()) run.mask = Mask::all(static_cast<Index>(run.theta.size()));
     const TrainOptions& o = run.options;
     split = load_data(o.data, o.test_fraction, o.seed);
@@ -69,6 +81,7 @@ struct Inputs {
     context = Context::create(options.device);
   }
   SavedRun run;
+  TrainOptions tuned;
   DataSplit split;
   std::unique_ptr<Context> context;
 };
@@ -145,6 +158,9 @@ class Pruning {
   Index kept_at_the_end(Index all, Index before) const {
     Index after = all - static_cast<Index>(std::llround(options_.sparsity * static_cast<double>(all)));
     if (options_.keep > 0) after = before - (result_.mask.count() - options_.keep);
+    if (options_.keep > result_.mask.count())
+      throw UsageError(fmt::format("prune: keep {}, expected at most the {} parameters that are there", options_.keep,
+                                   result_.mask.count()));
     if (options_.rule.pattern) return 0;  // the pattern says how many
     if (after < 0)
       throw UsageError(fmt::format("prune: keep {}, expected at least the {} that may not be removed", options_.keep,
@@ -208,7 +224,7 @@ class Pruning {
 
   void finetune(PruneStage& out) {
     if (options_.finetune_epochs == 0 && options_.finetune_steps == 0) return;
-    TrainOptions o = options_.finetune.value_or(in_.run.options);
+    TrainOptions o = in_.tuned;
     o.device = options_.device;
     o.epochs = options_.finetune_epochs;
     o.steps = options_.finetune_steps;
@@ -219,7 +235,7 @@ class Pruning {
     o.max_trials = 0;
     o.evaluate_every = std::numeric_limits<Index>::max();
     // Every stage sees batches of its own.
-    o.seed += static_cast<std::uint64_t>(result_.stages.size());
+    o.seed = options_.rule.seed + static_cast<std::uint64_t>(result_.stages.size());
     TrainStart start{result_.theta, result_.mask, in_.run.model, in_.run.standardizer, &in_.split};
     const auto begin = Clock::now();
     const TrainResult trained = train(o, {}, start);

@@ -33,6 +33,12 @@ void check(const RemovalRule& rule) {
   at_least("rank", static_cast<double>(rule.rank), 0);
   at_least("samples", static_cast<double>(rule.samples), 1);
   at_least("keep", static_cast<double>(rule.keep), 0);
+  if (rule.rank > 0 && (rule.score != PruneScore::hsp || rule.flat.rule != FlatSet::Rule::automatic ||
+                        rule.flat.order != FlatSet::Order::absolute))
+    throw UsageError(
+        fmt::format("remove_parameters: rank {}, expected 0 but for hsp with the automatic flat set in "
+                    "absolute order",
+                    rule.rank));
   if (rule.pattern && !(0 < rule.pattern->kept && rule.pattern->kept < rule.pattern->of))
     throw UsageError(
         fmt::format("remove_parameters: {} of {} are kept, expected 0 < N < M", rule.pattern->kept, rule.pattern->of));
@@ -121,10 +127,6 @@ void make_quotas(Stage<T>& stage, const RemovalTarget& target) {
   }
 }
 
-bool is_prediction(PruneScore score) {
-  return score == PruneScore::obd || score == PruneScore::gradient || compensates(score);
-}
-
 /// The smallest scores that the quotas allow; of equal ones the first.
 template <class T>
 Surgery by_scores(const Stage<T>& stage, const std::vector<double>& scores) {
@@ -137,17 +139,17 @@ Surgery by_scores(const Stage<T>& stage, const std::vector<double>& scores) {
   Surgery out;
   out.theta.assign(stage.theta.begin(), stage.theta.end());
   QuotaCounts counts(stage.quotas);
-  const bool predicts = is_prediction(stage.rule.score);
+  const bool priced = predicts(stage.rule);
   for (const Index j : order) {
     if (static_cast<Index>(out.removals.size()) == stage.count) break;
     if (!counts.allows(j)) continue;
     counts.count(j);
     const auto at = static_cast<std::size_t>(j);
-    out.removals.push_back({j, predicts ? scores[at] : std::numeric_limits<double>::quiet_NaN()});
+    out.removals.push_back({j, priced ? scores[at] : std::numeric_limits<double>::quiet_NaN()});
     out.theta[at] = 0;
     out.predicted += out.removals.back().predicted;
   }
-  if (!predicts) out.predicted = std::numeric_limits<double>::quiet_NaN();
+  if (!priced) out.predicted = std::numeric_limits<double>::quiet_NaN();
   return out;
 }
 
@@ -163,8 +165,13 @@ Surgery by_surgery(Stage<T>& stage) {
   Surgery out =
       operate<T>(stage.context, model.model, stage.theta, {stage.count, stage.removable, stage.quotas, model.damping});
   if (stage.rule.compensate) return out;
+  // The costs are those of removals with compensation.
   out.theta.assign(stage.theta.begin(), stage.theta.end());
-  for (const Removal& r : out.removals) out.theta[static_cast<std::size_t>(r.parameter)] = 0;
+  out.predicted = std::numeric_limits<double>::quiet_NaN();
+  for (Removal& r : out.removals) {
+    out.theta[static_cast<std::size_t>(r.parameter)] = 0;
+    r.predicted = out.predicted;
+  }
   return out;
 }
 
@@ -184,6 +191,11 @@ void say_flat(Removed& out) {
 }
 
 }  // namespace
+
+bool detail::predicts(const RemovalRule& rule) {
+  const PruneScore score = rule.score;
+  return score == PruneScore::obd || score == PruneScore::gradient || (compensates(score) && rule.compensate);
+}
 
 std::vector<std::uint8_t> removable_parameters(const std::vector<ParameterSlice>& layout, const RemovalRule& rule) {
   std::vector<std::string> names;
@@ -252,6 +264,9 @@ Removed remove_parameters(Objective<T>& objective, Span<const double> theta, con
   out.notes = std::move(stage.notes);
   out.notes.insert(out.notes.end(), surgery.notes.begin(), surgery.notes.end());
   say_flat(out);
+  if (const auto gone = static_cast<Index>(out.removals.size()); gone < stage.count)
+    out.notes.push_back(
+        fmt::format("{} of {} were removed: what every tensor keeps allows no more", gone, stage.count));
   return out;
 }
 

@@ -45,6 +45,9 @@ Buffer<T> kept_curvature(Stage<T>& stage, const std::function<Index(Index)>& byt
 
 // ---- removal.cpp ----
 
+/// True where removals come with the change of the loss that they are predicted to make.
+bool predicts(const RemovalRule& rule);
+
 /// Checked; the errors of remove_parameters.
 template <class T>
 Stage<T> make_stage(Objective<T>& objective, Span<const double> theta, const Mask& mask, const RemovalTarget& target,

@@ -31,11 +31,18 @@ bool alive(const Unit& unit, const Mask& mask) {
   return (unit.incoming.empty() || any(unit.incoming)) && (unit.outgoing.empty() || any(unit.outgoing));
 }
 
-Index kept_of(const Unit& unit, const Mask& mask) {
-  Index count = 0;
-  for (const std::vector<Index>* part : {&unit.incoming, &unit.outgoing})
-    for (const Index j : *part) count += mask.kept[static_cast<std::size_t>(j)];
-  return count;
+/// A weight works at every position of its layer's output.
+std::vector<double> uses_of(const ModelSpec& model) {
+  std::vector<double> out;
+  const std::vector<LayerSummary> layers = summarize(model);
+  for (const ParameterInfo& p : build_network<double>(model, LossKind::squared_error).parameters) {
+    out.resize(std::max(out.size(), static_cast<std::size_t>(p.offset + p.shape.size())), 0);
+    const auto work = static_cast<double>(layers[static_cast<std::size_t>(p.layer)].multiply_adds);
+    if (!p.is_bias)
+      std::fill_n(out.begin() + p.offset, p.shape.size(),
+                  work / static_cast<double>(std::max<Index>(1, p.shape.size())));
+  }
+  return out;
 }
 
 Index first_of(const Unit& unit) { return unit.incoming.empty() ? unit.outgoing.front() : unit.incoming.front(); }
@@ -75,13 +82,16 @@ class UnitStage {
         model_(model),
         target_(target),
         groups_(groups_of(model, granularity)),
+        uses_(uses_of(model)),
         left_(groups_.size(), 0) {
+    const std::vector<std::uint8_t> ever = removable_parameters(stage.layout, stage.rule);
     out_.mask = stage.mask;
+    left_work_ = static_cast<double>(multiply_adds(model, stage.mask));
     for (std::size_t g = 0; g < groups_.size(); ++g)
       for (const Unit& unit : groups_[g].units) {
         if (!alive(unit, out_.mask)) continue;
         ++left_[g];
-        if (stage.removable[static_cast<std::size_t>(first_of(unit))] != 0) candidates_.push_back({&unit, g});
+        if (ever[static_cast<std::size_t>(first_of(unit))] != 0) candidates_.push_back({&unit, g});
       }
     if (candidates_.empty() && !reached())
       throw UsageError(fmt::format("units: {} has no neuron or channel that can be removed", model.name));
@@ -101,18 +111,27 @@ class UnitStage {
     out_.theta = costs_ ? costs_->theta() : std::vector<double>(stage_.theta.begin(), stage_.theta.end());
     for (std::size_t j = 0; j < out_.theta.size(); ++j)
       if (out_.mask.kept[j] == 0) out_.theta[j] = 0;
-    if (!compensates(stage_.rule.score) && stage_.rule.score != PruneScore::obd)
-      out_.predicted = std::numeric_limits<double>::quiet_NaN();
+    if (!predicts(stage_.rule)) out_.predicted = std::numeric_limits<double>::quiet_NaN();
+
     return std::move(out_);
   }
 
  private:
   bool reached() const {
     if (target_.multiply_adds > 0) {
-      const auto all = static_cast<double>(multiply_adds(model_));
-      return 1 - static_cast<double>(multiply_adds(model_, out_.mask)) / all >= target_.multiply_adds - 1e-12;
+      return 1 - left_work_ / static_cast<double>(multiply_adds(model_)) >= target_.multiply_adds - 1e-12;
     }
     return out_.mask.sparsity() >= target_.sparsity - 1e-12;
+  }
+  /// Of the unit's weights that are there; without values their number.
+  double sum_kept(const Unit& unit, const std::vector<double>& values) const {
+    double sum = 0;
+    for (const std::vector<Index>* part : {&unit.incoming, &unit.outgoing})
+      for (const Index j : *part) {
+        const auto at = static_cast<std::size_t>(j);
+        if (out_.mask.kept[at] != 0) sum += values.empty() ? 1 : values[at];
+      }
+    return sum;
   }
   void price(std::vector<Candidate>& candidates) {
     for (Candidate& c : candidates) c.cost = costs_->cost(*c.unit);
@@ -123,8 +142,8 @@ class UnitStage {
     double least = std::numeric_limits<double>::infinity();
     for (auto c = candidates_.begin(); c != candidates_.end(); ++c) {
       if (left_[c->group] <= std::max<Index>(1, stage_.rule.keep)) continue;
-      const double saved =
-          static_cast<double>(target_.multiply_adds > 0 ? c->unit->multiply_adds : kept_of(*c->unit, out_.mask));
+      const double saved = target_.multiply_adds > 0 ? sum_kept(*c->unit, uses_) : sum_kept(*c->unit, {});
+
       // hsp prefers the largest projections, whose scores are negative: a quotient would turn their order around.
       const double score = c->cost > 0 ? c->cost / std::max(1.0, saved) : c->cost;
       if (score < least) least = score, best = c;
@@ -139,10 +158,13 @@ class UnitStage {
     for (const std::vector<Index>* part : {&chosen.unit->incoming, &chosen.unit->outgoing})
       for (const Index j : *part) {
         if (out_.mask.kept[static_cast<std::size_t>(j)] == 0) continue;
-        out_.removals.push_back({j, first ? chosen.cost : 0});
+        const double nothing = std::numeric_limits<double>::quiet_NaN();
+        out_.removals.push_back({j, !predicts(stage_.rule) ? nothing : first ? chosen.cost : 0});
         first = false;
       }
     out_.predicted += chosen.cost;
+    left_work_ -= sum_kept(*chosen.unit, uses_);
+
     remove(out_.mask, *chosen.unit);
     costs_->remove(*chosen.unit);
     if (costs_->changes()) price(candidates_);
@@ -152,6 +174,9 @@ class UnitStage {
   const ModelSpec& model_;
   UnitTarget target_;
   std::vector<UnitGroup> groups_;
+  std::vector<double> uses_;  ///< multiply-adds of each parameter in a sample's forward pass
+  double left_work_ = 0;      ///< multiply-adds of what is kept
+
   std::vector<Index> left_;
   std::vector<Candidate> candidates_;
   std::unique_ptr<UnitCosts> costs_;
@@ -180,7 +205,10 @@ Removed remove_units(Objective<T>& objective, const ModelSpec& model, Span<const
     throw UsageError("kfac_obs: rows are read by nothing, expected units or columns");
   RemovalRule whole = rule;
   whole.biases = true;
-  Stage<T> stage = make_stage(objective, theta, mask, {1, target.sparsity}, whole);
+  // What hsp's automatic flat set counts: about as many parameters as are to go.
+  const double share = std::max(target.multiply_adds, target.sparsity) - mask.sparsity();
+  const auto count = static_cast<Index>(std::llround(std::max(0.0, share) * static_cast<double>(mask.size())));
+  Stage<T> stage = make_stage(objective, theta, mask, {std::max<Index>(1, count), 0}, whole);
   Removed out = UnitStage<T>(stage, model, target, granularity).run();
   out.flat = stage.flat;
   out.notes.insert(out.notes.end(), stage.notes.begin(), stage.notes.end());

@@ -77,9 +77,13 @@ std::unique_ptr<UnitCosts> added_costs(Stage<T>& stage, const std::vector<UnitGr
                                                                    : simple_scores(stage);
   std::map<const Unit*, double> costs;
   for (const UnitGroup& group : groups) {
-    double mean = 0;
-    for (const Unit& unit : group.units) mean += costs[&unit] = unit_score(score, values, unit);
-    mean /= static_cast<double>(group.units.size());
+    double mean = 0, count = 0;
+    for (const Unit& unit : group.units) {
+      mean += costs[&unit] = unit_score(score, values, unit);
+      count += costs[&unit] != 0 ? 1 : 0;  // what is gone has no size
+    }
+    mean /= std::max(1.0, count);
+
     if (score == PruneScore::magnitude && mean > 0)
       for (const Unit& unit : group.units) costs[&unit] /= mean;
   }
@@ -187,6 +191,9 @@ class KroneckerCosts final : public UnitCosts {
   }
   void remove(const Unit& unit) override {
     for (const auto& [layer, columns] : columns_of(unit)) inverses_[layer].remove(columns, stage_.rule.compensate);
+    for (const Index j : unit.incoming)
+      for (std::size_t l = 0; l < layers_.size(); ++l)
+        if (const Index row = row_of(layers_[l], j); row >= 0) inverses_[l].silence(row);
   }
   std::vector<double> theta() override {
     std::vector<double> out(stage_.theta.begin(), stage_.theta.end());
@@ -222,13 +229,18 @@ class KroneckerCosts final : public UnitCosts {
       if (alive[k] == 0) out.push_back(static_cast<Index>(k));
     return out;
   }
+  /// Of a weight in the layer's [W b], -1 for another's.
+  static Index row_of(const KroneckerLayer<T>& layer, Index j) {
+    const LayerPlace& place = layer.place;
+    const bool inside = j >= place.weight && j < place.weight + layer.block.outputs * place.columns;
+    return inside ? (j - place.weight) / place.columns : -1;
+  }
   std::map<std::size_t, std::vector<Index>> columns_of(const Unit& unit) const {
     std::map<std::size_t, std::vector<Index>> out;
     for (const Index j : unit.outgoing)
       for (std::size_t l = 0; l < layers_.size(); ++l) {
-        const LayerPlace& place = layers_[l].place;
-        if (j < place.weight || j >= place.weight + layers_[l].block.outputs * place.columns) continue;
-        out[l].push_back((j - place.weight) % place.columns);
+        if (row_of(layers_[l], j) < 0) continue;
+        out[l].push_back((j - layers_[l].place.weight) % layers_[l].place.columns);
       }
     for (auto& [layer, columns] : out) {
       std::sort(columns.begin(), columns.end());

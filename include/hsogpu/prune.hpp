@@ -43,15 +43,18 @@ std::vector<Index> kept_after_stages(const PruneSchedule& schedule, Index before
 struct PruneOptions {
   std::string checkpoint;  ///< a run directory, or one of its checkpoints
   RemovalRule rule{};
-  double sparsity = 0.9;  ///< share of the removable parameters that is gone at the end, earlier prunings included
-  Index keep = 0;         ///< instead: this many of all parameters stay; 0: by sparsity
+  double sparsity =
+      0.9;         ///< share of the run's removable parameters that is gone at the end, those masked before included
+  Index keep = 0;  ///< instead: this many of all parameters stay; 0: by sparsity
   Granularity granularity = Granularity::weights;
   double multiply_adds =
       0;  ///< not for weights: instead of `sparsity`, the share of the multiply-adds that goes; 0: by sparsity
   PruneSchedule schedule{};
-  /// Training after every stage: the run's options with `finetune` changes on top; 0 epochs and 0 steps: none.
+  /// Training after every stage; 0 epochs and 0 steps: none. Its batches follow rule.seed.
   Index finetune_epochs = 0, finetune_steps = 0;
-  std::optional<TrainOptions> finetune{};  ///< empty: as the run was trained
+  /// From the run's options those of the training; empty: as the run was trained. Budgets, targets and files are left
+  /// out in any case.
+  std::function<TrainOptions(const TrainOptions& run)> finetune{};
   std::string device = "auto";
   std::string precision = "float64";  ///< of scores and compensation
   Index rows = 0;                     ///< training rows that the curvature sees, drawn by rule.seed; 0: all

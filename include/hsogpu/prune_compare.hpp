@@ -46,8 +46,8 @@ struct PruneCompareHooks {
   std::function<bool()> interrupted;  ///< asked after every run
 };
 
-/// UsageError for empty lists and what prune says of the options; a score that cannot be computed on a run (memory,
-/// numerical failure, no network) is a failed row, unless all of them fail.
+/// UsageError for empty lists. What prune throws on a run makes that run a failed one, unless all of them fail: then
+/// the first error is thrown.
 PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std::string>& checkpoints,
                                 const std::vector<PruneScore>& scores, const std::vector<double>& sparsities,
                                 const PruneCompareHooks& hooks = {});
@@ -59,7 +59,8 @@ std::string prune_comparison_json(const PruneComparison& comparison);
 /// runs with a band from the least to the most.
 std::string prune_comparison_svg(const PruneComparison& comparison);
 
-/// comparison.{json,svg,txt} and env.json in a run directory ("###" becomes the first free number); returns its path.
+/// comparison.{json,svg,txt}, config.toml (of the fine-tuning) and env.json in a run directory ("###" becomes the first
+/// free number); returns its path.
 std::string write_prune_comparison(const PruneComparison& comparison, const std::string& run_directory);
 
 }  // namespace hso

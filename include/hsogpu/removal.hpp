@@ -89,7 +89,7 @@ struct RemovalRule {
   bool compensate = true;  ///< false: the others stay as they are, whatever the score
   FlatSet flat{};
   Index block = 0;         ///< obs, fisher: parameters of a block; 0: all (fisher: 512 when there are over 4,096)
-  Index rank = 0;          ///< hsp, hsp_saliency: eigenpairs of the other end instead of all; 0: all
+  Index rank = 0;          ///< hsp: the flat set is all but this many largest |l|, by Lanczos; 0: by all
   Index samples = 1000;    ///< fisher: gradients, at most
   bool biases = false;     ///< biases may be removed too
   bool per_layer = false;  ///< the same sparsity in every tensor

@@ -8,9 +8,10 @@
 //   from one rank-one elimination a removal; `capacity` of them are gathered into one product with the matrix.
 //
 // Blocks do not see each other, so the greedy order of the whole model, always the cheapest removal next, is the merge
-// of the blocks' own orders by their next cost. A quota over several blocks ends the order of a block whose next removal
-// it forbids; one inside of a block passes that removal over. The removed entries are exactly 0, the others are solved
-// for once more from the kept block, w_S + H_SS^-1 H_SQ w_Q, so that nothing is left of the eliminations' rounding.
+// of the blocks' own orders by their next cost. A quota inside of a block closes its group when it is full; one over
+// several blocks passes over what it forbids, and the costs that follow in that block count it as removed. The removed
+// entries are exactly 0, and the others are solved for once more from the kept block, w_S + H_SS^-1 H_SQ w_Q, so that
+// nothing is left of the eliminations' rounding.
 #pragma once
 
 #include <functional>

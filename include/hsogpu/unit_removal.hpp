@@ -3,20 +3,21 @@
 // One stage of structured pruning: neurons and channels (structure.hpp) that go as a whole, with the weights that make
 // them, their biases, and the weights that read them.
 //
-// A unit's score is, by rule.score (removal.hpp),
+// A unit's score, by rule.score (removal.hpp):
 //
-//   magnitude     the mean |w| of the weights that make it, over the mean of its group's units (Li et al., ICLR 2017,
-//                 made comparable across layers)
-//   random        uniform, by seed
-//   gradient      |sum g_j w_j| over the weights that make it (Molchanov et al., CVPR 2019, eq. 8, without the square)
-//   obd, hsp      sums over the unit of the parameters' scores; hsp and hsp_literal as means
-//   obs, fisher,  w_Q' ([H^-1]_QQ)^-1 w_Q / 2 for all weights Q of the unit, with the compensation -H^-1_SQ
-//   ([H^-1]_QQ)^-1 w_Q hsp_saliency  of the rest (Hassibi and Stork's update for a set) kfac_obs      the same for the
-//   weights Q that read the unit, on each reader's Kronecker factors: every row r of a
-//                 reader has Hessian B_rr A, the rows lose the same inputs, and what the unit told them is made up by
-//                 the inputs that stay. The weights that make the unit go for nothing.
+// magnitude: the mean |w| of the weights that make it, over the mean of its group's units (Li et al., ICLR 2017, made
+// comparable across layers). random: uniform, by seed. gradient: |sum g_j w_j| over the weights that make it (Molchanov
+// et al., CVPR 2019, eq. 8, without the square). obd: the sum of the parameters' scores. hsp, hsp_literal: their mean.
 //
-// and the unit with the smallest score for each multiply-add (or parameter, by the target) that it saves goes first.
+// obs, fisher, hsp_saliency: w_Q' ([H^-1]_QQ)^-1 w_Q / 2 for all weights Q of the unit, and the others move by
+// -H^-1_SQ ([H^-1]_QQ)^-1 w_Q (Hassibi and Stork's update for a set).
+//
+// kfac_obs: the same for the weights Q that read the unit, on each reader's Kronecker factors: every row r of a reader
+// has Hessian B_rr A, the rows lose the same inputs, and what the unit told them is made up by the inputs that stay.
+// The weights that make the unit go for nothing, and a row that went with its unit no longer pays.
+//
+// The unit with the smallest score for each multiply-add (or parameter, by the target) that it saves goes first.
+// rule.keep counts units of a group here, one at least.
 #pragma once
 
 #include "hsogpu/model.hpp"
