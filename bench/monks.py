@@ -68,14 +68,14 @@ class Program:
             sys.exit(f"{' '.join(arguments)}\n{done.stderr}")
         return json.loads(done.stdout)
 
-        def run(self, folder, *arguments, after=""):
+    def run(self, folder, *arguments, after=""):
         """Into `folder`, unless the same command, after the same command before, made it. Returns the commands."""
         note = folder.parent / (folder.name + ".command")
         command = after + " ".join(arguments)
         if self.again or not (note.exists() and note.read_text() == command):
             shutil.rmtree(folder, ignore_errors=True)
             self.json(*arguments, "--out", str(folder), "--quiet")
-                        note.write_text(command)
+            note.write_text(command)
         return command + "; "
 
 
@@ -114,7 +114,7 @@ def main():
         found = {name: [] for name in ["dense", *chosen]}
         for seed in range(o.starts):
             dense = folder / f"m{number}-{seed}"
-                        made = hso.run(dense, "train", "--model", f"mlp:17-{p['hidden']}-1:tanh", "--loss", "bce", "--data", train,
+            made = hso.run(dense, "train", "--model", f"mlp:17-{p['hidden']}-1:tanh", "--loss", "bce", "--data", train,
                     "--scaling", "none", "--test-fraction", "0", "--precision", "float64", "--optimizer", "hso",
                     "--steps", str(o.steps), "--weight-decay", o.decay, "--seed", str(seed), "--device", "cpu")
             found["dense"].append(hso.accuracy(dense, test))

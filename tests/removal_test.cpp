@@ -151,6 +151,31 @@ TEST_P(RemovalTest, ObsPredictsAQuadraticAtItsMinimum) {
   }
 }
 
+TEST_P(RemovalTest, WatchersSeeTheRoad) {
+  // On a quadratic every prefix costs what it was predicted to.
+  const std::size_t n = 20;
+  const Numbers q = orthonormal(n, 15), w = test::random_numbers(n, 16);
+  Numbers values(n);
+  for (std::size_t i = 0; i < n; ++i) values[i] = 0.2 + static_cast<double>(i) / 4;
+  Bowl<double> f(context(), with_spectrum(q, values), w);
+  for (const PruneScore score : {PruneScore::obs, PruneScore::magnitude}) {
+    std::vector<Index> counts;
+    RemovalTarget target{12};
+    target.points = 5;
+    target.watch = [&](Index removals, double predicted, const Numbers& theta) {
+      counts.push_back(removals);
+      EXPECT_EQ(std::count(theta.begin(), theta.end(), 0.0), removals);
+      const Buffer<double> x(context(), theta);
+      EXPECT_EQ(std::isnan(predicted), score == PruneScore::magnitude);
+      if (score == PruneScore::obs) {
+        EXPECT_NEAR(f.value(x.data()), predicted, 1e-12);
+      }
+    };
+    remove_parameters<double>(f, w, Mask::all(20), target, {.score = score, .damping = 0});
+    EXPECT_EQ(counts, (std::vector<Index>{2, 4, 7, 9, 12})) << name_of(score);
+  }
+}
+
 TEST_P(RemovalTest, BlocksOfObsAreThoseOfTheMatrix) {
   const std::size_t n = 18;
   const Numbers q = orthonormal(n, 3), w = test::random_numbers(n, 4);

@@ -97,6 +97,9 @@ class PruneCommand {
     command.add_option("--precision", options_.precision, "of scores and compensation [float64]");
     command.add_option("--device-batch", options_.device_batch, "rows on the device at a time [2048 at most]")
         ->check(CLI::NonNegativeNumber);
+    command
+        .add_option("--points", options_.points, "places along a stage where the loss is measured, in prune.json [0]")
+        ->check(CLI::NonNegativeNumber);
     command.add_option("--time", options_.timing_rows, "measure forward passes of this many rows [0: none]")
         ->check(CLI::NonNegativeNumber);
   }

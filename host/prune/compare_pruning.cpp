@@ -10,6 +10,7 @@
 #include "hsogpu/io.hpp"
 #include "hsogpu/prune_compare.hpp"
 #include "prune/range.hpp"
+#include "prune/remembered_curvature.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_files.hpp"
 
@@ -61,6 +62,12 @@ std::string percent(double share) {
   return share < 0 || std::isnan(share) ? "-" : fmt::format("{:.2f} %", 100 * share);
 }
 
+std::string line_of(const PrunedRow& row, const PrunedRun& run) {
+  const std::string what = fmt::format("{} {:g} {}: ", name_of(row.score), row.sparsity, run.checkpoint);
+  if (!run.failure.empty()) return what + run.failure;
+  return what + fmt::format("{} of {}", percent(run.finetuned_accuracy), percent(run.dense_accuracy));
+}
+
 std::string spread(const PrunedRow& row, double PrunedRun::*value) {
   const RunRange r = range_of(row, value);
   return fmt::format("{} [{}, {}]", percent(r.mean), percent(r.least), percent(r.most));
@@ -100,31 +107,24 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
   out.base.run_directory.clear();
   bool any = false;
   std::exception_ptr first;
-  for (const PruneScore score : scores) {
-    for (const double sparsity : sparsities) {
-      PrunedRow row{score, sparsity, {}};
-      for (std::size_t i = 0; i < checkpoints.size(); ++i) {
-        PruneOptions options = out.base;
-        options.checkpoint = checkpoints[i];
-        options.rule.score = score;
-        options.rule.seed += i;
-        options.sparsity = sparsity;
-        row.runs.push_back(one_run(options, out.device, first));
-        const PrunedRun& run = row.runs.back();
-        any = any || run.failure.empty();
-        if (hooks.on_run)
-          hooks.on_run(run.failure.empty()
-                           ? fmt::format("{} {:g} {}: {} of {}", name_of(score), sparsity, checkpoints[i],
-                                         percent(run.finetuned_accuracy), percent(run.dense_accuracy))
-                           : fmt::format("{} {:g} {}: {}", name_of(score), sparsity, checkpoints[i], run.failure));
-        if (hooks.interrupted && hooks.interrupted()) {
-          out.rows.push_back(std::move(row));
-          return out;
-        }
-      }
-      out.rows.push_back(std::move(row));
+  for (const PruneScore score : scores)
+    for (const double sparsity : sparsities) out.rows.push_back({score, sparsity, {}});
+  for (std::size_t i = 0; i < checkpoints.size(); ++i) {
+    out.base.memory = std::make_shared<detail::DenseCurvature>();
+    for (PrunedRow& row : out.rows) {
+      PruneOptions options = out.base;
+      options.checkpoint = checkpoints[i];
+      options.rule.score = row.score;
+      options.rule.seed += i;
+      options.sparsity = row.sparsity;
+      row.runs.push_back(one_run(options, out.device, first));
+      const PrunedRun& run = row.runs.back();
+      any = any || run.failure.empty();
+      if (hooks.on_run) hooks.on_run(line_of(row, run));
+      if (hooks.interrupted && hooks.interrupted()) return out;
     }
   }
+  out.base.memory.reset();
   if (!any) std::rethrow_exception(first);
   out.complete = true;
   return out;

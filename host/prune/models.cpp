@@ -10,6 +10,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "hsogpu/objective_around.hpp"
 #include "prune/models.hpp"
 
 namespace hso::detail {
@@ -20,7 +21,7 @@ constexpr Index kFisherWhole = 4096, kFisherBlock = 512;
 
 template <class T>
 NetworkObjective<T>& network_of(Stage<T>& stage) {
-  auto* network = dynamic_cast<NetworkObjective<T>*>(&stage.objective);
+  auto* network = network_inside(stage.objective);
   if (network == nullptr)
     throw UsageError(fmt::format("{}: needs a network's objective, expected obs, hsp_saliency or another score",
                                  name_of(stage.rule.score)));

@@ -12,6 +12,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/unit_removal.hpp"
 #include "prune/outcome.hpp"
+#include "prune/remembered_curvature.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
@@ -37,7 +38,8 @@ void check(const PruneOptions& o) {
                                     {"finetune_steps", o.finetune_steps},
                                     {"rows", o.rows},
                                     {"device_batch", o.device_batch},
-                                    {"timing_rows", o.timing_rows}})
+                                    {"timing_rows", o.timing_rows},
+                                    {"points", o.points}})
     if (value < 0) throw UsageError(fmt::format("prune: {} {}, expected at least 0", name, value));
   if (o.precision != "float32" && o.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", o.precision));
@@ -97,7 +99,8 @@ class Pruning {
         network_(build_network<T>(in_.run.model, in_.run.options.loss)),
         train_data_(context_, network_, in_.split.train),
         curvature_(context_, network_, train_data_, objective_options(in_.run.options.weight_decay)),
-        train_(context_, network_, train_data_, objective_options(0)) {
+        train_(context_, network_, train_data_, objective_options(0)),
+        remembered_(curvature_, options.memory.get()) {
     if (in_.split.test.size > 0) {
       test_data_.emplace(context_, network_, in_.split.test);
       test_.emplace(context_, network_, *test_data_, objective_options(0));
@@ -133,8 +136,9 @@ class Pruning {
     none.loss = std::numeric_limits<double>::quiet_NaN();
     return {train_.evaluate(point.data()), test_ ? test_->evaluate(point.data()) : none};
   }
-  double loss() {
-    const Buffer<T> point(context_, std::vector<T>(result_.theta.begin(), result_.theta.end()));
+  double loss() { return loss(result_.theta); }
+  double loss(const std::vector<double>& theta) {
+    const Buffer<T> point(context_, std::vector<T>(theta.begin(), theta.end()));
     return curvature_.value(point.data());
   }
 
@@ -145,11 +149,20 @@ class Pruning {
     for (std::size_t j = 0; j < ever.size(); ++j) before += ever[j] != 0 && result_.mask.kept[j] != 0 ? 1 : 0;
     const Index after = kept_at_the_end(all, before);
     Index kept = before;
+    std::vector<PrunePoint> points;
     for (const Index goal : kept_after_stages(options_.schedule, before, after)) {
       const double sparsity = 1 - static_cast<double>(goal) / static_cast<double>(std::max<Index>(1, all));
-      const RemovalTarget target{kept - goal, options_.rule.per_layer ? std::max(0.0, sparsity) : 0};
-      stage([&] { return remove_parameters<T>(curvature_, result_.theta, result_.mask, target, options_.rule); });
+      RemovalTarget target{kept - goal, options_.rule.per_layer ? std::max(0.0, sparsity) : 0};
+      points.clear();
+      const double loss_before = options_.points > 0 ? loss() : 0;
+      target.points = options_.points;
+      target.watch = [&](Index removals, double predicted, const std::vector<double>& theta) {
+        points.push_back({removals, predicted, loss(theta) - loss_before});
+      };
+      stage([&] { return remove_parameters<T>(remembered_, result_.theta, result_.mask, target, options_.rule); });
+      result_.stages.back().points = points;
       kept = goal;
+
       if (stop()) return;
     }
   }
@@ -182,7 +195,7 @@ class Pruning {
       const double share = 1 - static_cast<double>(left) / whole;
       const UnitTarget target{work ? share : 0, work ? 0 : share};
       stage([&] {
-        return remove_units<T>(curvature_, in_.run.model, result_.theta, result_.mask, target, options_.rule,
+        return remove_units<T>(remembered_, in_.run.model, result_.theta, result_.mask, target, options_.rule,
                                options_.granularity);
       });
       if (stop()) return;
@@ -255,6 +268,7 @@ class Pruning {
   std::optional<DeviceData<T>> test_data_;
   NetworkObjective<T> curvature_, train_;
   std::optional<NetworkObjective<T>> test_;
+  detail::RememberedCurvature<T> remembered_;  ///< curvature_
   PruneResult result_;
 };
 

@@ -158,12 +158,50 @@ void require_finite(const std::vector<double>& scores, PruneScore score) {
     throw NumericalError(fmt::format("{}: a score is not finite, expected finite curvature", name_of(score)));
 }
 
+std::vector<Index> watched_counts(Index count, Index points) {
+  std::vector<Index> out;
+  for (Index k = 1; k < points; ++k) {
+    const Index at = count * k / points;
+    if (at > 0 && (out.empty() || out.back() < at)) out.push_back(at);
+  }
+  return out;
+}
+
+/// The same without compensation, afterwards.
+template <class T>
+void watch(const Stage<T>& stage, const Surgery& surgery) {
+  const auto all = static_cast<Index>(surgery.removals.size());
+  if (!stage.target.watch || stage.target.points < 1 || all == 0) return;
+  std::vector<Index> counts = watched_counts(all, stage.target.points);
+  counts.push_back(all);
+  std::vector<double> theta(stage.theta.begin(), stage.theta.end());
+  double predicted = 0;
+  auto next = counts.begin();
+  for (Index k = 0; k < all; ++k) {
+    const Removal& r = surgery.removals[static_cast<std::size_t>(k)];
+    theta[static_cast<std::size_t>(r.parameter)] = 0;
+    predicted += r.predicted;
+    if (k + 1 == *next) stage.target.watch(*next++, predicted, theta);
+  }
+}
+
 template <class T>
 Surgery by_surgery(Stage<T>& stage) {
   const StageModel<T> model =
       stage.rule.score == PruneScore::hsp_saliency ? spectral_model(stage) : quadratic_model(stage);
-  Surgery out =
-      operate<T>(stage.context, model.model, stage.theta, {stage.count, stage.removable, stage.quotas, model.damping});
+  SurgeryOptions options{stage.count, stage.removable, stage.quotas, model.damping};
+  std::vector<std::pair<Index, std::vector<double>>> seen;
+  const bool watched = stage.rule.compensate && stage.target.watch && stage.target.points > 0;
+  if (watched) {
+    options.watched = watched_counts(stage.count, stage.target.points);
+    options.watch = [&](Index count, const std::vector<double>& theta) { seen.emplace_back(count, theta); };
+  }
+  Surgery out = operate<T>(stage.context, model.model, stage.theta, options);
+  for (const auto& [count, theta] : seen) {
+    double predicted = 0;
+    for (Index k = 0; k < count; ++k) predicted += out.removals[static_cast<std::size_t>(k)].predicted;
+    stage.target.watch(count, predicted, theta);
+  }
   if (stage.rule.compensate) return out;
   // The costs are those of removals with compensation.
   out.theta.assign(stage.theta.begin(), stage.theta.end());
@@ -172,6 +210,7 @@ Surgery by_surgery(Stage<T>& stage) {
     out.theta[static_cast<std::size_t>(r.parameter)] = 0;
     r.predicted = out.predicted;
   }
+  watch(stage, out);
   return out;
 }
 
@@ -181,7 +220,9 @@ Surgery perform(Stage<T>& stage) {
   const bool flat = stage.rule.score == PruneScore::hsp || stage.rule.score == PruneScore::hsp_literal;
   const std::vector<double> scores = flat ? flat_scores(stage) : simple_scores(stage);
   require_finite(scores, stage.rule.score);
-  return by_scores(stage, scores);
+  const Surgery out = by_scores(stage, scores);
+  watch(stage, out);
+  return out;
 }
 
 void say_flat(Removed& out) {
@@ -222,19 +263,13 @@ Stage<T> detail::make_stage(Objective<T>& objective, Span<const double> theta, c
                             const RemovalTarget& target, const RemovalRule& rule) {
   check(rule);
   check(objective, theta, mask, target);
-  Stage<T> stage{objective,
-                 objective.context(),
-                 theta,
-                 mask,
-                 rule,
-                 target.count,
-                 objective.layout(),
-                 {},
-                 {},
-                 {},
-                 Buffer<T>(objective.context(), std::vector<T>(theta.begin(), theta.end())),
-                 {},
-                 {}};
+  Stage<T> stage{objective,    objective.context(),
+                 theta,        mask,
+                 rule,         target,
+                 target.count, objective.layout(),
+                 {},           {},
+                 {},           Buffer<T>(objective.context(), std::vector<T>(theta.begin(), theta.end())),
+                 {},           {}};
   stage.removable = removable_parameters(stage.layout, rule);
   for (std::size_t j = 0; j < mask.kept.size(); ++j) {
     if (mask.kept[j] != 0) stage.kept.push_back(static_cast<Index>(j));

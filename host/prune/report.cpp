@@ -38,6 +38,9 @@ Json to_json(const PruneStage& s) {
             {"finetuned_test", to_json(s.finetuned_test)},
             {"seconds", s.seconds},
             {"finetune_seconds", s.finetune_seconds}};
+  for (const PrunePoint& p : s.points)
+    json["points"].push_back(
+        {{"removals", p.removals}, {"predicted_change", number(p.predicted)}, {"actual_change", number(p.actual)}});
   if (s.flat)
     json["flat"] = {{"asked", s.flat->asked},
                     {"used", s.flat->used},

@@ -7,7 +7,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective_around.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "prune/stage.hpp"
 
@@ -57,7 +57,7 @@ constexpr Index kDiagonalByMatrix = 4096;
 
 template <class T>
 std::vector<double> curvature_diagonal(Stage<T>& stage) {
-  auto* network = dynamic_cast<NetworkObjective<T>*>(&stage.objective);
+  auto* network = network_inside(stage.objective);
   if (stage.n() <= kDiagonalByMatrix || network == nullptr) {
     const Buffer<T> h = kept_curvature(stage, matrix_bytes<T>);
     Buffer<T> d(stage.context, stage.m());

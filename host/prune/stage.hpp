@@ -17,6 +17,7 @@ struct Stage {
   Span<const double> theta;
   const Mask& mask;
   const RemovalRule& rule;
+  RemovalTarget target;
   Index count;  ///< removals
   std::vector<ParameterSlice> layout;
   std::vector<Index> kept;              ///< positions in theta

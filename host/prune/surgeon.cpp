@@ -66,22 +66,19 @@ class Operation {
         horizon_(options.count) {}
 
   Surgery run() {
-    result_.theta.assign(theta_.begin(), theta_.end());
     trace_all();
     if (ran_out()) {  // a quota took from others what had been counted on
       traces_.assign(traces_.size(), {});
       result_ = {};
-      result_.theta.assign(theta_.begin(), theta_.end());
       whole_ = true;
       trace_all();
     }
-    for_matrices([this](BlockMatrix<T>& matrix, std::size_t first, std::size_t last) {
-      for (std::size_t b = first; b < last; ++b) compensate(matrix, b);
-    });
-    for (const Removal& r : result_.removals) {
-      result_.theta[static_cast<std::size_t>(r.parameter)] = 0;
-      result_.predicted += r.predicted;
-    }
+    const auto all = static_cast<Index>(result_.removals.size());
+    for (const Index count : options_.watched)
+      if (options_.watch && 0 < count && count < all) options_.watch(count, after(count));
+    result_.theta = after(all);
+    if (options_.watch && all > 0) options_.watch(all, result_.theta);
+    for (const Removal& r : result_.removals) result_.predicted += r.predicted;
     return std::move(result_);
   }
 
@@ -193,7 +190,7 @@ class Operation {
       if (counts.allows(parameter)) {
         counts.count(parameter);
         result_.removals.push_back({parameter, cost});
-        traces_[b].taken.push_back(at);
+
       } else {
         refused_ = true;
       }
@@ -207,18 +204,32 @@ class Operation {
                                 [](const Trace& t) { return t.cut && t.next == t.order.size(); });
   }
 
-  /// w_S + H_SS^-1 H_SQ w_Q for the kept part S of a block.
-  void compensate(BlockMatrix<T>& matrix, std::size_t b) {
-    if (traces_[b].taken.empty()) return;
+  /// theta once the first `count` are gone: w_S + H_SS^-1 H_SQ w_Q for the kept part S of every block that lost some.
+  std::vector<double> after(Index count) {
+    std::vector<double> theta(theta_.begin(), theta_.end());
+    std::vector<std::uint8_t> removed(theta.size(), 0);
+    for (Index k = 0; k < count; ++k)
+      removed[static_cast<std::size_t>(result_.removals[static_cast<std::size_t>(k)].parameter)] = 1;
+    for_matrices([&](BlockMatrix<T>& matrix, std::size_t first, std::size_t last) {
+      for (std::size_t b = first; b < last; ++b) compensate(matrix, b, removed, theta);
+    });
+    for (std::size_t j = 0; j < theta.size(); ++j)
+      if (removed[j] != 0) theta[j] = 0;
+    return theta;
+  }
+
+  void compensate(BlockMatrix<T>& matrix, std::size_t b, const std::vector<std::uint8_t>& removed,
+                  std::vector<double>& theta) {
     const SurgeryBlock& block = model_.blocks[b];
-    std::vector<std::uint8_t> gone(block.rows.size(), 0);
-    for (const Index at : traces_[b].taken) gone[static_cast<std::size_t>(at)] = 1;
+    std::vector<std::uint8_t> gone;
+    for (const Index j : block.parameters) gone.push_back(removed[static_cast<std::size_t>(j)]);
+    if (std::find(gone.begin(), gone.end(), std::uint8_t{1}) == gone.end()) return;
+
     std::vector<T> w;
     for (const Index j : block.parameters) w.push_back(static_cast<T>(theta_[static_cast<std::size_t>(j)]));
     const std::vector<T> shifts = matrix.compensation(block.rows, replaced_[b], w, gone);
     for (std::size_t i = 0, kept = 0; i < gone.size(); ++i)
-      if (gone[i] == 0)
-        result_.theta[static_cast<std::size_t>(block.parameters[i])] += static_cast<double>(shifts[kept++]);
+      if (gone[i] == 0) theta[static_cast<std::size_t>(block.parameters[i])] += static_cast<double>(shifts[kept++]);
   }
 
   Context& context_;

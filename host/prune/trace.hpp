@@ -16,7 +16,6 @@ struct Trace {
   double dearest = 0;         ///< of them
   bool cut = false;           ///< there would have been more
   std::size_t next = 0;       ///< the first that was not offered to the merge
-  std::vector<Index> taken;   ///< by the merge
 };
 
 /// The merge of the blocks' orders takes removals in the order of the dearest one up to each. So nothing beyond the

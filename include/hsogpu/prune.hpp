@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,10 @@ std::string to_string(const PruneSchedule& schedule);
 /// Removable parameters that are kept after each stage, from `before` down to `after`; the last entry is `after`.
 std::vector<Index> kept_after_stages(const PruneSchedule& schedule, Index before, Index after);
 
+namespace detail {
+struct DenseCurvature;
+}
+
 struct PruneOptions {
   std::string checkpoint;  ///< a run directory, or one of its checkpoints
   RemovalRule rule{};
@@ -59,8 +64,12 @@ struct PruneOptions {
   std::string precision = "float64";  ///< of scores and compensation
   Index rows = 0;                     ///< training rows that the curvature sees, drawn by rule.seed; 0: all
   Index device_batch = 0;             ///< rows on the device at a time; 0: 2,048 at most
-  Index timing_rows = 0;              ///< rows of the measured forward passes; 0: nothing is measured
-  std::string run_directory{};        ///< empty: nothing is written; "###" becomes the first free number
+  Index timing_rows =
+      0;  ///< rows of the measured forward passes; 0: nothing is measured
+          /// Where compare_pruning keeps the curvature of a network for the scores that follow; null: nowhere.
+  std::shared_ptr<detail::DenseCurvature> memory{};
+  Index points = 0;             ///< weights: places along every stage where the loss is measured
+  std::string run_directory{};  ///< empty: nothing is written; "###" becomes the first free number
 };
 
 /// A network's size. Bytes are those of its parameters in a file.
@@ -71,6 +80,12 @@ struct NetworkSize {
   double milliseconds = 0;  ///< a forward pass of `timing_rows` rows, median; 0: not measured
 };
 
+/// Along a stage: what the removals so far were predicted to cost (NaN: nothing was), and what they did cost.
+struct PrunePoint {
+  Index removals = 0;
+  double predicted = 0, actual = 0;
+};
+
 struct PruneStage {
   Index kept = 0;                              ///< parameters
   double sparsity = 0;                         ///< of all parameters
@@ -78,6 +93,7 @@ struct PruneStage {
   double loss_before = 0, loss_after = 0;      ///< the objective, weight decay included, over the curvature's rows
   Evaluation train, test;                      ///< after removal and compensation
   Evaluation finetuned_train, finetuned_test;  ///< after training, or the same
+  std::vector<PrunePoint> points{};
   std::optional<FlatReport> flat{};
   std::vector<std::string> notes{};
   double seconds = 0, finetune_seconds = 0;

@@ -42,6 +42,7 @@
 // 8 n eps max|l|): it moves up to the next gap, and the notes say so.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -99,10 +100,14 @@ struct RemovalRule {
   std::uint64_t seed = 0;
 };
 
-/// How far a stage goes.
+/// How far a stage goes, and who looks on.
 struct RemovalTarget {
   Index count = 0;      ///< removals
   double sparsity = 0;  ///< per_layer: the share of every tensor's removable parameters that is gone afterwards
+  /// Called with theta after about `points` equal parts of the removals, the last one included, and what they were
+  /// predicted to cost together (NaN: nothing was).
+  std::function<void(Index removals, double predicted, const std::vector<double>& theta)> watch{};
+  Index points = 0;
 };
 
 struct FlatReport {

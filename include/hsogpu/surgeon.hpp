@@ -50,6 +50,9 @@ struct SurgeryOptions {
   /// H + delta I is inverted, delta = damping times the mean of the block's diagonal.
   double damping = 1e-4;
   Index capacity = 32;  ///< columns that wait before the inverse is updated
+  /// Called with theta after the first k removals for each k of `watched`, ascending: a solve of the kept blocks each.
+  std::function<void(Index removals, const std::vector<double>& theta)> watch{};
+  std::vector<Index> watched{};
 };
 
 struct Removal {
