@@ -78,7 +78,6 @@ class Program:
             note.write_text(command)
         return command + "; "
 
-
     def accuracy(self, folder, data):
         return self.json("eval", "--checkpoint", str(folder), "--data", data)[data]["accuracy"]
 

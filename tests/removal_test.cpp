@@ -285,6 +285,31 @@ TEST_P(RemovalTest, HspByRankIsTheComplementOfTheLargest) {
   EXPECT_EQ(removed(stage(f, w, 10, some)), removed(stage(f, w, 10, all)));
 }
 
+TEST_P(RemovalTest, SaliencyByRankIsThatOfTheSpectralModel) {
+  // Twenty equal flat eigenvalues: their mean is what the trace leaves, up to the trace's own error, exact here since
+  // Hutchinson's probes see Q' (c I + low rank) Q.
+  const std::size_t n = 24;
+  const Numbers q = orthonormal(n, 19), w = test::random_numbers(n, 20);
+  Numbers values(n);
+  for (std::size_t i = 0; i < n; ++i) values[i] = i < 20 ? 0.5 : 100 * static_cast<double>(i);
+  Bowl<double> f(context(), with_spectrum(q, values), w);
+  const Removed rank = stage(f, w, 6, {.score = PruneScore::hsp_saliency, .rank = 4});
+  ASSERT_EQ(rank.removals.size(), 6U);
+  ASSERT_TRUE(rank.flat.has_value());
+  EXPECT_EQ(rank.flat->used, 20);
+  // Whatever level the trace gave the flat directions, what stays is at the model's minimum on it.
+  const double tau = rank.flat->largest_flat;
+  for (std::size_t i = 0; i < n; ++i) values[i] = i < 20 ? tau : values[i];
+  const Numbers a = with_spectrum(q, values);
+  for (std::size_t i = 0; i < n; ++i) {
+    double gradient = 0;
+    for (std::size_t j = 0; j < n; ++j) gradient += a[i * n + j] * (rank.theta[j] - w[j]);
+    if (rank.mask.kept[i] != 0) {
+      EXPECT_NEAR(gradient, 0, 1e-3 * 2300) << "pairs are good to 1e-4 of the largest";
+    }
+  }
+}
+
 TEST_P(RemovalTest, RulesKeepWhatTheySay) {
   const Numbers w{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.01, 0.02, 5, 6, 7, 8, 9, 10};
   Bowl<double> f(context(), diagonal(Numbers(14, 1)), w,

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "hsogpu/error.hpp"
+#include "prune/low_rank.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
 #include "support/messages.hpp"
@@ -241,6 +242,44 @@ TEST_P(SurgeonTest, DampingIsRelativeToTheMeanDiagonal) {
   const Surgery expected = by_inversion(a, w, 5, all(n));
   for (std::size_t k = 0; k < 5; ++k) EXPECT_EQ(got.removals[k].parameter, expected.removals[k].parameter);
   for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(got.theta[j], expected.theta[j], tolerance<double>(n));
+}
+
+TEST(LowRankSurgery, IsTheSurgeonOnTheSameMatrix) {
+  const std::size_t n = 26, r = 4;
+  const detail::LowRankModel model{static_cast<Index>(r), 0.3, test::random_numbers(r * n, 17), [] {
+                                     std::vector<Index> all(26);
+                                     std::iota(all.begin(), all.end(), Index{0});
+                                     return all;
+                                   }()};
+  Numbers a(n * n, 0);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      if (i == j) a[i * n + j] = 0.3;
+      for (std::size_t k = 0; k < r; ++k) a[i * n + j] += model.u[k * n + i] * model.u[k * n + j];
+    }
+  const Numbers w = test::random_numbers(n, 18);
+  const SurgeryOptions options{15, all(26)};
+  const Surgery expected = by_inversion(a, w, 15, all(26));
+  // |H| <= 0.3 + r n, its inverse at most 1 / 0.3: condition 350, n steps.
+  const double slack = 350 * 26 * 26 * std::numeric_limits<double>::epsilon();
+  const Surgery got = detail::operate_low_rank(model, w, options, 15);
+  ASSERT_EQ(got.removals.size(), 15U);
+  for (std::size_t k = 0; k < 15; ++k) {
+    EXPECT_EQ(got.removals[k].parameter, expected.removals[k].parameter) << k;
+    EXPECT_NEAR(got.removals[k].predicted, expected.removals[k].predicted, slack);
+  }
+  for (std::size_t j = 0; j < n; ++j) EXPECT_NEAR(got.theta[j], expected.theta[j], slack);
+  // Fewer rounds take another set, whose compensation is exact all the same: the model's gradient vanishes on what
+  // stays.
+  const Surgery rounds = detail::operate_low_rank(model, w, options, 3);
+  ASSERT_EQ(rounds.removals.size(), 15U);
+  for (std::size_t i = 0; i < n; ++i) {
+    double gradient = 0;
+    for (std::size_t j = 0; j < n; ++j) gradient += a[i * n + j] * (rounds.theta[j] - w[j]);
+    if (rounds.theta[i] != 0) {
+      EXPECT_NEAR(gradient, 0, slack) << i;
+    }
+  }
 }
 
 TEST_P(SurgeonTest, IndefiniteBlocksCountByTheirAbsoluteValues) {

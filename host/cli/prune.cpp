@@ -87,7 +87,8 @@ class PruneCommand {
     command.add_option("--order", order_, "hsp: eigenvalues by absolute or algebraic value [absolute]");
     command.add_option("--block", options_.rule.block, "obs, fisher: diagonal blocks of this many parameters [0: one]")
         ->check(CLI::NonNegativeNumber);
-    command.add_option("--rank", options_.rule.rank, "hsp: the largest eigenpairs instead of all [0: all]")
+    command
+        .add_option("--rank", options_.rule.rank, "hsp, hsp_saliency: the largest eigenpairs instead of all [0: all]")
         ->check(CLI::NonNegativeNumber);
     command.add_option("--samples", options_.rule.samples, "fisher: gradients of single samples [1000]")
         ->check(CLI::PositiveNumber);

@@ -34,7 +34,7 @@ Buffer<T> kept_curvature(Stage<T>& stage, const std::function<Index(Index)>& byt
     require_memory(stage.context, fmt::format("pruning by {}", name_of(stage.rule.score)), whole ? n : m, needed);
   } catch (const MemoryError& e) {
     throw MemoryError(
-        fmt::format("{}; what needs less: kfac_obs, fisher, obs with a block size, hsp with a rank, "
+        fmt::format("{}; what needs less: kfac_obs, fisher, obs with a block size, hsp and hsp_saliency with a rank, "
                     "magnitude",
                     e.what()));
   }

@@ -11,6 +11,7 @@
 
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "prune/leading.hpp"
 #include "prune/models.hpp"
 #include "prune/quotas.hpp"
 
@@ -33,12 +34,12 @@ void check(const RemovalRule& rule) {
   at_least("rank", static_cast<double>(rule.rank), 0);
   at_least("samples", static_cast<double>(rule.samples), 1);
   at_least("keep", static_cast<double>(rule.keep), 0);
-  if (rule.rank > 0 && (rule.score != PruneScore::hsp || rule.flat.rule != FlatSet::Rule::automatic ||
-                        rule.flat.order != FlatSet::Order::absolute))
-    throw UsageError(
-        fmt::format("remove_parameters: rank {}, expected 0 but for hsp with the automatic flat set in "
-                    "absolute order",
-                    rule.rank));
+  if (rule.rank > 0 && ((rule.score != PruneScore::hsp && rule.score != PruneScore::hsp_saliency) ||
+                        rule.flat.rule != FlatSet::Rule::automatic || rule.flat.order != FlatSet::Order::absolute))
+    throw UsageError(fmt::format(
+        "remove_parameters: rank {}, expected 0 but for hsp and hsp_saliency with the automatic flat set in "
+        "absolute order",
+        rule.rank));
   if (rule.pattern && !(0 < rule.pattern->kept && rule.pattern->kept < rule.pattern->of))
     throw UsageError(
         fmt::format("remove_parameters: {} of {} are kept, expected 0 < N < M", rule.pattern->kept, rule.pattern->of));
@@ -186,7 +187,8 @@ void watch(const Stage<T>& stage, const Surgery& surgery) {
 }
 
 template <class T>
-Surgery by_surgery(Stage<T>& stage) {
+Surgery compensated(Stage<T>& stage) {
+  if (stage.rule.rank > 0) return surgery_by_rank(stage);
   const StageModel<T> model =
       stage.rule.score == PruneScore::hsp_saliency ? spectral_model(stage) : quadratic_model(stage);
   SurgeryOptions options{stage.count, stage.removable, stage.quotas, model.damping};
@@ -202,6 +204,12 @@ Surgery by_surgery(Stage<T>& stage) {
     for (Index k = 0; k < count; ++k) predicted += out.removals[static_cast<std::size_t>(k)].predicted;
     stage.target.watch(count, predicted, theta);
   }
+  return out;
+}
+
+template <class T>
+Surgery by_surgery(Stage<T>& stage) {
+  Surgery out = compensated(stage);
   if (stage.rule.compensate) return out;
   // The costs are those of removals with compensation.
   out.theta.assign(stage.theta.begin(), stage.theta.end());

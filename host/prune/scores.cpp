@@ -8,8 +8,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/objective_around.hpp"
-#include "hsogpu/spectrum.hpp"
-#include "prune/stage.hpp"
+#include "prune/leading.hpp"
 
 namespace hso::detail {
 
@@ -98,13 +97,8 @@ std::vector<double> squares_of(Stage<T>& stage, Index rows, T* v) {
 /// The flat set is all but the largest |l|: s = 1 - sum of their squares.
 template <class T>
 std::vector<double> scores_by_rank(Stage<T>& stage) {
-  const auto curvature = stage.objective.curvature(stage.point.data(), stage.rule.curvature);
-  RestrictedOperator<T> kept(*curvature, stage.kept);
-  const Index rank = std::min(stage.rule.rank, stage.m());
-  EigenPairs<T> pairs = lanczos<T>(kept, {.count = rank, .which = SpectrumEnd::magnitude, .tolerance = 1e-4});
-  if (!pairs.all_converged())
-    throw NumericalError(fmt::format("hsp: {} of {} eigenpairs converged ({}), expected all: ask for a smaller rank",
-                                     pairs.converged, rank, pairs.stop));
+  EigenPairs<T> pairs = leading_pairs(stage);
+  const auto rank = static_cast<Index>(pairs.values.size());
   stage.flat = FlatReport{stage.m() - rank, stage.m() - rank, 0, 0};
   std::vector<double> out = squares_of(stage, rank, pairs.vectors.data());
   for (double& s : out) s -= 1;
@@ -143,8 +137,7 @@ std::vector<double> simple_scores(Stage<T>& stage) {
 template <class T>
 std::vector<double> flat_scores(Stage<T>& stage) {
   if (stage.rule.rank > 0 && stage.rule.score == PruneScore::hsp) {
-    std::vector<double> out = spread(stage, scores_by_rank(stage));
-    return out;
+    return spread(stage, scores_by_rank(stage));
   }
   const Index m = stage.m();
   Buffer<T> h =

@@ -258,6 +258,8 @@ class KroneckerCosts final : public UnitCosts {
 template <class T>
 std::unique_ptr<UnitCosts> unit_costs(Stage<T>& stage, const std::vector<UnitGroup>& groups) {
   if (stage.rule.score == PruneScore::kfac_obs) return std::make_unique<KroneckerCosts<T>>(stage);
+  if (stage.rule.rank > 0 && compensates(stage.rule.score))
+    throw UsageError("units: hsp_saliency has no rank there, expected kfac_obs or all eigenvalues");
   if (compensates(stage.rule.score)) return std::make_unique<DenseCosts<T>>(stage);
   return added_costs(stage, groups);
 }

@@ -38,8 +38,10 @@
 //                outside of the flat set and the flat set's mean |l|
 //                inside, both at least d; with its compensation
 //
-// The flat set is the first eigenvalues by `order`. Its boundary never cuts a cluster (neighbours closer than
-// 8 n eps max|l|): it moves up to the next gap, and the notes say so.
+// With a `rank` neither forms H: the model is tau I + V'(|L| - tau)V of the leading pairs, tau the mean |l| that the
+// trace leaves to the rest; hsp_saliency then removes in 64 rounds, each at the costs of its beginning, and its
+// predictions are those. The flat set is the first eigenvalues by `order`. Its boundary never cuts a cluster
+// (neighbours closer than 8 n eps max|l|): it moves up to the next gap, and the notes say so.
 #pragma once
 
 #include <functional>
@@ -90,7 +92,7 @@ struct RemovalRule {
   bool compensate = true;  ///< false: the others stay as they are, whatever the score
   FlatSet flat{};
   Index block = 0;         ///< obs, fisher: parameters of a block; 0: all (fisher: 512 when there are over 4,096)
-  Index rank = 0;          ///< hsp: the flat set is all but this many largest |l|, by Lanczos; 0: by all
+  Index rank = 0;          ///< hsp, hsp_saliency: flat is all but this many largest |l|, by Lanczos; 0: by all
   Index samples = 1000;    ///< fisher: gradients, at most
   bool biases = false;     ///< biases may be removed too
   bool per_layer = false;  ///< the same sparsity in every tensor
