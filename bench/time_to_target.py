@@ -27,7 +27,9 @@ Targets, written down before anything was tuned:
   autoencoder  MNIST, 784-1000-500-250-30-250-500-1000-784, bce summed over pixels, training loss 78. Grey pixels as
                targets leave at least 45.76 (their own entropy), the mean image alone has 206.03 (both counted from the
                data): 78 explains four fifths of the difference; no run was made to choose it
-Seconds are of this machine and this moment; only ratios inside one run mean anything.
+Seconds are of this machine and this moment; only ratios inside one run mean anything. On the CPU with OMP_NUM_THREADS=1
+processor seconds of the steps judge (`clock` in the JSON), since neighbours on a shared machine do not count in them;
+otherwise wall seconds do. Both stand in the JSON.
 """
 import argparse
 import datetime
@@ -42,6 +44,7 @@ import sys
 import tempfile
 
 EXTENSIONS = 3
+WALL = 1.25
 RIVALS = ["momentum:rate=0.005|0.0158|0.05|0.158|0.5", "adam:rate=0.0003|0.00095|0.003|0.0095|0.03"]
 DELTAS = "0.0001|0.001|0.01|0.1|1"
 
@@ -52,7 +55,7 @@ AUTOENCODER = "input = [784]\n" + "".join(
 PROBLEMS = {
     "digits": {"flags": {"data": "digits", "model": "mlp:64-32-10:tanh"}, "target": {"target-loss": 1e-4},
                "rows": 1437},
-    "sigmoid15": {"flags": {"data": "digits", "model": "mlp:64-" + "32-" * 14 + "10:sigmoid", "scaling": "per-feature",
+    "sigmoid15": {"flags": {"data": "digits", "model": "mlp:64-" + "32-" * 14 + "10:sigmoid", "scaling": "standard",
                             "precision": "float64"}, "target": {"target-accuracy": 0.95}, "rows": 1437},
     "lenet300": {"flags": {"data": "MNIST", "model": "lenet300"}, "target": {"target-loss": 0.01}, "rows": 60000},
     "lenet5": {"flags": {"data": "fashion-mnist", "model": "lenet5"}, "target": {"target-loss": 0.25}, "rows": 60000},
@@ -97,9 +100,13 @@ def flags_of(flags):
 class Bench:
     def __init__(self, args, folder):
         self.args, self.folder, self.best = args, folder, {}
+        one_thread = args.device == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1"
+        self.clock = "processor_seconds" if one_thread else "seconds"
 
     def limit(self, problem):
-        return min(self.args.cap, self.args.times * self.best.get(problem, math.inf))
+        """In wall seconds, which on a shared machine pass sooner than the processor's."""
+        slack = WALL if self.clock == "processor_seconds" else 1
+        return slack * min(self.args.cap, self.args.times * self.best.get(problem, math.inf))
 
     def flags(self, problem, method):
         flags = dict(PROBLEMS[problem]["flags"]) | PROBLEMS[problem]["target"] | method.flags
@@ -126,13 +133,14 @@ class Bench:
         last = json.loads(done.stdout)
         reached = last["stop_reason"].startswith("target")
         if reached:
-            self.best[problem] = min(self.best.get(problem, math.inf), last["seconds"])
+            self.best[problem] = min(self.best.get(problem, math.inf), last[self.clock])
         result = {"seed": seed, "options": options, "reached": reached, "stopped_by": last["stop_reason"],
-                  "seconds": last["seconds"], "gradient_equivalents": last["gradient_equivalents"],
+                  "seconds": last["seconds"], "processor_seconds": last["processor_seconds"],
+                  "judged_seconds": last[self.clock], "gradient_equivalents": last["gradient_equivalents"],
                   "steps": last["step"], "train_loss": last["train_loss"], "train_accuracy": last["train_accuracy"],
                   "test_accuracy": last["test_accuracy"]}
         print(f"{problem}: {method.label()} {options} seed {seed}: {'reached' if reached else last['stop_reason']}, "
-              f"{last['seconds']:.3g} s, {last['gradient_equivalents']:.4g} gradients, loss {last['train_loss']}",
+              f"{last[self.clock]:.3g} s, {last['gradient_equivalents']:.4g} gradients, loss {last['train_loss']}",
               file=sys.stderr, flush=True)
         return result
 
@@ -161,8 +169,10 @@ class Bench:
             reached = [r for r in row["runs"] if r["reached"]]
             row["reached"] = len(reached)
             mean = lambda key: sum(r[key] for r in reached) / len(reached) if len(reached) == len(row["runs"]) else None
-            row["mean_seconds"], row["mean_gradient_equivalents"] = mean("seconds"), mean("gradient_equivalents")
-        return {"target": PROBLEMS[problem]["target"], "flags": PROBLEMS[problem]["flags"], "methods": rows,
+            for key in ("seconds", "processor_seconds", "judged_seconds", "gradient_equivalents"):
+                row[f"mean_{key}"] = mean(key)
+        return {"clock": self.clock, "cap": self.args.cap, "times": self.args.times,
+                "target": PROBLEMS[problem]["target"], "flags": PROBLEMS[problem]["flags"], "methods": rows,
                 **verdict(rows)}
 
 
@@ -170,7 +180,7 @@ def soonest_of(trials):
     """By seconds where the target was reached, then by loss."""
     def key(t):
         loss = t["train_loss"] if t["train_loss"] is not None else math.inf
-        return not t["reached"], t["seconds"] if t["reached"] else loss
+        return not t["reached"], t["judged_seconds"] if t["reached"] else loss
     return min(trials, key=key)
 
 
@@ -190,11 +200,11 @@ def beyond(method, options, tried):
 def verdict(rows):
     """The soonest of each family over all seeds, and first-order seconds over HSO's."""
     def soonest(belongs):
-        timed = [r for r in rows if belongs(r) and r["mean_seconds"] is not None]
-        return min(timed, key=lambda r: r["mean_seconds"], default=None)
+        timed = [r for r in rows if belongs(r) and r["mean_judged_seconds"] is not None]
+        return min(timed, key=lambda r: r["mean_judged_seconds"], default=None)
     hso = soonest(lambda r: r["method"].startswith("hso"))
     first = soonest(lambda r: r["first_order"])
-    ratio = first["mean_seconds"] / hso["mean_seconds"] if hso and first else None
+    ratio = first["mean_judged_seconds"] / hso["mean_judged_seconds"] if hso and first else None
     return {"best_hso": hso and hso["method"], "best_first_order": first and first["method"],
             "first_order_over_hso": ratio}
 
@@ -208,7 +218,7 @@ def table(name, problem):
         reached = f"{row['reached']} of {len(row['runs'])}"
         figures = [f"{row[k]:.3g}" if row[k] is not None else
                    f"not within {max(r[k[5:]] for r in row['runs']):.3g}"
-                   for k in ("mean_seconds", "mean_gradient_equivalents")]
+                   for k in ("mean_judged_seconds", "mean_gradient_equivalents")]
         print(f"| {row['method']} | {tuned} | {reached} | {figures[0]} | {figures[1]} |")
     if problem["first_order_over_hso"]:
         print(f"\n{problem['best_first_order']} over {problem['best_hso']}: {problem['first_order_over_hso']:.2f}")

@@ -56,6 +56,7 @@ struct TrainRecord {
   Index step = 0;  ///< optimizer steps taken, rejected ones included
   double epoch = 0;
   double seconds = 0;               ///< spent in optimizer steps: evaluations and files are left out
+  double processor_seconds = 0;     ///< the process' own in those steps, all its threads: neighbours do not count
   double gradient_equivalents = 0;  ///< of those steps: NetworkObjective::gradient_equivalents
   Evaluation train, test;           ///< test.loss is NaN where there is no test part
   double objective = 0;             ///< training loss with weight decay
