@@ -162,6 +162,8 @@ class Trainer {
   /// One more step like the last would end beyond it.
   std::string budget_spent() const {
     if (asked_.max_seconds > 0 && spent_.seconds + last_cost_.seconds > asked_.max_seconds) return "seconds";
+    const double processor = spent_.processor_seconds + last_cost_.processor_seconds;
+    if (asked_.max_processor_seconds > 0 && processor > asked_.max_processor_seconds) return "seconds";
     const double gradients = spent_.gradients + last_cost_.gradients;
     // A sum of thirds may pass a whole number by its rounding.
     if (asked_.max_gradients > 0 && gradients > asked_.max_gradients * (1 + 1e-9)) return "gradients";
