@@ -211,7 +211,7 @@ def table(name, problem):
     target = ", ".join(f"{k} {v}" for k, v in problem["target"].items())
     print(f"\n{name}: {target}\n\n| method | tuned | reached | seconds | gradient-equivalents |\n|---|---|---|---|---|")
     for row in problem["methods"]:
-        tuned = ", ".join(f"{k}={v}" for k, v in row["options"].items()) or "-"
+        tuned = ", ".join(f"{k}={v}" for k, v in row["options"].items() if f"{k}={v}" not in row["method"]) or "-"
         tuned += " (end of its grid)" if row["at_edge"] else ""
         reached = f"{row['reached']} of {len(row['runs'])}"
         figures = [f"{row[k]:.3g}" if row[k] is not None else
