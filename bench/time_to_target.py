@@ -32,6 +32,7 @@ processor seconds of the steps judge (`clock` in the JSON), since neighbours on 
 otherwise wall seconds do. Both stand in the JSON.
 """
 import argparse
+import concurrent.futures
 import datetime
 import itertools
 import json
@@ -122,8 +123,8 @@ class Bench:
         flags = self.flags(problem, method) | {"seed": seed, f"max-{self.clock.replace('_', '-')}": self.limit(problem), "steps": 10**9,
                                                "max-trials": 10**12, "device": self.args.device}
         settings = list(itertools.chain(*(["--set", f"{k}={v}"] for k, v in options.items())))
-        run = pathlib.Path(self.folder, "run")
-        command = [self.args.hso, "train", "--optimizer", method.name, *settings, *flags_of(flags), "--out", str(run),
+        run = tempfile.mkdtemp(dir=self.folder)
+        command = [self.args.hso, "train", "--optimizer", method.name, *settings, *flags_of(flags), "--out", run,
                    "--json", "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode not in (0, 5):
@@ -142,12 +143,17 @@ class Bench:
               file=sys.stderr, flush=True)
         return result
 
+    def together(self, one, items):
+        """Results in the order of the items, --jobs at a time."""
+        with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
+            return list(pool.map(one, items))
+
     def tune(self, problem, method):
         """(trials, options of the soonest; of the lowest loss where none reached the target)"""
         choices = method.choices()
         if len(choices) == 1:
             return [], choices[0]
-        trials = [self.run(problem, method, options, 0) for options in choices]
+        trials = self.together(lambda options: self.run(problem, method, options, 0), choices)
         for _ in range(EXTENSIONS):
             further = beyond(method, soonest_of(trials)["options"], [t["options"] for t in trials])
             if further is None:
@@ -161,15 +167,16 @@ class Bench:
                  "at_edge": beyond(m, options, [t["options"] for t in trials]) is not None, "runs": []}
                 for m, (trials, options) in zip(methods, tuned)]
         for seed in range(self.args.seeds):
-            for method, row in zip(methods, rows):
-                row["runs"].append(self.run(problem, method, row["options"], seed))
+            runs = self.together(lambda pair: self.run(problem, pair[0], pair[1]["options"], seed), zip(methods, rows))
+            for row, run in zip(rows, runs):
+                row["runs"].append(run)
         for row in rows:
             reached = [r for r in row["runs"] if r["reached"]]
             row["reached"] = len(reached)
             mean = lambda key: sum(r[key] for r in reached) / len(reached) if len(reached) == len(row["runs"]) else None
             for key in ("seconds", "processor_seconds", "judged_seconds", "gradient_equivalents"):
                 row[f"mean_{key}"] = mean(key)
-        return {"clock": self.clock, "cap": self.args.cap, "times": self.args.times,
+        return {"clock": self.clock, "jobs": self.args.jobs, "cap": self.args.cap, "times": self.args.times,
                 "target": PROBLEMS[problem]["target"], "flags": PROBLEMS[problem]["flags"], "methods": rows,
                 **verdict(rows)}
 
@@ -232,6 +239,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cap", type=float, default=600, help="seconds in steps of one run at most")
     parser.add_argument("--times", type=float, default=5, help="a run that needs more times the best is beaten")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, where processor seconds judge")
     parser.add_argument("--only", choices=list(PROBLEMS), action="append")
     parser.add_argument("--out", help="JSON file; problems that are there already and not run again are kept")
     args = parser.parse_args()
