@@ -199,6 +199,9 @@ TEST_P(HsoForms, EveryFormTrainsANetworkFasterThanGradientDescent) {
                                        {"hso.cg", {}},
                                        {"hso.kfac", {}},
                                        {"hso.kfac", {{"refresh", "3"}}},
+                                       {"hso.kfac", {{"factors", "fisher_mc"}, {"decay", "0.9"}}},
+                                       {"hso.kfac", {{"damping", "factored"}, {"factor_every", "2"}}},
+                                       {"hso.ekfac", {{"factors", "fisher_mc"}, {"decay", "0.9"}}},
                                        {"hso.ekfac", {}}})
     EXPECT_LT(loss_after(name, settings), plain) << name;
 }

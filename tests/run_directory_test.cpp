@@ -128,8 +128,8 @@ TEST(RunDirectory, MetricsHaveTheirKeysAndTheOptimizersOwn) {
   const auto lines = read_lines(dir.file("run/metrics.jsonl"));
   ASSERT_EQ(lines.size(), result.history.size());
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    for (const char* key :
-         {"step", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds", "objective"})
+    for (const char* key : {"step", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
+                            "processor_seconds", "objective"})
       EXPECT_TRUE(lines[i].contains(key)) << key << " in line " << i;
     EXPECT_EQ(lines[i]["train_loss"].get<double>(), result.history[i].train.loss);
     for (const auto& [name, value] : result.history[i].report.metrics)

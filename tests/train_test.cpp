@@ -164,6 +164,12 @@ TEST(Train, StopsBeforeItsBudgetIsPassed) {
   const TrainResult seconds = train(options);
   EXPECT_EQ(seconds.stop_reason, "seconds");
   EXPECT_EQ(seconds.last.step, 1);
+  options.max_seconds = 0;
+  options.max_processor_seconds = 1e-9;
+  const TrainResult processor = train(options);
+  EXPECT_EQ(processor.stop_reason, "seconds");
+  EXPECT_EQ(processor.last.step, 1);
+  EXPECT_GT(processor.last.processor_seconds, 0);
 }
 
 TEST(Train, AnAutoencoderHasItsInputsForTargets) {

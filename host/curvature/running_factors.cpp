@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "curvature/network_curvature.hpp"
@@ -100,6 +101,24 @@ void RunningFactors<T>::apply_inverse(const T* g, T* step) {
   average_.multiply(vector_view(g, n()), vector_view(step, n()), [&](std::size_t i) {
     return std::pair<const T*, const T*>(inverse_b_[i].data(), inverse_a_[i].data());
   });
+}
+
+template <class T>
+double RunningFactors<T>::bound() const {
+  double most = 0;
+  for (const auto& block : average_.blocks) {
+    auto& ops = context_.ops<T>();
+    most = std::max(most, ops.nrm2(block.a.size(), block.a.data()) * ops.nrm2(block.b.size(), block.b.data()));
+  }
+  return most;
+}
+
+template <class T>
+double RunningFactors<T>::largest() const {
+  double most = 0;
+  for (const auto& block : average_.blocks)
+    most = std::max<double>(most, context_.ops<T>().max_abs(block.table.size(), block.table.data()));
+  return most;
 }
 
 template <class T>

@@ -28,9 +28,13 @@ class RunningFactors {
   /// (B + sqrt(delta) / pi I)^-1 and (A + pi sqrt(delta) I)^-1 of every block; says which layer has none.
   std::string invert(double delta);
   void apply_inverse(const T* g, T* step);
+  /// Of the averages' largest eigenvalue: the largest |A|_F |B|_F.
+  double bound() const;
 
   /// Eigenbases of the averages; says which layer has none.
   std::string decompose();
+  /// The largest eigenvalue, or second moment.
+  double largest() const;
   /// Second moments in the eigenbases := keep of them + (1 - keep) of those at theta.
   void correct(NetworkPieces<T>& pieces, const T* theta, std::uint64_t draw, double keep);
   /// step = Q' ((Q g) / (moments + delta))

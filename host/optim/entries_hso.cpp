@@ -85,8 +85,16 @@ void fields(HsoCgOptions& o, Visit&& visit) {
 template <class Visit>
 void fields(HsoKroneckerOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
-  visit("refresh", o.refresh, "accepted steps that one set of factors serves");
-  visit("rescale", o.rescale, "scale the step to the minimum of the damped model along it");
+  visit("factors", o.factors, "ggn (exact), fisher_mc or fisher_empirical");
+  visit("factor_every", o.factor_every, "steps between factors");
+  visit("refresh", o.refresh, "accepted steps that one set of inverses serves");
+  visit("decay", o.decay, "of the factors' averages, in [0, 1); 0: the last ones alone");
+  visit("damping", o.damping, "joint (eigenvectors), or factored (Cholesky inverses of damped factors)");
+  visit("judged", o.judged, "products and the value judge every step; false: taken as it is, damping fixed");
+  visit("rescale", o.rescale, "judged: scale the step to the minimum of the damped model along it");
+  visit("subspace", o.subspace, "judged: the model chooses the lengths of the step and of the last displacement");
+  visit("momentum", o.momentum, "not judged: heavy ball, in [0, 1)");
+  visit("kl_clip", o.kl_clip, "not judged: bound of rate^2 g'd; 0: none");
 }
 
 std::vector<detail::Entry> detail::hso_entries() {

@@ -2,11 +2,15 @@
 //
 // HSO in the Kronecker eigenbasis: -(1 / (lambda + delta) + eps) g with the factors of K-FAC or EKFAC, and the length
 // that minimises the exact damped quadratic model along it (Martens and Grosse, ICML 2015, section 6.4).
+#include "curvature/network_curvature.hpp"
+#include "curvature/running_factors.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
+#include "hsogpu/network_objective.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
+#include "optim/slices.hpp"
 
 namespace hso {
 namespace detail {
@@ -14,13 +18,33 @@ namespace {
 
 constexpr Index kSums = Index{16} << 20;  // bytes of a chunk of the rows that are summed to factors
 
+void check(const char* name, Curvature form, const HsoKroneckerOptions& o) {
+  require_option(o.refresh >= 1, name, "refresh", o.refresh, "at least 1");
+  require_option(o.factor_every >= 1, name, "factor_every", o.factor_every, "at least 1");
+  require_option(o.decay >= 0 && o.decay < 1, name, "decay", o.decay, "in [0, 1)");
+  require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
+  require_option(o.kl_clip >= 0, name, "kl_clip", o.kl_clip, "0 (none) or above");
+  require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
+  if (o.damping != "joint" && o.damping != "factored")
+    throw UsageError(fmt::format("optimizer {}: damping = '{}', expected joint or factored", name, o.damping));
+  if (o.damping == "factored" && form == Curvature::ekfac)
+    throw UsageError(fmt::format("optimizer {}: damping = factored has no eigenvalues to correct; use joint", name));
+  const Curvature source = parse_curvature(o.factors);
+  if (source != Curvature::ggn && source != Curvature::fisher_mc && source != Curvature::fisher_empirical)
+    throw UsageError(
+        fmt::format("optimizer {}: factors = '{}', expected ggn, fisher_mc or fisher_empirical", name, o.factors));
+}
+
 template <class T>
 class Kronecker final : public ModelStep<T> {
  public:
   Kronecker(const char* name, Curvature form, const HsoKroneckerOptions& o)
-      : ModelStep<T>(name, common_options(name, o)), o_(o), form_(form) {
-    require_option(o.refresh >= 1, name, "refresh", o.refresh, "at least 1");
-    require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
+      : ModelStep<T>(name, common_options(name, o)),
+        o_(o),
+        form_(form),
+        source_(parse_curvature(o.factors)),
+        factored_(o.damping == "factored") {
+    check(name, form, o);
   }
 
  private:
@@ -35,10 +59,58 @@ class Kronecker final : public ModelStep<T> {
       largest = std::max(largest, rows * columns);
       widest = std::max({widest, rows, columns});
     }
-    return checked_multiply(2 * factors + layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
-           eigh_bytes<T>(context, widest) + kSums;
+    return checked_multiply(2 * factors + (o_.judged ? 1 : 2) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
+           (factored_ ? 0 : eigh_bytes<T>(context, widest)) + kSums;
   }
+
+  typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) override {
+    auto* network = dynamic_cast<NetworkObjective<T>*>(&objective);
+    pieces_ = network != nullptr ? &network->pieces() : nullptr;
+    if (pieces_ == nullptr) return objective.linearize(theta, g, kind);
+    if (this->fresh() || !running_ || !running_->belongs_to(*pieces_)) start(objective);
+    gathered_ = steps_ % o_.factor_every == 0;
+    if (!gathered_) return objective.linearize(theta, g, kind);
+    const double value = running_->gradient(*pieces_, theta, g, draw());
+    // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
+    return {value, products_of(*pieces_, theta, kind, kind == Curvature::ggn)};
+  }
+  void start(Objective<T>& objective) {
+    running_.reset();
+    running_ = std::make_unique<RunningFactors<T>>(*pieces_, source_);
+    if (!o_.judged) ball_.start(objective.context(), objective.dimension());
+    steps_ = updates_ = 0;
+    age_ = o_.refresh;
+  }
+  /// Every update of the factors has targets of its own.
+  std::uint64_t draw() const { return static_cast<std::uint64_t>(updates_) << 16; }
+
   std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport& report) override {
+    if (pieces_ == nullptr) return take_operator(objective, theta, report);
+    const std::uint64_t targets = draw();
+    if (gathered_) {
+      running_->average(std::min(1 - 1 / static_cast<double>(updates_ + 1), o_.decay));
+      ++updates_;
+    }
+    ++steps_;
+    due_ = age_ >= o_.refresh;
+    if (factored_) return {};
+    if (due_) {
+      if (std::string why = running_->decompose(); !why.empty()) return why;
+      age_ = 0;
+    }
+    // In a new basis the old moments mean nothing.
+    if (form_ == Curvature::ekfac && (due_ || gathered_))
+      running_->correct(*pieces_, theta, targets, due_ ? 0 : o_.decay);
+    if (due_) largest_ = running_->largest();
+    report.metrics.emplace_back("lambda_max", largest_);
+    return {};
+  }
+  /// Of an objective that shows no network: its own Kronecker operator.
+  std::string take_operator(Objective<T>& objective, const T* theta, StepReport& report) {
+    if (factored_ || source_ != Curvature::ggn || !o_.judged)
+      throw UsageError(this->name() +
+                       ": damping = factored, factors other than ggn and judged = false need a network, "
+                       "without a curvature batch around it");
     if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();
     operator_ = objective.curvature(theta, form_);
@@ -57,27 +129,75 @@ class Kronecker final : public ModelStep<T> {
     return {};
   }
 
-  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport&) override {
-    const double delta = this->damping().delta(),
-                 eps = o_.eps + (largest_ > 0 ? this->damping().eps_scale() / largest_ : 0);
-    if (!inverse_ || delta != delta_ || eps != eps_)
-      inverse_ = factors_->function([=](double lambda) { return 1 / (lambda + delta) + eps; });
-    delta_ = delta;
-    eps_ = eps;
-    inverse_->apply(vector_view<const T>(g, this->n()), vector_view(step, this->n()));
-    this->ops().axpby(this->n(), T(0), step, static_cast<T>(-o_.rate), step);
+  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport& report) override {
+    const double delta = this->damping().delta();
+    if (pieces_ == nullptr) {
+      apply_operator(delta, g, step);
+    } else if (std::string why = apply_running(delta, g, step, report); !why.empty()) {
+      return why;
+    }
+    if (o_.judged) {
+      this->ops().axpby(this->n(), T(0), step, static_cast<T>(-o_.rate), step);
+      return {};
+    }
+    const double size = o_.rate * o_.rate * std::fabs(this->ops().dot(this->n(), g, step));
+    const double clip = o_.kl_clip > 0 && size > o_.kl_clip ? std::sqrt(o_.kl_clip / size) : 1;
+    if (clip != 1) this->ops().axpby(this->n(), T(0), step, static_cast<T>(clip), step);
+    report.metrics.emplace_back("clip", clip);
+    ball_.propose(this->ops(), o_.rate, o_.momentum, step);
     return {};
   }
-  void taken(StepReport&) override { ++age_; }
-  void refused() override { age_ = o_.refresh; }
+  double eps() const { return o_.eps + (largest_ > 0 ? this->damping().eps_scale() / largest_ : 0); }
+
+  void apply_operator(double delta, const T* g, T* step) {
+    const double added = eps();
+    if (!inverse_ || delta != delta_ || added != eps_)
+      inverse_ = factors_->function([=](double lambda) { return 1 / (lambda + delta) + added; });
+    delta_ = delta;
+    eps_ = added;
+    inverse_->apply(vector_view<const T>(g, this->n()), vector_view(step, this->n()));
+  }
+  std::string apply_running(double delta, const T* g, T* step, const StepReport& report) {
+    const double whole = delta + pieces_->options.weight_decay;
+    if (!factored_) {
+      running_->apply_corrected(g, whole, step);
+    } else {
+      if (due_ || (report.trials > 1 && delta != delta_)) {
+        if (std::string why = running_->invert(whole); !why.empty()) return why;
+        largest_ = running_->bound();
+        delta_ = delta;
+        due_ = false;
+        age_ = 0;
+      }
+      running_->apply_inverse(g, step);
+    }
+    if (const double added = eps(); added > 0) this->ops().axpby(this->n(), static_cast<T>(added), g, T(1), step);
+    return {};
+  }
+  void taken(StepReport&) override {
+    ++age_;
+    if (!o_.judged) ball_.commit(this->ops());
+  }
+  void refused() override {
+    age_ = o_.refresh;
+    steps_ = 0;
+  }
   bool rescales() const override { return o_.rescale; }
+  bool subspace() const override { return o_.judged && o_.rescale && o_.subspace; }
+  bool judged() const override { return o_.judged; }
+  bool must_descend() const override { return o_.momentum == 0; }
 
   HsoKroneckerOptions o_;
-  Curvature form_;
+  Curvature form_, source_;
+  bool factored_;
+  NetworkPieces<T>* pieces_ = nullptr;  ///< of the objective at hand; null: it shows none
+  std::unique_ptr<RunningFactors<T>> running_;
+  HeavyBall<T> ball_;
   std::unique_ptr<LinearOperator<T>> operator_, inverse_;
   KroneckerOperator<T>* factors_ = nullptr;
   double largest_ = 0, delta_ = -1, eps_ = -1;
-  int age_ = 0;
+  int age_ = 0, steps_ = 0, updates_ = 0;
+  bool gathered_ = false, due_ = false;
 };
 
 }  // namespace

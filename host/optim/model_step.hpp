@@ -25,7 +25,8 @@ class ModelStep : public Optimizer<T> {
   bool full_batch() const override { return judged(); }
 
   Index bytes(Context& context, const ParameterLayout& layout) const override {
-    return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n) + form_bytes(context, layout);
+    return checked_multiply((subspace() ? 8 : 4) * static_cast<Index>(sizeof(T)), layout.n) +
+           form_bytes(context, layout);
   }
 
   StepReport step(Objective<T>& objective, T* theta) override {
@@ -33,7 +34,7 @@ class ModelStep : public Optimizer<T> {
     StepReport report;
     report.trials = 0;
     evaluations_ = 0;
-    const auto [value, curvature] = objective.linearize(theta, gradient_.data(), kind_);
+    const auto [value, curvature] = linearize(objective, theta, gradient_.data(), kind_);
     report.loss_before = report.loss_after = value;
     report.gradient_norm = ops_->nrm2(n_, gradient_.data());
     if (!std::isfinite(value) || !std::isfinite(report.gradient_norm))
@@ -63,6 +64,10 @@ class ModelStep : public Optimizer<T> {
   virtual Index form_bytes(Context&, const ParameterLayout& layout) const {
     return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
   }
+  /// Value, gradient and the curvature of the quadratic model; a form that can gather more on the way takes it here.
+  virtual typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) {
+    return objective.linearize(theta, g, kind);
+  }
   /// Once a step, at the point of `curvature`. What it returns says why no step can be made, which counts as `singular`
   /// unless it sets the report's status; empty: one can.
   virtual std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>& curvature,
@@ -80,11 +85,17 @@ class ModelStep : public Optimizer<T> {
   virtual bool judged() const { return true; }
   /// Scales the step to the minimum of the damped quadratic model along it, times `rate`.
   virtual bool rescales() const { return false; }
+  /// With `rescales`: the model chooses the lengths of the step and of the last displacement together, which stands for
+  /// momentum (Martens and Grosse 2015, section 7), for one product more. Two vectors and their products are held.
+  virtual bool subspace() const { return false; }
+  /// Of steps that nothing judges: false where momentum may carry one uphill on its batch.
+  virtual bool must_descend() const { return true; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
   virtual void adapt_accepted(double ratio) { damping_.accepted(ratio); }
   virtual bool adapt_rejected() { return damping_.rejected(); }
 
   Damping& damping() { return damping_; }
+  const Damping& damping() const { return damping_; }
   const T* gradient() const { return gradient_.data(); }
   Ops<T>& ops() { return *ops_; }
   Index n() const { return n_; }
@@ -94,7 +105,8 @@ class ModelStep : public Optimizer<T> {
 
  private:
   static constexpr double kNone = std::numeric_limits<double>::infinity();
-  static constexpr double kArmijo = 1e-2;  ///< sufficient decrease, as a share of what the slope promises
+  static constexpr double kParallel = 1e-6;  ///< of the determinant over the product of the diagonal
+  static constexpr double kArmijo = 1e-2;    ///< sufficient decrease, as a share of what the slope promises
 
   void make_room(Objective<T>& objective) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
@@ -102,6 +114,9 @@ class ModelStep : public Optimizer<T> {
     n_ = -1;  // until nothing has thrown
     for (Buffer<T>* b : {&gradient_, &step_, &other_, &trial_})
       *b = Buffer<T>(objective.context(), objective.dimension());
+    for (Buffer<T>* b : {&pair_, &products_})
+      if (subspace()) *b = Buffer<T>(objective.context(), 2 * objective.dimension());
+    moved_ = false;
     damping_ = Damping(common_);
     ops_ = &objective.context().template ops<T>();
     n_ = objective.dimension();
@@ -148,11 +163,12 @@ class ModelStep : public Optimizer<T> {
     if (std::string why = propose(curvature, gradient_.data(), step_.data(), report); !why.empty()) return why;
     if (!judged()) return take(theta, report);
     double whole = rescales() ? kNone : backtrack(objective, theta);
-    Model m = model(curvature, report);
+    const bool both = rescales() && subspace() && moved_;
+    Model m = both ? plane(delta, curvature, report) : model(curvature, report);
     if (!std::isfinite(m.slope) || !std::isfinite(m.bend)) return "the step is not finite";
     if (!(m.slope < 0)) return "the step does not descend";
     if (rescales()) {
-      rescale(delta, m);
+      if (!both) rescale(delta, m);
       whole = value_at(objective, theta, step_.data(), 1);
     }
     double value = whole, length = 1;
@@ -160,6 +176,8 @@ class ModelStep : public Optimizer<T> {
       value = value_at(objective, theta, step_.data(), length /= 2);
     if (!(value < report.loss_before)) return fmt::format("the loss became {:.9g}", value);
     ops_->axpby(n_, static_cast<T>(length), step_.data(), T(1), theta);
+    if (subspace()) ops_->axpby(n_, static_cast<T>(length), step_.data(), T(0), pair_.data() + n_);
+    moved_ = true;
     const double predicted = m.decrease(), ratio = (report.loss_before - whole) / predicted;
     report.loss_after = value;
     report.step_norm = length * ops_->nrm2(n_, step_.data());
@@ -176,11 +194,37 @@ class ModelStep : public Optimizer<T> {
   std::string take(T* theta, StepReport& report) {
     const double slope = ops_->dot(n_, gradient_.data(), step_.data());
     if (!std::isfinite(slope) || !std::isfinite(ops_->max_abs(n_, step_.data()))) return "the step is not finite";
-    if (!(slope < 0)) return "the step does not descend";
+    if (must_descend() && !(slope < 0)) return "the step does not descend";
     ops_->axpby(n_, T(1), step_.data(), T(1), theta);
     report.step_norm = ops_->nrm2(n_, step_.data());
     report.metrics.emplace_back("delta", damping_.delta());
     return {};
+  }
+
+  /// step := a p + b d at the minimum of the damped model, p the step and d the last displacement, times `rate`; along
+  /// p alone where the two are all but parallel.
+  Model plane(double delta, LinearOperator<T>& curvature, StepReport& report) {
+    T *p = pair_.data(), *d = p + n_;
+    ops_->copy(n_, step_.data(), p);
+    curvature.apply(vector_view<const T>(p, n_, 2), vector_view(products_.data(), n_, 2));
+    report.products += 2;
+    double slopes[2], bends[2], squares[2];
+    ops_->dots(2, n_, p, n_, gradient_.data(), 0, slopes);
+    ops_->dots(2, n_, p, n_, products_.data(), n_, bends);
+    ops_->dots(2, n_, p, n_, p, n_, squares);
+    const double cross = ops_->dot(n_, p, products_.data() + n_), mixed = cross + delta * ops_->dot(n_, p, d);
+    const double own = bends[0] + delta * squares[0], other = bends[1] + delta * squares[1];
+    const double determinant = own * other - mixed * mixed;
+    double a = own > 0 ? -slopes[0] / own : 1, b = 0;
+    if (own > 0 && determinant > kParallel * own * other) {
+      a = (mixed * slopes[1] - other * slopes[0]) / determinant;
+      b = (mixed * slopes[0] - own * slopes[1]) / determinant;
+    }
+    a *= common_.rate, b *= common_.rate;
+    ops_->copy(n_, p, step_.data());
+    ops_->axpby(n_, static_cast<T>(b), d, static_cast<T>(a), step_.data());
+    report.metrics.emplace_back("momentum", b);
+    return {a * slopes[0] + b * slopes[1], a * a * bends[0] + 2 * a * b * cross + b * b * bends[1]};
   }
 
   void rescale(double delta, Model& m) {
@@ -200,6 +244,8 @@ class ModelStep : public Optimizer<T> {
   Ops<T>* ops_ = nullptr;
   int evaluations_ = 0;  ///< of the value in this step
   Buffer<T> gradient_, step_, other_, trial_;
+  Buffer<T> pair_, products_;  ///< subspace: the proposed step and the last displacement, and their products
+  bool moved_ = false;         ///< there is a last displacement
 };
 
 /// The options that the damping loop reads, from a form's own.

@@ -244,7 +244,7 @@ class Pruning {
     o.run_directory.clear();
     o.start.clear();
     o.checkpoint_every = o.spectrum_every = 0;
-    o.target_loss = o.target_accuracy = o.max_seconds = o.max_gradients = 0;
+    o.target_loss = o.target_accuracy = o.max_seconds = o.max_processor_seconds = o.max_gradients = 0;
     o.max_trials = 0;
     o.evaluate_every = std::numeric_limits<Index>::max();
     // Every stage sees batches of its own.

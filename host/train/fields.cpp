@@ -112,6 +112,7 @@ std::vector<TrainField> make_fields() {
       {"target_loss", &O::target_loss, "stop when the training loss is at most this; 0: never"},
       {"target_accuracy", &O::target_accuracy, "stop when the training accuracy is at least this, at most 1; 0: never"},
       {"max_seconds", &O::max_seconds, "stop before more time is spent in steps; 0: never"},
+      {"max_processor_seconds", &O::max_processor_seconds, "the same of the processor's time; 0: never"},
       {"max_gradients", &O::max_gradients,
        "stop before more gradients of all rows, or their equivalent, are spent; 0: never"},
       {"weight_decay", &O::weight_decay, "adds weight_decay/2 |theta|^2 to the loss"},

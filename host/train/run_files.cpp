@@ -149,6 +149,7 @@ std::string metrics_line(const TrainRecord& record) {
   put("train", record.train);
   put("test", record.test);
   line["seconds"] = record.seconds;
+  line["processor_seconds"] = record.processor_seconds;
   line["gradient_equivalents"] = record.gradient_equivalents;
   line["objective"] = number_or_null(record.objective);
   if (record.step == 0) return line.dump();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <limits>
 #include <optional>
 
@@ -23,13 +24,20 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+/// Of all threads of this process.
+double processor_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
 // Wider pieces make an evaluation no faster.
 constexpr Index kEvaluationRows = 2048;
 
 // Curvature batches come in an order of their own.
 constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
 struct Cost {
-  double seconds = 0, gradients = 0;
+  double seconds = 0, processor_seconds = 0, gradients = 0;
 };
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
@@ -171,6 +179,8 @@ class Trainer {
   /// One more step like the last would end beyond it.
   std::string budget_spent() const {
     if (asked_.max_seconds > 0 && spent_.seconds + last_cost_.seconds > asked_.max_seconds) return "seconds";
+    const double processor = spent_.processor_seconds + last_cost_.processor_seconds;
+    if (asked_.max_processor_seconds > 0 && processor > asked_.max_processor_seconds) return "seconds";
     const double gradients = spent_.gradients + last_cost_.gradients;
     // A sum of thirds may pass a whole number by its rounding.
     if (asked_.max_gradients > 0 && gradients > asked_.max_gradients * (1 + 1e-9)) return "gradients";
@@ -196,10 +206,12 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     const auto start = Clock::now();
+    const double processor_start = processor_seconds();
     StepReport report = optimizer_->step(*seen_, theta_.data());
     context_.synchronize();
-    last_cost_ = {seconds_since(start), asked_so_far() - asked_before};
+    last_cost_ = {seconds_since(start), processor_seconds() - processor_start, asked_so_far() - asked_before};
     spent_.seconds += last_cost_.seconds;
+    spent_.processor_seconds += last_cost_.processor_seconds;
     spent_.gradients += last_cost_.gradients;
     return report;
   }
@@ -209,6 +221,7 @@ class Trainer {
     r.step = progress_.calls;
     r.epoch = schedule_.epoch_of(progress_.calls);
     r.seconds = spent_.seconds;
+    r.processor_seconds = spent_.processor_seconds;
     r.gradient_equivalents = spent_.gradients;
     r.train = (train_evaluation_ ? *train_evaluation_ : *objective_).evaluate(theta_.data());
     r.test.loss = std::numeric_limits<double>::quiet_NaN();

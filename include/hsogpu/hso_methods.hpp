@@ -124,12 +124,30 @@ struct HsoCgOptions {
 };
 
 /// In the Kronecker eigenbasis of K-FAC or EKFAC (kronecker.hpp), networks of linear and conv2d layers alone:
-/// theta -= rate (1 / (lambda + delta) + eps) g. eps_scale counts in units of 1 / lambda_max.
+/// theta -= rate (1 / (lambda + delta) + eps) g. eps_scale counts in units of 1 / lambda_max, or of a bound of it.
+///   damping = joint     delta is added to the products of the factors' eigenvalues: one eigendecomposition each
+///   damping = factored  pi sqrt(delta) and sqrt(delta) / pi are added to the factors (Martens and Grosse, ICML 2015,
+///                       section 6.3): one Cholesky inverse each, ten times cheaper and more; hso.kfac alone
+/// Factors come with the gradient, every factor_every steps, and are averaged with weights min(1 - 1/k, decay) at the
+/// k-th (section 5); inverses follow every `refresh` accepted steps, or when the damping was raised. Behind a curvature
+/// batch or minimize(), exact factors (ggn) of that batch are taken at every refresh and nothing is averaged.
+///   judged      the exact damped model chooses the lengths of the step and, with `subspace`, of the last displacement
+///               (sections 6.4 and 7), and the value judges it: about five gradients a step. For whole or large batches
+///   otherwise   rate and momentum are taken as they are, v = momentum v + nu d, with fixed damping: a gradient and the
+///               factors' share, for mini-batches. nu = min(1, sqrt(kl_clip / (rate^2 g'd))) (Ba et al., ICLR 2017)
 struct HsoKroneckerOptions {
   double rate = 1;
   std::string curvature = "ggn";  ///< of the quadratic model that judges the step
-  int refresh = 1;                ///< accepted steps that one set of factors serves
-  bool rescale = true;            ///< to the minimum of the exact damped model along the step
+  std::string factors = "ggn";    ///< exact, or "fisher_mc" (one draw), "fisher_empirical"
+  int factor_every = 1;           ///< steps between factors
+  int refresh = 1;                ///< accepted steps that one set of inverses serves
+  double decay = 0;               ///< of the factors' averages; 0: the last ones alone
+  std::string damping = "joint";  ///< or "factored"
+  bool judged = true;
+  bool rescale = true;    ///< judged: to the minimum of the exact damped model along the step
+  bool subspace = true;   ///< judged, with rescale: together with the last displacement
+  double momentum = 0.9;  ///< not judged
+  double kl_clip = 0.01;  ///< not judged; 0: none
   double delta = 0.01;
   double eps = 0, eps_scale = 0.1;
   bool adaptive = true;
