@@ -56,7 +56,7 @@ class Ops {
   virtual void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) = 0;
   /// max |x_i|; not finite when any x_i is not finite.
   virtual double max_abs(Index n, const T* x) = 0;
-  /// at[k] = the first i with the smallest x_k[i], and -1 where no x_k[i] is finite or -infinity. `at` is device memory.
+  /// at[k] (device memory) = the first i with the smallest x_k[i], -1 where none is below infinity.
   virtual void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) = 0;
   virtual void copy(Index n, const T* from, T* to) = 0;
 
