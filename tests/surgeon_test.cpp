@@ -258,7 +258,7 @@ TEST(LowRankSurgery, IsTheSurgeonOnTheSameMatrix) {
       for (std::size_t k = 0; k < r; ++k) a[i * n + j] += model.u[k * n + i] * model.u[k * n + j];
     }
   const Numbers w = test::random_numbers(n, 18);
-  const SurgeryOptions options{15, all(26)};
+  const SurgeryOptions options{15, all(26), {}};
   const Surgery expected = by_inversion(a, w, 15, all(26));
   // |H| <= 0.3 + r n, its inverse at most 1 / 0.3: condition 350, n steps.
   const double slack = 350 * 26 * 26 * std::numeric_limits<double>::epsilon();
