@@ -16,7 +16,7 @@ namespace {
 constexpr double kWidth = 1040, kLeft = 70, kTop = 56, kPanel = 440, kGap = 60, kPlot = 320, kBottom = kTop + kPlot;
 constexpr std::array<const char*, 10> kColours = {"#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd",
                                                   "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"};
-constexpr Index kColumns = 4;  // of the legend
+constexpr double kName = 240;  // of a column of the legend
 
 std::vector<PruneScore> scores_of(const PruneComparison& c) {
   std::vector<PruneScore> out;
@@ -84,12 +84,12 @@ std::string panel(const PruneComparison& c, const char* label, double PrunedRun:
   return out + svg::text((x.first + x.last) / 2, kBottom + 36, "middle", label);
 }
 
-std::string legend(const PruneComparison& c) {
+std::string legend(const PruneComparison& c, Index columns) {
   std::string out;
   const std::vector<PruneScore> scores = scores_of(c);
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    const auto column = static_cast<Index>(i) % kColumns, row = static_cast<Index>(i) / kColumns;
-    const double x = kLeft + static_cast<double>(column) * 240, y = kBottom + 62 + static_cast<double>(row) * 20;
+    const auto column = static_cast<Index>(i) % columns, row = static_cast<Index>(i) / columns;
+    const double x = kLeft + static_cast<double>(column) * kName, y = kBottom + 62 + static_cast<double>(row) * 20;
     out += svg::line(x, y - 4, x + 22, y - 4,
                      fmt::format("stroke=\"{}\" stroke-width=\"3\"", kColours[i % kColours.size()]));
     out += svg::text(x + 28, y, "start", name_of(scores[i]));
@@ -100,17 +100,19 @@ std::string legend(const PruneComparison& c) {
 }  // namespace
 
 std::string prune_comparison_svg(const PruneComparison& c) {
-  const auto rows = (static_cast<Index>(scores_of(c).size()) + kColumns - 1) / kColumns;
   const bool tuned = c.base.finetune_epochs > 0 || c.base.finetune_steps > 0;
+  const double width = tuned ? kWidth : kLeft + kPanel + 40;
+  const auto columns = static_cast<Index>((width - kLeft) / kName);
+  const auto rows = (static_cast<Index>(scores_of(c).size()) + columns - 1) / columns;
   std::size_t runs = 0;
   for (const PrunedRow& row : c.rows) runs = std::max(runs, row.runs.size());
-  std::string out = svg::open(tuned ? kWidth : kLeft + kPanel + 40, kBottom + 62 + static_cast<double>(rows) * 20);
+  std::string out = svg::open(width, kBottom + 62 + static_cast<double>(rows) * 20);
   out += svg::text(kLeft, 22, "start", "Accuracy against the share of parameters removed", 15);
   out += svg::text(kLeft, 42, "start",
                    fmt::format("{}; mean of {} networks, band from least to most", to_string(c.base.schedule), runs));
   out += panel(c, "removed (after pruning)", &PrunedRun::accuracy, kLeft);
   if (tuned) out += panel(c, "removed (after fine-tuning)", &PrunedRun::finetuned_accuracy, kLeft + kPanel + kGap);
-  return out + legend(c) + "</svg>\n";
+  return out + legend(c, columns) + "</svg>\n";
 }
 
 }  // namespace hso
