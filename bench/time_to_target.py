@@ -203,15 +203,18 @@ def beyond(method, options, tried):
 
 
 def verdict(rows):
-    """The soonest of each family over all seeds, and first-order seconds over HSO's."""
+    """The soonest of each family over all seeds, and first-order seconds over HSO's: the ratio of the means where a
+    first-order method reached the target on every seed, and its lower bound, where runs count by what they spent."""
     def soonest(belongs):
         timed = [r for r in rows if belongs(r) and r["mean_judged_seconds"] is not None]
         return min(timed, key=lambda r: r["mean_judged_seconds"], default=None)
     hso = soonest(lambda r: r["method"].startswith("hso"))
     first = soonest(lambda r: r["first_order"])
     ratio = first["mean_judged_seconds"] / hso["mean_judged_seconds"] if hso and first else None
+    spent = [sum(run["judged_seconds"] for run in r["runs"]) / len(r["runs"]) for r in rows if r["first_order"]]
+    bound = min(spent) / hso["mean_judged_seconds"] if hso else None
     return {"best_hso": hso and hso["method"], "best_first_order": first and first["method"],
-            "first_order_over_hso": ratio}
+            "first_order_over_hso": ratio, "first_order_over_hso_at_least": bound}
 
 
 def table(name, problem):
@@ -227,6 +230,8 @@ def table(name, problem):
         print(f"| {row['method']} | {tuned} | {reached} | {figures[0]} | {figures[1]} |")
     if problem["first_order_over_hso"]:
         print(f"\n{problem['best_first_order']} over {problem['best_hso']}: {problem['first_order_over_hso']:.2f}")
+    elif problem["first_order_over_hso_at_least"]:
+        print(f"\nfirst-order methods over {problem['best_hso']}: at least {problem['first_order_over_hso_at_least']:.2f}")
 
 
 def main():
