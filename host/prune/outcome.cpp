@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <tuple>
 
 #include "hsogpu/io.hpp"
 #include "hsogpu/tape.hpp"
@@ -16,7 +17,7 @@ namespace hso {
 namespace {
 
 constexpr Index kCheckedRows = 256;
-constexpr int kWarmUp = 3, kTimed = 21;
+constexpr int kWarmUp = 3, kTimed = 31;
 
 /// The first `rows` of the data on a tape without lanes.
 template <class T>
@@ -62,12 +63,60 @@ Index bytes_of(const ModelSpec& model, const Mask& mask, const TrainOptions& opt
   return std::min(mask.size() * number, mask.count() * number + bits);
 }
 
-/// As the run's own precision computes it.
-double timed(Context& context, const ModelSpec& model, const TrainOptions& options, const Dataset& data,
-             const std::vector<double>& theta, Index rows) {
-  if (options.precision == "float64")
-    return forward_milliseconds<double>(context, build_network<double>(model, options.loss), data, theta, rows);
-  return forward_milliseconds<float>(context, build_network<float>(model, options.loss), data, theta, rows);
+/// A network and a batch, ready to be timed.
+template <class T>
+class ForwardPass {
+ public:
+  ForwardPass(Context& context, const ModelSpec& model, LossKind loss, const Dataset& data,
+              const std::vector<double>& theta, Index rows)
+      : context_(context),
+        network_(build_network<T>(model, loss)),
+        tape_(bound_tape(context, network_, data, std::min(rows, data.size))),
+        point_(context, std::vector<T>(theta.begin(), theta.end())) {}
+  ForwardPass(const ForwardPass&) = delete;  // the tape refers to the network
+  ForwardPass& operator=(const ForwardPass&) = delete;
+  double milliseconds() {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    tape_->forward(point_.data());
+    context_.synchronize();
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+
+ private:
+  Context& context_;
+  Network<T> network_;
+  std::unique_ptr<Tape<T>> tape_;
+  Buffer<T> point_;
+};
+
+double median(std::vector<double> times) {
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+/// Medians of passes in turn: what the machine does meanwhile falls on both.
+template <class T>
+std::pair<double, double> in_turn(ForwardPass<T> before, ForwardPass<T> after) {
+  std::vector<double> first, second;
+  for (int i = 0; i < kWarmUp + kTimed; ++i) {
+    const double a = before.milliseconds(), b = after.milliseconds();
+    if (i < kWarmUp) continue;
+    first.push_back(a);
+    second.push_back(b);
+  }
+  return {median(first), median(second)};
+}
+
+/// In the run's own precision.
+template <class T>
+void time_both(Context& context, const SavedRun& run, const Dataset& data, Index rows, PruneResult& result) {
+  const auto pass = [&](const ModelSpec& model, const std::vector<double>& theta) {
+    return ForwardPass<T>(context, model, run.options.loss, data, theta, rows);
+  };
+  std::tie(result.size_before.milliseconds, result.size_after.milliseconds) =
+      in_turn(pass(run.model, run.theta), pass(result.shrunk.model, result.shrunk.theta));
 }
 
 NetworkSize size_of(const ModelSpec& model, const Mask& mask, const TrainOptions& options) {
@@ -114,23 +163,6 @@ void write(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>
 }  // namespace
 
 template <class T>
-double forward_milliseconds(Context& context, const Network<T>& network, const Dataset& data,
-                            const std::vector<double>& theta, Index rows) {
-  using Clock = std::chrono::steady_clock;
-  const auto tape = bound_tape(context, network, data, std::min(rows, data.size));
-  const Buffer<T> point(context, std::vector<T>(theta.begin(), theta.end()));
-  std::vector<double> times;
-  for (int i = 0; i < kWarmUp + kTimed; ++i) {
-    const auto start = Clock::now();
-    tape->forward(point.data());
-    context.synchronize();
-    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-  }
-  std::nth_element(times.begin() + kWarmUp, times.begin() + kWarmUp + kTimed / 2, times.end());
-  return times[kWarmUp + kTimed / 2];
-}
-
-template <class T>
 void conclude(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>& place, PruneResult& result) {
   result.shrunk = shrink(run.model, result.theta, result.mask);
   const ShrunkModel& small = result.shrunk;
@@ -145,19 +177,13 @@ void conclude(const PruneOptions& options, const SavedRun& run, const PrunePlace
   result.size_before = size_of(run.model, run.mask, run.options);
   result.size_after = size_of(small.model, small.mask, run.options);
   if (options.timing_rows > 0) {
-    const auto time = [&](const ModelSpec& model, const std::vector<double>& theta) {
-      return timed(place.context, model, run.options, place.split.train, theta, options.timing_rows);
-    };
-    result.size_before.milliseconds = time(run.model, run.theta);
-    result.size_after.milliseconds = time(small.model, small.theta);
+    const bool wide = run.options.precision == "float64";
+    const auto time = wide ? time_both<double> : time_both<float>;
+    time(place.context, run, place.split.train, options.timing_rows, result);
   }
   if (!options.run_directory.empty()) write(options, run, place, result);
 }
 
-template double forward_milliseconds<float>(Context&, const Network<float>&, const Dataset&, const std::vector<double>&,
-                                            Index);
-template double forward_milliseconds<double>(Context&, const Network<double>&, const Dataset&,
-                                             const std::vector<double>&, Index);
 template void conclude<float>(const PruneOptions&, const SavedRun&, const PrunePlace<float>&, PruneResult&);
 template void conclude<double>(const PruneOptions&, const SavedRun&, const PrunePlace<double>&, PruneResult&);
 

@@ -20,9 +20,4 @@ struct PrunePlace {
 template <class T>
 void conclude(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>& place, PruneResult& result);
 
-/// Milliseconds of a forward pass over the first `rows` of the data, the median of 21 after 3 that do not count.
-template <class T>
-double forward_milliseconds(Context& context, const Network<T>& network, const Dataset& data,
-                            const std::vector<double>& theta, Index rows);
-
 }  // namespace hso

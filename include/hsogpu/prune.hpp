@@ -77,7 +77,8 @@ struct NetworkSize {
   Index parameters = 0, nonzero = 0;
   Index bytes = 0;          ///< model.safetensors, or the sparse file where that is smaller and something was removed
   Index multiply_adds = 0;  ///< of one sample, with nonzero weights
-  double milliseconds = 0;  ///< a forward pass of `timing_rows` rows, median; 0: not measured
+  double milliseconds =
+      0;  ///< a forward pass of `timing_rows` rows, median of 31 taken in turn with the other network; 0: none
 };
 
 /// Along a stage: what the removals so far were predicted to cost (NaN: nothing was), and what they did cost.
