@@ -127,7 +127,7 @@ struct HsoCgOptions {
 /// theta -= rate (1 / (lambda + delta) + eps) g. eps_scale counts in units of 1 / lambda_max, or of a bound of it.
 ///   damping = joint     delta is added to the products of the factors' eigenvalues: one eigendecomposition each
 ///   damping = factored  pi sqrt(delta) and sqrt(delta) / pi are added to the factors (Martens and Grosse, ICML 2015,
-///                       section 6.3): one Cholesky inverse each, ten times cheaper and more; hso.kfac alone
+///                       section 6.3): one Cholesky inverse each; hso.kfac alone
 /// Factors come with the gradient, every factor_every steps, and are averaged with weights min(1 - 1/k, decay) at the
 /// k-th (section 5); inverses follow every `refresh` accepted steps, or when the damping was raised. Behind a curvature
 /// batch or minimize(), exact factors (ggn) of that batch are taken at every refresh and nothing is averaged.
