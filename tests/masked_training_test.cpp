@@ -12,6 +12,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/train.hpp"
+#include "support/json_lines.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
@@ -26,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::contains;
 using test::message_of;
+using test::read_lines;
 using test::TempDir;
 using test::tiny_options;
 
@@ -46,13 +48,6 @@ bool is_clear(const std::vector<double>& theta, const Mask& mask) {
   for (std::size_t i = 0; i < theta.size(); ++i)
     if (mask.kept[i] == 0 && (theta[i] != 0 || std::signbit(theta[i]))) return false;
   return true;
-}
-
-std::vector<nlohmann::json> read_lines(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
 }
 
 TEST(MaskedTraining, MasksSurviveCheckpointsToTheBit) {

@@ -12,6 +12,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/train.hpp"
+#include "support/json_lines.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_data.hpp"
@@ -25,15 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 using test::contains;
 using test::message_of;
+using test::read_lines;
 using test::TempDir;
 using test::tiny_options;
-
-std::vector<nlohmann::json> read_lines(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
-}
 
 /// Names under `folder`, checkpoints included.
 std::vector<std::string> names_in(const std::string& folder) {

@@ -6,13 +6,14 @@
 #include <cmath>
 #include <cstdio>
 
+#include "io/shown_numbers.hpp"
+
 namespace hso::cli {
 namespace {
 
 constexpr auto kBetweenUpdates = std::chrono::milliseconds(100);
 constexpr const char* kClearLine = "\r\x1b[K";
 
-std::string percent(double share) { return share < 0 ? "-" : fmt::format("{:.2f} %", 100 * share); }
 std::string number(double value) { return std::isnan(value) ? "-" : fmt::format("{:.6g}", value); }
 
 /// "rejected: why", nothing for an accepted step.

@@ -14,6 +14,7 @@
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/prune_compare.hpp"
+#include "io/shown_numbers.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
@@ -159,7 +160,6 @@ class PruneCommand {
       if (!layers_.set_anywhere("batch")) out.batch = 0;
       if (!layers_.set_anywhere("curvature_batch")) out.curvature_batch = 0;
     }
-
     if (rate_option_->count() > 0) set_optimizer_option(out, "rate", rate_, "--rate");
     for (const std::string& text : settings_) {
       const auto [name, value] = split_setting(text);
@@ -173,12 +173,12 @@ class PruneCommand {
   }
 
   static void print_stage(Index stage, const PruneStage& s) {
-    const auto percent = [](const Evaluation& e) {
-      return e.accuracy < 0 ? fmt::format("loss {:.5g}", e.loss) : fmt::format("{:.2f} %", 100 * e.accuracy);
+    const auto shown = [](const Evaluation& e) {
+      return e.accuracy < 0 ? fmt::format("loss {:.5g}", e.loss) : percent(e.accuracy);
     };
     fmt::print(stderr, "stage {}: {} kept in {:.1f} s, train {}, test {}; after {:.1f} s of training {}, {}\n",
-               stage + 1, s.kept, s.seconds, percent(s.train), percent(s.test), s.finetune_seconds,
-               percent(s.finetuned_train), percent(s.finetuned_test));
+               stage + 1, s.kept, s.seconds, shown(s.train), shown(s.test), s.finetune_seconds,
+               shown(s.finetuned_train), shown(s.finetuned_test));
   }
 
   int prune_one() {

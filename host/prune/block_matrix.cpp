@@ -11,6 +11,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "prune/mean_diagonal.hpp"
 
 namespace hso::detail {
 
@@ -21,12 +22,7 @@ void BlockMatrix<T>::gather(const std::vector<Index>& rows, Index m, T* to) {
   const Buffer<Index> where(context_, index);
   auto& ops = context_.ops<T>();
   ops.for_each(m, m, GatherBlock<T>{a_, order_, where.data(), to, m, T(0)});
-  Buffer<T> diagonal(context_, m);
-  ops.for_each(1, m, Diagonal<T>{to, diagonal.data(), m});
-  const std::vector<T> entries = diagonal.download();
-  double sum = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i) sum += static_cast<double>(entries[i]);
-  delta_ = damping_ * std::abs(sum) / std::max<double>(1, static_cast<double>(rows.size()));
+  delta_ = damping_ * mean_diagonal(context_, m, to, static_cast<Index>(rows.size()));
   ops.for_each(1, m, AddDiagonal<T>{to, m, static_cast<T>(delta_)});
 }
 

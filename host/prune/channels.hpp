@@ -58,4 +58,7 @@ struct ChannelMap {
 /// InputError for a model that does not build.
 ChannelMap map_channels(const ModelSpec& model);
 
+/// How often a forward pass of one sample uses each parameter: positions of the output for weights, 0 for biases.
+std::vector<Index> weight_uses(const ModelSpec& model);
+
 }  // namespace hso

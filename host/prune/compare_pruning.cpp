@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/prune_compare.hpp"
+#include "io/shown_numbers.hpp"
 #include "prune/range.hpp"
 #include "prune/remembered_curvature.hpp"
 #include "train/run_directory.hpp"
@@ -58,10 +58,6 @@ PrunedRun one_run(const PruneOptions& options, std::string& device, std::excepti
   }
 }
 
-std::string percent(double share) {
-  return share < 0 || std::isnan(share) ? "-" : fmt::format("{:.2f} %", 100 * share);
-}
-
 std::string line_of(const PrunedRow& row, const PrunedRun& run) {
   const std::string what = fmt::format("{} {:g} {}: ", name_of(row.score), row.sparsity, run.checkpoint);
   if (!run.failure.empty()) return what + run.failure;
@@ -73,8 +69,6 @@ std::string spread(const PrunedRow& row, double PrunedRun::*value) {
   return fmt::format("{} [{}, {}]", percent(r.mean), percent(r.least), percent(r.most));
 }
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
-
 Json to_json(const PrunedRun& r) {
   Json json{{"checkpoint", r.checkpoint}};
   if (!r.failure.empty()) {
@@ -84,11 +78,11 @@ Json to_json(const PrunedRun& r) {
   json["dense_accuracy"] = r.dense_accuracy;
   json["accuracy"] = r.accuracy;
   json["finetuned_accuracy"] = r.finetuned_accuracy;
-  json["dense_loss"] = number(r.dense_loss);
-  json["loss"] = number(r.loss);
-  json["finetuned_loss"] = number(r.finetuned_loss);
-  json["predicted_change"] = number(r.predicted);
-  json["actual_change"] = number(r.actual);
+  json["dense_loss"] = or_null(r.dense_loss);
+  json["loss"] = or_null(r.loss);
+  json["finetuned_loss"] = or_null(r.finetuned_loss);
+  json["predicted_change"] = or_null(r.predicted);
+  json["actual_change"] = or_null(r.actual);
   json["seconds"] = r.seconds;
   return json;
 }

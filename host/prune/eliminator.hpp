@@ -54,7 +54,6 @@ class Eliminator {
   }
   std::vector<Index> removed() const { return order_.download(); }
   std::vector<T> costs() const { return cost_.download(); }
-  std::vector<T> parameters() const { return w_.download(); }
 
  private:
   void flush() {

@@ -11,6 +11,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/objective_around.hpp"
+#include "prune/mean_diagonal.hpp"
 #include "prune/models.hpp"
 
 namespace hso::detail {
@@ -251,12 +252,7 @@ StageModel<T> spectral_model(Stage<T>& stage) {
     const Index matrix = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
     return std::max({matrix + eigh_bytes<T>(stage.context, n), 3 * matrix, with_surgery<T>(n)});
   });
-  double trace = 0;
-  {
-    Buffer<T> d(stage.context, m);
-    stage.context.template ops<T>().for_each(1, m, Diagonal<T>{h.data(), d.data(), m});
-    for (const T value : d.download()) trace += static_cast<double>(value);
-  }
+  const double floor = stage.rule.damping * mean_diagonal(stage.context, m, h.data(), m);
   const EighResult e = eigh<T>(stage.context, {h.data(), Shape{m, m}});
   if (!e.ok()) throw NumericalError(fmt::format("hsp_saliency: the eigendecomposition failed ({})", name_of(e.status)));
   const FlatChoice flat = choose_flat(e.values, stage.rule.flat, 0, std::numeric_limits<T>::epsilon());
@@ -265,7 +261,6 @@ StageModel<T> spectral_model(Stage<T>& stage) {
   for (Index k = 0; k < flat.report.used; ++k)
     level += std::abs(e.values[static_cast<std::size_t>(flat.order[static_cast<std::size_t>(k)])]);
   level /= static_cast<double>(std::max<Index>(1, flat.report.used));
-  const double floor = stage.rule.damping * std::abs(trace) / static_cast<double>(std::max<Index>(1, m));
   std::vector<double> phi(e.values.size());
   for (std::size_t k = 0; k < flat.order.size(); ++k) {
     const auto at = static_cast<std::size_t>(flat.order[k]);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 #include "hsogpu/error.hpp"
@@ -50,15 +49,7 @@ void check(const PruneOptions& o) {
     throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
   if (o.rule.pattern && (o.schedule.kind != PruneSchedule::Kind::one_shot || o.rule.per_layer || o.keep > 0))
     throw UsageError("prune: a pattern N:M says itself how many go, in one stage");
-
   if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
-}
-
-void require_other_folder(const PruneOptions& options, const std::string& run) {
-  std::error_code failed;
-  if (!options.run_directory.empty() && std::filesystem::equivalent(run, options.run_directory, failed))
-    throw UsageError(fmt::format("prune {}: is in the run directory that would be overwritten, expected another one",
-                                 options.checkpoint));
 }
 
 /// What does not depend on the precision.
@@ -66,10 +57,9 @@ struct Inputs {
   explicit Inputs(const PruneOptions& options) {
     check(options);
     run = load_run(options.checkpoint);
-    require_other_folder(options, run.options.run_directory);
+    RunDirectory::require_other("prune " + options.checkpoint, options.run_directory, run.options.run_directory);
     tuned = options.finetune ? options.finetune(run.options) : run.options;
     check_train_options(tuned);
-
     if (run.mask.kept.empty()) run.mask = Mask::all(static_cast<Index>(run.theta.size()));
     const TrainOptions& o = run.options;
     split = load_data(o.data, o.test_fraction, o.seed);
@@ -149,20 +139,15 @@ class Pruning {
     for (std::size_t j = 0; j < ever.size(); ++j) before += ever[j] != 0 && result_.mask.kept[j] != 0 ? 1 : 0;
     const Index after = kept_at_the_end(all, before);
     Index kept = before;
-    std::vector<PrunePoint> points;
     for (const Index goal : kept_after_stages(options_.schedule, before, after)) {
       const double sparsity = 1 - static_cast<double>(goal) / static_cast<double>(std::max<Index>(1, all));
       RemovalTarget target{kept - goal, options_.rule.per_layer ? std::max(0.0, sparsity) : 0};
-      points.clear();
-      const double loss_before = options_.points > 0 ? loss() : 0;
       target.points = options_.points;
-      target.watch = [&](Index removals, double predicted, const std::vector<double>& theta) {
-        points.push_back({removals, predicted, loss(theta) - loss_before});
+      target.watch = [this](Index removals, double predicted, const std::vector<double>& theta) {
+        current_.points.push_back({removals, predicted, loss(theta) - current_.loss_before});
       };
       stage([&] { return remove_parameters<T>(remembered_, result_.theta, result_.mask, target, options_.rule); });
-      result_.stages.back().points = points;
       kept = goal;
-
       if (stop()) return;
     }
   }
@@ -210,7 +195,7 @@ class Pruning {
 
   template <class Remove>
   void stage(const Remove& remove) {
-    PruneStage out;
+    PruneStage& out = current_ = {};
     out.loss_before = loss();
     const auto start = Clock::now();
     Removed removed = remove();
@@ -269,6 +254,7 @@ class Pruning {
   NetworkObjective<T> curvature_, train_;
   std::optional<NetworkObjective<T>> test_;
   detail::RememberedCurvature<T> remembered_;  ///< curvature_
+  PruneStage current_;
   PruneResult result_;
 };
 

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "hsogpu/prune.hpp"
+#include "io/shown_numbers.hpp"
 #include "train/run_files.hpp"
 
 namespace hso {
@@ -12,11 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
-
-Json to_json(const Evaluation& e) {
-  return {{"loss", number(e.loss)}, {"accuracy", e.accuracy < 0 ? Json(nullptr) : Json(e.accuracy)}};
-}
+Json to_json(const Evaluation& e) { return {{"loss", or_null(e.loss)}, {"accuracy", accuracy_or_null(e.accuracy)}}; }
 
 Json to_json(const NetworkSize& s) {
   Json json{
@@ -28,10 +24,10 @@ Json to_json(const NetworkSize& s) {
 Json to_json(const PruneStage& s) {
   Json json{{"kept", s.kept},
             {"sparsity", s.sparsity},
-            {"predicted_change", number(s.predicted)},
-            {"actual_change", number(s.loss_after - s.loss_before)},
-            {"objective_before", number(s.loss_before)},
-            {"objective_after", number(s.loss_after)},
+            {"predicted_change", or_null(s.predicted)},
+            {"actual_change", or_null(s.loss_after - s.loss_before)},
+            {"objective_before", or_null(s.loss_before)},
+            {"objective_after", or_null(s.loss_after)},
             {"train", to_json(s.train)},
             {"test", to_json(s.test)},
             {"finetuned_train", to_json(s.finetuned_train)},
@@ -40,7 +36,7 @@ Json to_json(const PruneStage& s) {
             {"finetune_seconds", s.finetune_seconds}};
   for (const PrunePoint& p : s.points)
     json["points"].push_back(
-        {{"removals", p.removals}, {"predicted_change", number(p.predicted)}, {"actual_change", number(p.actual)}});
+        {{"removals", p.removals}, {"predicted_change", or_null(p.predicted)}, {"actual_change", or_null(p.actual)}});
   if (s.flat)
     json["flat"] = {{"asked", s.flat->asked},
                     {"used", s.flat->used},
@@ -49,8 +45,6 @@ Json to_json(const PruneStage& s) {
   if (!s.notes.empty()) json["notes"] = s.notes;
   return json;
 }
-
-std::string percent(double accuracy) { return accuracy < 0 ? "-" : fmt::format("{:.2f} %", 100 * accuracy); }
 
 std::string change(double v) { return std::isfinite(v) ? fmt::format("{:+.3e}", v) : "-"; }
 

@@ -111,16 +111,21 @@ void remove(Mask& mask, const Unit& unit) {
     }
 }
 
-Index multiply_adds(const ModelSpec& model, const Mask& mask) {
+std::vector<Index> weight_uses(const ModelSpec& model) {
   const ChannelMap map = map_channels(model);
-  if (mask.size() != map.parameters)
+  std::vector<Index> uses(at(map.parameters), 0);
+  for (const WeightLayer& w : map.weights)
+    std::fill_n(uses.begin() + w.weight.offset, w.weight.shape.size(), w.positions);
+  return uses;
+}
+
+Index multiply_adds(const ModelSpec& model, const Mask& mask) {
+  const std::vector<Index> uses = weight_uses(model);
+  if (mask.kept.size() != uses.size())
     throw InputError(fmt::format("multiply_adds: found a mask of {} parameters, expected {} as {} has", mask.size(),
-                                 map.parameters, model.name));
+                                 uses.size(), model.name));
   Index total = 0;
-  for (const WeightLayer& w : map.weights) {
-    const auto first = mask.kept.begin() + w.weight.offset;
-    total += w.positions * std::count_if(first, first + w.weight.shape.size(), [](std::uint8_t k) { return k != 0; });
-  }
+  for (std::size_t j = 0; j < uses.size(); ++j) total += mask.kept[j] != 0 ? uses[j] : 0;
   return total;
 }
 

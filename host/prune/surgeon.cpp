@@ -190,7 +190,6 @@ class Operation {
       if (counts.allows(parameter)) {
         counts.count(parameter);
         result_.removals.push_back({parameter, cost});
-
       } else {
         refused_ = true;
       }
@@ -224,7 +223,6 @@ class Operation {
     std::vector<std::uint8_t> gone;
     for (const Index j : block.parameters) gone.push_back(removed[static_cast<std::size_t>(j)]);
     if (std::find(gone.begin(), gone.end(), std::uint8_t{1}) == gone.end()) return;
-
     std::vector<T> w;
     for (const Index j : block.parameters) w.push_back(static_cast<T>(theta_[static_cast<std::size_t>(j)]));
     const std::vector<T> shifts = matrix.compensation(block.rows, replaced_[b], w, gone);

@@ -2,13 +2,17 @@
 #include "hsogpu/unit_removal.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
 
 #include "hsogpu/error.hpp"
-#include "io/choice.hpp"
+#include "io/suggest.hpp"
+#include "prune/channels.hpp"
 #include "prune/units.hpp"
 
 namespace hso {
@@ -31,34 +35,17 @@ bool alive(const Unit& unit, const Mask& mask) {
   return (unit.incoming.empty() || any(unit.incoming)) && (unit.outgoing.empty() || any(unit.outgoing));
 }
 
-/// A weight works at every position of its layer's output.
-std::vector<double> uses_of(const ModelSpec& model) {
-  std::vector<double> out;
-  const std::vector<LayerSummary> layers = summarize(model);
-  for (const ParameterInfo& p : build_network<double>(model, LossKind::squared_error).parameters) {
-    out.resize(std::max(out.size(), static_cast<std::size_t>(p.offset + p.shape.size())), 0);
-    const auto work = static_cast<double>(layers[static_cast<std::size_t>(p.layer)].multiply_adds);
-    if (!p.is_bias)
-      std::fill_n(out.begin() + p.offset, p.shape.size(),
-                  work / static_cast<double>(std::max<Index>(1, p.shape.size())));
-  }
-  return out;
-}
-
 Index first_of(const Unit& unit) { return unit.incoming.empty() ? unit.outgoing.front() : unit.incoming.front(); }
 
-/// The rows or columns of every weight; a multiply-add for each use of one of their weights.
+/// The rows or columns of every weight.
 std::vector<UnitGroup> lines_of(const ModelSpec& model, bool rows) {
   std::vector<UnitGroup> out;
-  const std::vector<LayerSummary> layers = summarize(model);
   for (const ParameterInfo& p : build_network<double>(model, LossKind::squared_error).parameters) {
     if (p.is_bias || p.shape.rank() < 2) continue;
     UnitGroup group{{p.layer}, {}};
-    const Index uses = layers[static_cast<std::size_t>(p.layer)].multiply_adds / std::max<Index>(1, p.shape.size());
     Index index = 0;
     for (std::vector<Index>& line : rows ? weight_rows(p) : weight_columns(p)) {
-      const Index saved = uses * static_cast<Index>(line.size());
-      Unit unit{p.layer, index++, {}, {}, saved};
+      Unit unit{p.layer, index++, {}, {}};
       (rows ? unit.incoming : unit.outgoing) = std::move(line);
       group.units.push_back(std::move(unit));
     }
@@ -82,11 +69,12 @@ class UnitStage {
         model_(model),
         target_(target),
         groups_(groups_of(model, granularity)),
-        uses_(uses_of(model)),
+        uses_(weight_uses(model)),
+        all_work_(std::accumulate(uses_.begin(), uses_.end(), Index{0})),
         left_(groups_.size(), 0) {
     const std::vector<std::uint8_t> ever = removable_parameters(stage.layout, stage.rule);
     out_.mask = stage.mask;
-    left_work_ = static_cast<double>(multiply_adds(model, stage.mask));
+    left_work_ = multiply_adds(model, stage.mask);
     for (std::size_t g = 0; g < groups_.size(); ++g)
       for (const Unit& unit : groups_[g].units) {
         if (!alive(unit, out_.mask)) continue;
@@ -112,26 +100,29 @@ class UnitStage {
     for (std::size_t j = 0; j < out_.theta.size(); ++j)
       if (out_.mask.kept[j] == 0) out_.theta[j] = 0;
     if (!predicts(stage_.rule)) out_.predicted = std::numeric_limits<double>::quiet_NaN();
-
     return std::move(out_);
   }
 
  private:
   bool reached() const {
-    if (target_.multiply_adds > 0) {
-      return 1 - left_work_ / static_cast<double>(multiply_adds(model_)) >= target_.multiply_adds - 1e-12;
-    }
+    if (target_.multiply_adds > 0)
+      return 1 - static_cast<double>(left_work_) / static_cast<double>(all_work_) >= target_.multiply_adds - 1e-12;
     return out_.mask.sparsity() >= target_.sparsity - 1e-12;
   }
-  /// Of the unit's weights that are there; without values their number.
-  double sum_kept(const Unit& unit, const std::vector<double>& values) const {
-    double sum = 0;
+  struct Saved {
+    Index parameters = 0, multiply_adds = 0;
+  };
+  /// By removing what is left of the unit.
+  Saved saved_by(const Unit& unit) const {
+    Saved out;
     for (const std::vector<Index>* part : {&unit.incoming, &unit.outgoing})
       for (const Index j : *part) {
         const auto at = static_cast<std::size_t>(j);
-        if (out_.mask.kept[at] != 0) sum += values.empty() ? 1 : values[at];
+        if (out_.mask.kept[at] == 0) continue;
+        ++out.parameters;
+        out.multiply_adds += uses_[at];
       }
-    return sum;
+    return out;
   }
   void price(std::vector<Candidate>& candidates) {
     for (Candidate& c : candidates) c.cost = costs_->cost(*c.unit);
@@ -142,10 +133,10 @@ class UnitStage {
     double least = std::numeric_limits<double>::infinity();
     for (auto c = candidates_.begin(); c != candidates_.end(); ++c) {
       if (left_[c->group] <= std::max<Index>(1, stage_.rule.keep)) continue;
-      const double saved = target_.multiply_adds > 0 ? sum_kept(*c->unit, uses_) : sum_kept(*c->unit, {});
-
+      const Saved saved = saved_by(*c->unit);
+      const Index gain = target_.multiply_adds > 0 ? saved.multiply_adds : saved.parameters;
       // hsp prefers the largest projections, whose scores are negative: a quotient would turn their order around.
-      const double score = c->cost > 0 ? c->cost / std::max(1.0, saved) : c->cost;
+      const double score = c->cost > 0 ? c->cost / static_cast<double>(std::max<Index>(1, gain)) : c->cost;
       if (score < least) least = score, best = c;
     }
     return best;
@@ -163,8 +154,7 @@ class UnitStage {
         first = false;
       }
     out_.predicted += chosen.cost;
-    left_work_ -= sum_kept(*chosen.unit, uses_);
-
+    left_work_ -= saved_by(*chosen.unit).multiply_adds;
     remove(out_.mask, *chosen.unit);
     costs_->remove(*chosen.unit);
     if (costs_->changes()) price(candidates_);
@@ -174,9 +164,8 @@ class UnitStage {
   const ModelSpec& model_;
   UnitTarget target_;
   std::vector<UnitGroup> groups_;
-  std::vector<double> uses_;  ///< multiply-adds of each parameter in a sample's forward pass
-  double left_work_ = 0;      ///< multiply-adds of what is kept
-
+  std::vector<Index> uses_;
+  Index all_work_, left_work_ = 0;  ///< multiply-adds of the dense model and of what is kept
   std::vector<Index> left_;
   std::vector<Candidate> candidates_;
   std::unique_ptr<UnitCosts> costs_;
@@ -186,11 +175,15 @@ class UnitStage {
 }  // namespace
 
 Granularity parse_granularity(const std::string& name) {
-  static const std::vector<std::string> names{"none", "units", "rows", "columns", "weights", "neurons", "channels"};
-  const auto at = std::find(names.begin(), names.end(), name) - names.begin();
-  if (at >= static_cast<std::ptrdiff_t>(names.size())) parse_choice<Granularity>("granularity", name, names);
-  if (at < 4) return static_cast<Granularity>(at);
-  return name == "weights" ? Granularity::weights : Granularity::units;
+  static const std::map<std::string, Granularity> words{
+      {"none", Granularity::weights},   {"weights", Granularity::weights}, {"units", Granularity::units},
+      {"neurons", Granularity::units},  {"channels", Granularity::units},  {"rows", Granularity::rows},
+      {"columns", Granularity::columns}};
+  if (const auto at = words.find(name); at != words.end()) return at->second;
+  std::vector<std::string> names;
+  for (const auto& [word, granularity] : words) names.push_back(word);
+  throw UsageError(
+      fmt::format("granularity '{}'{}: expected one of {}", name, did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
 const std::string& name_of(Granularity granularity) {

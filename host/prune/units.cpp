@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "prune/group_inverse.hpp"
+#include "prune/mean_diagonal.hpp"
 #include "prune/models.hpp"
 
 namespace hso::detail {
@@ -93,11 +93,7 @@ std::unique_ptr<UnitCosts> added_costs(Stage<T>& stage, const std::vector<UnitGr
 template <class T>
 Buffer<T> inverse_of(Stage<T>& stage, Index m, Buffer<T> h, double damping) {
   auto& ops = stage.context.template ops<T>();
-  Buffer<T> d(stage.context, m);
-  ops.for_each(1, m, Diagonal<T>{h.data(), d.data(), m});
-  const std::vector<T> entries = d.download();
-  const double trace = std::accumulate(entries.begin(), entries.end(), 0.0);
-  const double delta = damping * std::abs(trace) / static_cast<double>(std::max<Index>(1, m));
+  const double delta = damping * mean_diagonal(stage.context, m, h.data(), m);
   ops.for_each(1, m, AddDiagonal<T>{h.data(), m, static_cast<T>(delta)});
   const InverseReport report = inverse<T>(stage.context, {h.data(), Shape{m, m}}, {.route = InverseRoute::cholesky});
   if (report.status != LinalgStatus::ok)

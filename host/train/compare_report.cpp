@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "hsogpu/compare.hpp"
 #include "hsogpu/io.hpp"
+#include "io/shown_numbers.hpp"
 #include "train/fields.hpp"
 #include "train/run_files.hpp"
 
@@ -81,12 +81,6 @@ std::string best_text(const ContenderResult& c) {
 }
 
 std::string number(double v) { return std::isnan(v) ? "-" : fmt::format("{:.3g}", v); }
-std::string percent(double share) {
-  return std::isnan(share) || share < 0 ? "-" : fmt::format("{:.2f} %", 100 * share);
-}
-
-Json or_null(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
-Json accuracy_or_null(double v) { return v < 0 ? Json(nullptr) : or_null(v); }
 Json to_json(const Range& r, Json (*one)(double) = or_null) {
   return {{"mean", one(r.mean)}, {"min", one(r.least)}, {"max", one(r.most)}};
 }

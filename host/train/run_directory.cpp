@@ -102,6 +102,12 @@ RunDirectory::RunDirectory(const std::string& path) : path_(without_end_slash(pa
   }
 }
 
+void RunDirectory::require_other(const std::string& what, const std::string& path, const std::string& other) {
+  std::error_code failed;
+  if (!path.empty() && fs::equivalent(other, path, failed))
+    throw UsageError(fmt::format("{}: is in the run directory that would be overwritten, expected another one", what));
+}
+
 RunDirectory::~RunDirectory() {
   std::error_code ignored;
   if (created_) fs::remove_all(path_, ignored);

@@ -31,6 +31,9 @@ class RunDirectory {
   /// Throws what the constructor would, as far as that can be told without touching the disk.
   static void check(const std::string& path);
 
+  /// UsageError "<what>: ..." when writing a run to `path` would empty the run `other`, which is read.
+  static void require_other(const std::string& what, const std::string& path, const std::string& other);
+
   /// Creates the folder. "###" in the last part of the path becomes the first free number ("digits-hso-001").
   /// A folder with a run in it is emptied of that run; a folder with anything else in it is an InputError.
   explicit RunDirectory(const std::string& path);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "hsogpu/error.hpp"
+#include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
 
 namespace hso {
@@ -28,20 +29,11 @@ void require_same(const TrainOptions& options, const Parameters& saved, const Pa
                                    tensor(saved, i), tensor(wanted, i), options.model));
 }
 
-void require_other_folder(const TrainOptions& options, const std::string& run) {
-  std::error_code failed;
-  if (!options.run_directory.empty() && std::filesystem::equivalent(run, options.run_directory, failed))
-    throw UsageError(
-        fmt::format("start {}: is in the run directory that this training would overwrite, expected "
-                    "another one",
-                    options.start));
-}
-
 }  // namespace
 
 TrainStart load_start(const TrainOptions& options) {
   SavedRun run = load_run(options.start);
-  require_other_folder(options, run.options.run_directory);
+  RunDirectory::require_other("start " + options.start, options.run_directory, run.options.run_directory);
   TrainStart out;
   const bool same_model = options.model == run.options.model;
   out.model = same_model ? run.model : parse_model(options.model);
