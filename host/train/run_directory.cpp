@@ -105,7 +105,8 @@ RunDirectory::RunDirectory(const std::string& path) : path_(without_end_slash(pa
 void RunDirectory::require_other(const std::string& what, const std::string& path, const std::string& other) {
   std::error_code failed;
   if (!path.empty() && fs::equivalent(other, path, failed))
-    throw UsageError(fmt::format("{}: is in the run directory that would be overwritten, expected another one", what));
+    throw UsageError(fmt::format(
+        "{}: is in the run directory that would be overwritten, expected one that this does not overwrite", what));
 }
 
 RunDirectory::~RunDirectory() {
