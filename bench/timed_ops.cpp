@@ -83,6 +83,10 @@ double TimedOps<T>::max_abs(Index n, const T* x) {
   return timed("max_abs", [&] { return inner_.ops<T>().max_abs(n, x); });
 }
 template <class T>
+void TimedOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
+  timed("argmin", [&] { inner_.ops<T>().argmin(lanes, n, x, x_stride, at); });
+}
+template <class T>
 void TimedOps<T>::copy(Index n, const T* from, T* to) {
   timed(fmt::format("copy {}", n), [&] { inner_.ops<T>().copy(n, from, to); });
 }

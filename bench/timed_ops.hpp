@@ -30,6 +30,7 @@ class TimedOps final : public detail::Ops<T> {
   void sum_columns(const detail::ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
   double max_abs(Index n, const T* x) override;
+  void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
   void copy(Index n, const T* from, T* to) override;
   Index potrf(Index n, T* a) override;
   void potrs(Index n, Index nrhs, const T* factor, T* b) override;
