@@ -6,6 +6,7 @@
 #include "cases.hpp"
 #include "hsogpu/context.hpp"
 #include "hsogpu/model.hpp"
+#include "hsogpu/objective.hpp"
 #include "hsogpu/tape.hpp"
 
 namespace hso::bench {
@@ -39,5 +40,19 @@ struct Fixture {
 
 /// Relative distance |a - b| / |b|.
 double distance(const std::vector<double>& a, const std::vector<double>& b);
+
+/// Hessian products at the fixture's linearised point.
+template <class T>
+class TapeHessian final : public LinearOperator<T> {
+ public:
+  explicit TapeHessian(Fixture<T>& f) : f_(f) {}
+  Context& context() const override { return f_.context; }
+  Index dimension() const override { return f_.n(); }
+  Index lanes() const override { return f_.tape.lanes(); }
+  void apply(View<const T> v, View<T> hv) override { f_.tape.product(Curvature::hessian, v, hv); }
+
+ private:
+  Fixture<T>& f_;
+};
 
 }  // namespace hso::bench

@@ -3,7 +3,8 @@
 //   hso_profile NETWORK [MEASURE] [REPEATS] [LANES]
 //
 // Where the time of one measure goes: every verb with its shapes, its seconds, its share, and for matrix products the
-// rate as a share of a square product timed in turn. MEASURE: gradient, hvp_fresh, hvp_linearised, ggn, dense.
+// rate as a share of a square product timed in turn. MEASURE: gradient, hvp_fresh, hvp_linearised, ggn, slq
+// (two probes of 40 steps), dense.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <stdexcept>
 
 #include "fixture.hpp"
+#include "hsogpu/spectrum.hpp"
 #include "sampler.hpp"
 #include "sgemm.hpp"
 #include "timed_ops.hpp"
@@ -31,6 +33,11 @@ std::function<void()> measure(Fixture<float>& f, Buffer<float>& h, const std::st
   if (name == "hvp_fresh") return [&f] { f.hvp_fresh(); };
   if (name == "hvp_linearised") return [&f] { f.hvp_linearised(); };
   if (name == "ggn") return [&f] { f.ggn(); };
+  if (name == "slq")
+    return [&f] {
+      TapeHessian<float> hessian(f);
+      spectral_density(hessian, {.probes = 2, .steps = 40});
+    };
   if (name != "dense") throw std::runtime_error(fmt::format("measure '{}' is unknown", name));
   h = Buffer<float>(f.context, f.n() * f.n());
   return [&f, &h] { f.tape.dense(Curvature::hessian, h.data()); };

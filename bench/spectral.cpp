@@ -15,20 +15,6 @@ namespace {
 
 using benchmark::State;
 
-/// Hessian products at the fixture's linearised point.
-template <class T>
-class TapeHessian final : public LinearOperator<T> {
- public:
-  explicit TapeHessian(Fixture<T>& f) : f_(f) {}
-  Context& context() const override { return f_.context; }
-  Index dimension() const override { return f_.n(); }
-  Index lanes() const override { return f_.tape.lanes(); }
-  void apply(View<const T> v, View<T> hv) override { f_.tape.product(Curvature::hessian, v, hv); }
-
- private:
-  Fixture<T>& f_;
-};
-
 SamplerOptions few_rounds() {
   SamplerOptions o = sampler_options();
   o.rounds = std::min(o.rounds, 3);
