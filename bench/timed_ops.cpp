@@ -58,6 +58,11 @@ void TimedOps<T>::for_each(Index outer, Index inner, const detail::ElementOp<T>&
 }
 
 template <class T>
+void TimedOps<T>::recur(Index lanes, Index n, const detail::LaneRecurrence<T>& op, double* squares) {
+  timed(fmt::format("recur {} x {}", lanes, n), [&] { inner_.ops<T>().recur(lanes, n, op, squares); });
+}
+
+template <class T>
 void TimedOps<T>::gemm(const detail::GemmArgs<T>& g) {
   const std::string verb = fmt::format("gemm{}{} {} x {} x {} batch {} beta {}", g.trans_a ? 'T' : 'N',
                                        g.trans_b ? 'T' : 'N', g.m, g.n, g.k, g.batch, g.beta);

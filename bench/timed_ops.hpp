@@ -25,6 +25,7 @@ class TimedOps final : public detail::Ops<T> {
   Context& context() override { return outer_; }
 
   void for_each(Index outer, Index inner, const detail::ElementOp<T>& op) override;
+  void recur(Index lanes, Index n, const detail::LaneRecurrence<T>& op, double* squares) override;
   void gemm(const detail::GemmArgs<T>& args) override;
   void sum_rows(const detail::ReduceArgs<T>& args) override;
   void sum_columns(const detail::ReduceArgs<T>& args) override;

@@ -220,6 +220,36 @@ TEST_P(BlasTest, DotsOfLanesInDouble) {
   });
 }
 
+TEST_P(BlasTest, RecurrenceAndTheSquaresOfWhatItWrote) {
+  test::for_types([&]<class T>() {
+    const Index n = 9001, lanes = 3;  // blocks of the sums, and a rest
+    const auto w = test::normal_numbers<T>(lanes * n, 1), u = test::normal_numbers<T>(lanes * n, 2);
+    auto y = test::normal_numbers<T>(lanes * n, 3);
+    const std::vector<T> factors{T(0.5), T(-2), T(0), T(1.5), T(0), T(3), T(-1), T(0.25), T(0)};
+    std::fill_n(y.begin() + 2 * n, n, std::numeric_limits<T>::quiet_NaN());  // factor 0: never used
+    Buffer<T> dw(context(), w), du(context(), u), dy(context(), y), df(context(), factors);
+    std::vector<double> squares(lanes);
+    context().ops<T>().recur(lanes, n,
+                             detail::LaneRecurrence<T>{df.data(), lanes, dw.data(), n, du.data(), n, dy.data(), n},
+                             squares.data());
+    const auto got = dy.download();
+    for (Index k = 0; k < lanes; ++k) {
+      double sum = 0;
+      for (Index i = k * n; i < (k + 1) * n; ++i) {
+        const auto at = static_cast<std::size_t>(i), lane = static_cast<std::size_t>(k);
+        const double last = k == 2 ? 0 : static_cast<double>(factors[6 + lane] * y[at]);
+        const double want = static_cast<double>(factors[lane]) * static_cast<double>(w[at]) +
+                            static_cast<double>(factors[3 + lane]) * static_cast<double>(u[at]) + last;
+        const double size = std::abs(want) + 20;  // of the terms
+        ASSERT_NEAR(static_cast<double>(got[at]), want,
+                    4 * size * static_cast<double>(std::numeric_limits<T>::epsilon()));
+        sum += static_cast<double>(got[at]) * static_cast<double>(got[at]);
+      }
+      EXPECT_NEAR(squares[static_cast<std::size_t>(k)], sum, 1e-12 * sum) << "lane " << k;
+    }
+  });
+}
+
 TEST_P(BlasTest, LargestEntryAndWhatIsNotFinite) {
   test::for_types([&]<class T>() {
     const Index n = 40007;

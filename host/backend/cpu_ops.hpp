@@ -18,6 +18,7 @@ class CpuOps : public Ops<T> {
   Context& context() override { return context_; }
 
   void for_each(Index outer, Index inner, const ElementOp<T>& op) override;
+  void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) override;
   void gemm(const GemmArgs<T>& args) override;
   void sum_rows(const ReduceArgs<T>& args) override;
   void sum_columns(const ReduceArgs<T>& args) override;

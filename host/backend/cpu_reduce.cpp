@@ -115,6 +115,21 @@ void CpuOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T* 
   for (Index k = 0; k < lanes; ++k) host[k] = in_order(blocks, sums + k * blocks);
 }
 
+/// One sweep: a block's squares are summed while it is in the first-level cache.
+template <class T>
+void CpuOps<T>::recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {
+  const Index blocks = blocks_of(n);
+  double* sums = partials(lanes * blocks);
+  block_sums(lanes, n, blocks, sums, [&op](Index lane, Index first, Index count) {
+    const LaneRecurrence<T> f = op;
+#pragma omp simd
+    for (Index i = first; i < first + count; ++i) f(lane, i);
+    const T* y = f.y + lane * f.y_stride + first;
+    return dot_block(count, y, y);
+  });
+  for (Index k = 0; k < lanes; ++k) squares[k] = in_order(blocks, sums + k * blocks);
+}
+
 template <class T>
 void CpuOps<T>::sum_columns(const ReduceArgs<T>& r) {
   const Index items = r.lanes * r.rows, blocks = blocks_of(r.cols);
@@ -171,12 +186,14 @@ void CpuOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* 
 
 template double* CpuOps<float>::partials(Index);
 template void CpuOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
+template void CpuOps<float>::recur(Index, Index, const LaneRecurrence<float>&, double*);
 template void CpuOps<float>::sum_columns(const ReduceArgs<float>&);
 template void CpuOps<float>::sum_rows(const ReduceArgs<float>&);
 template double CpuOps<float>::max_abs(Index, const float*);
 template void CpuOps<float>::argmin(Index, Index, const float*, Index, Index*);
 template double* CpuOps<double>::partials(Index);
 template void CpuOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
+template void CpuOps<double>::recur(Index, Index, const LaneRecurrence<double>&, double*);
 template void CpuOps<double>::sum_columns(const ReduceArgs<double>&);
 template void CpuOps<double>::sum_rows(const ReduceArgs<double>&);
 template double CpuOps<double>::max_abs(Index, const double*);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "curvature/fitting.hpp"
+#include "curvature/network_pieces.hpp"
 #include "hsogpu/detail/op.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/tape.hpp"
@@ -38,7 +39,7 @@ struct GraphObjective<T>::Impl {
       : context(c),
         graph(std::move(g)),
         values(c, graph, samples),
-        products(c, graph, samples, Tape<T>::useful_lanes(c, graph, samples)) {}
+        products(c, graph, samples, detail::lanes_that_fit(c, graph, samples)) {}
   Context& context;
   Graph<T> graph;
   Tape<T> values, products;

@@ -9,9 +9,7 @@
 #include "hsogpu/error.hpp"
 
 namespace hso::detail {
-namespace {
 
-/// The useful lanes, or as many of them as have a tape within a quarter of the free memory.
 template <class T>
 Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
   const Index budget = context.memory().free_bytes / 4;
@@ -19,8 +17,6 @@ Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
   while (lanes > 1 && Tape<T>::bytes(graph, batch, lanes) > budget) lanes /= 2;
   return lanes;
 }
-
-}  // namespace
 
 template <class T>
 NetworkPieces<T>::NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d,
@@ -122,6 +118,8 @@ void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, std::uint64_t dr
   main_tape.piece = -1;  // whoever needs the data's targets next binds them again
 }
 
+template Index lanes_that_fit(Context&, const Graph<float>&, Index);
+template Index lanes_that_fit(Context&, const Graph<double>&, Index);
 template struct NetworkPieces<float>;
 template struct NetworkPieces<double>;
 

@@ -73,6 +73,7 @@ class Conv2d final : public Op<T>, public ProductLayer<T> {
   }
 
   const ProductLayer<T>* as_product() const override { return this; }
+  Index worthwhile_lanes() const override { return 8; }
   ProductSizes product_sizes(Span<const Shape> in, const Shape& y) const override {
     const Shape& w = in[1];
     return {o_.groups, w[1] * w[2] * w[3], w[0] / o_.groups, y[1] * y[2]};

@@ -278,10 +278,12 @@ Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
 template <class T>
 Index Tape<T>::useful_lanes(Context& context, const Graph<T>& graph, Index batch) {
   const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
-  Index widest = 1;
+  Index widest = 1, least = 1;
   for (const detail::NodePlan& node : plan.nodes)
     if (node.tangent >= 0) widest = std::max(widest, node.size);
-  return std::clamp<Index>(context.ops<T>().chunk_bytes() / (widest * static_cast<Index>(sizeof(T))), 1, 32);
+  for (const auto& node : graph.nodes())
+    if (node.op) least = std::max(least, node.op->worthwhile_lanes());
+  return std::clamp<Index>(context.ops<T>().chunk_bytes() / (widest * static_cast<Index>(sizeof(T))), least, 32);
 }
 
 template class Tape<float>;

@@ -120,10 +120,11 @@ class ProbeLanczos {
     }
     send(factors);
     const View<T> u = row(j), y = row(j + 1);
-    ops_.for_each(k_, n_,
-                  LaneRecurrence<T>{factors_.data(), k_, w_.data(), n_, u.data, u.lane_stride, y.data, y.lane_stride});
-    Numbers beta;
-    if (!measure(y, beta)) return false;
+    Numbers beta(k);
+    ops_.recur(k_, n_,
+               LaneRecurrence<T>{factors_.data(), k_, w_.data(), n_, u.data, u.lane_stride, y.data, y.lane_stride},
+               beta.data());
+    if (!accept(beta)) return false;
     length_before_ = length_;
     for (std::size_t p = 0; p < k; ++p) length_[p] = alive_[p] != 0 ? beta[p] : 1;
     return true;
@@ -140,8 +141,9 @@ class ProbeLanczos {
 
   /// Row j + 1 = w / |w|.
   bool normalize(Index j) {
-    Numbers beta;
-    if (!measure(w(), beta)) return false;
+    Numbers beta(static_cast<std::size_t>(k_));
+    ops_.dots(k_, n_, w_.data(), n_, w_.data(), n_, beta.data());
+    if (!accept(beta)) return false;
     std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(0));
     for (std::size_t p = 0; p < beta.size(); ++p)
       if (alive_[p] != 0) factors[p] = static_cast<T>(1 / beta[p]);
@@ -151,10 +153,9 @@ class ProbeLanczos {
     return true;
   }
 
-  /// beta = |x|, the next coefficient. A probe whose space is exhausted stops there and goes on as a lane of zeros.
-  bool measure(const View<T>& x, Numbers& beta) {
-    beta.resize(static_cast<std::size_t>(k_));
-    ops_.dots(k_, n_, x.data, x.lane_stride, x.data, x.lane_stride, beta.data());
+  /// The next coefficients, the roots of `beta`. A probe whose space is exhausted stops there and goes on as a lane of
+  /// zeros.
+  bool accept(Numbers& beta) {
     const double negligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (std::size_t p = 0; p < beta.size(); ++p) {
       beta[p] = std::sqrt(beta[p]);

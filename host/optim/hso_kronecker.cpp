@@ -4,10 +4,12 @@
 // that minimises the exact damped quadratic model along it (Martens and Grosse, ICML 2015, section 6.4).
 #include "curvature/network_curvature.hpp"
 #include "curvature/running_factors.hpp"
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/network_objective.hpp"
+#include "hsogpu/separate_curvature.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
 #include "optim/slices.hpp"
@@ -49,7 +51,8 @@ class Kronecker final : public ModelStep<T> {
 
  private:
   /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there. The
-  /// inverse's values, three matrices of a layer's size to apply it, and the eigensolver's own.
+  /// inverse's values, a gradient on a curvature batch, three matrices of a layer's size to apply the inverse, and the
+  /// eigensolver's own.
   Index form_bytes(Context& context, const ParameterLayout& layout) const override {
     Index factors = 0, largest = 0, widest = 1;
     for (const Shape& s : layout.tensors) {
@@ -59,18 +62,26 @@ class Kronecker final : public ModelStep<T> {
       largest = std::max(largest, rows * columns);
       widest = std::max({widest, rows, columns});
     }
-    return checked_multiply(2 * factors + (o_.judged ? 1 : 2) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
+    return checked_multiply(2 * factors + (o_.judged ? 2 : 3) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
            (factored_ ? 0 : eigh_bytes<T>(context, widest)) + kSums;
   }
 
   typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) override {
-    auto* network = dynamic_cast<NetworkObjective<T>*>(&objective);
+    auto* separate = dynamic_cast<SeparateCurvature<T>*>(&objective);
+    auto* network = dynamic_cast<NetworkObjective<T>*>(separate != nullptr ? &separate->of_curvature() : &objective);
     pieces_ = network != nullptr ? &network->pieces() : nullptr;
     if (pieces_ == nullptr) return objective.linearize(theta, g, kind);
     if (this->fresh() || !running_ || !running_->belongs_to(*pieces_)) start(objective);
     gathered_ = steps_ % o_.factor_every == 0;
     if (!gathered_) return objective.linearize(theta, g, kind);
-    const double value = running_->gradient(*pieces_, theta, g, draw());
+    double value;
+    if (separate != nullptr) {
+      value = separate->loss().gradient(theta, g);
+      Scratch scratch(objective.context());
+      running_->gradient(*pieces_, theta, scratch.take<T>(this->n()), draw());
+    } else {
+      value = running_->gradient(*pieces_, theta, g, draw());
+    }
     // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
     return {value, products_of(*pieces_, theta, kind, kind == Curvature::ggn)};
   }
@@ -108,9 +119,7 @@ class Kronecker final : public ModelStep<T> {
   /// Of an objective that shows no network: its own Kronecker operator.
   std::string take_operator(Objective<T>& objective, const T* theta, StepReport& report) {
     if (factored_ || source_ != Curvature::ggn || !o_.judged)
-      throw UsageError(this->name() +
-                       ": damping = factored, factors other than ggn and judged = false need a network, "
-                       "without a curvature batch around it");
+      throw UsageError(this->name() + ": damping = factored, factors other than ggn and judged = false need a network");
     if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();
     operator_ = objective.curvature(theta, form_);
@@ -190,7 +199,7 @@ class Kronecker final : public ModelStep<T> {
   HsoKroneckerOptions o_;
   Curvature form_, source_;
   bool factored_;
-  NetworkPieces<T>* pieces_ = nullptr;  ///< of the objective at hand; null: it shows none
+  NetworkPieces<T>* pieces_ = nullptr;  ///< of the objective whose curvature it is; null: it shows no network
   std::unique_ptr<RunningFactors<T>> running_;
   HeavyBall<T> ball_;
   std::unique_ptr<LinearOperator<T>> operator_, inverse_;

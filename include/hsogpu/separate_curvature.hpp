@@ -19,6 +19,8 @@ class SeparateCurvature final : public Objective<T> {
  public:
   /// Keeps references to both. InputError when the dimensions differ.
   SeparateCurvature(Objective<T>& loss, Objective<T>& curvature);
+  Objective<T>& loss() const { return loss_; }
+  Objective<T>& of_curvature() const { return curvature_; }
   Context& context() const override { return loss_.context(); }
   Index dimension() const override { return loss_.dimension(); }
   std::vector<ParameterSlice> layout() const override { return loss_.layout(); }

@@ -105,7 +105,7 @@ class Tape {
   /// Device bytes that a tape of this batch and this many lanes takes, scratch excluded.
   static Index bytes(const Graph<T>& graph, Index batch, Index lanes);
   /// Lanes beyond which a traversal gains nothing: the widest tangent of all lanes fills what Ops::chunk_bytes says, a
-  /// core's cache on a CPU and a fair load on a GPU. From 2 to 32.
+  /// core's cache on a CPU and a fair load on a GPU. From 1, or 8 with convolutions, to 32.
   static Index useful_lanes(Context& context, const Graph<T>& graph, Index batch);
 
  private:

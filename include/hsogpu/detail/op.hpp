@@ -125,6 +125,8 @@ class Op {
   }
   /// Layers that multiply by a weight show themselves here; null: not such a layer.
   virtual const ProductLayer<T>* as_product() const { return nullptr; }
+  /// Lanes that are worth a traversal however wide they are: a convolution gathers patches once for all of them.
+  virtual Index worthwhile_lanes() const { return 1; }
   /// Bytes that forward leaves for the other rules; full shapes.
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.

@@ -49,6 +49,11 @@ class Ops {
 
   /// op(o, i) for o in [0, outer), i in [0, inner); the inner index is the contiguous one.
   virtual void for_each(Index outer, Index inner, const ElementOp<T>& op) = 0;
+  /// The recurrence over all lanes, and squares[k] (host) = sum_i y_k[i]^2 of what it wrote, accumulated in double.
+  virtual void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {
+    for_each(lanes, n, op);
+    dots(lanes, n, op.y, op.y_stride, op.y, op.y_stride, squares);
+  }
   virtual void gemm(const GemmArgs<T>& args) = 0;
   virtual void sum_rows(const ReduceArgs<T>& args) = 0;     ///< over rows: y has cols entries
   virtual void sum_columns(const ReduceArgs<T>& args) = 0;  ///< over columns: y has rows entries
