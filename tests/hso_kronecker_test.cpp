@@ -8,6 +8,8 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
+#include "hsogpu/masked_objective.hpp"
+#include "hsogpu/minimize.hpp"
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/separate_curvature.hpp"
 #include "support/messages.hpp"
@@ -245,6 +247,34 @@ TEST_P(HsoKronecker, FactorsAndProductsAreOfTheCurvatureBatch) {
   };
   EXPECT_EQ(end(60), end(0));  // all rows: nothing changes
   EXPECT_NE(end(20), end(0));
+}
+
+/// What counts, masks or adds to the loss stands around the network and does not hide it.
+TEST_P(HsoKronecker, StepsOnTheNetworkInside) {
+  for (const char* judged : {"true", "false"}) {
+    const OptimizerSettings settings{
+        {"factors", "fisher_mc"}, {"decay", "0.9"}, {"damping", "factored"}, {"judged", judged}, {"factor_every", "2"}};
+    Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, 60);
+    const auto by_hand = [&](bool around) {
+      auto f = s.objective();
+      MaskedObjective<double> masked(f, {});
+      Buffer<double> theta(context(), s.theta.download());
+      auto optimizer = make_optimizer<double>("hso.kfac", settings);
+      for (int i = 0; i < 4; ++i) optimizer->step(around ? static_cast<Objective<double>&>(masked) : f, theta.data());
+      return theta.download();
+    };
+    const Numbers want = by_hand(false), masked = by_hand(true);
+    EXPECT_LE(worst(masked, want), 1e-12);
+    auto f = s.objective();
+    Buffer<double> start(context(), s.theta.download());
+    auto optimizer = make_optimizer<double>("hso.kfac", settings);
+    const Summary summary = minimize(*optimizer, f, start.data(), {.max_steps = 4});
+    EXPECT_EQ(summary.gradients, 4);
+    EXPECT_EQ(summary.products, std::string(judged) == "true" ? 7 : 0) << "one, then two for the last displacement";
+    if (std::string(judged) == "true") {
+      EXPECT_LE(worst(start.download(), want), 1e-12);
+    }
+  }
 }
 
 TEST_P(HsoKronecker, BadOptionsAreNamed) {

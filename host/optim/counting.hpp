@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "hsogpu/objective.hpp"
+#include "hsogpu/objective_around.hpp"
 
 namespace hso::detail {
 
@@ -41,27 +41,23 @@ class CountingOperator final : public LinearOperator<T> {
 };
 
 template <class T>
-class CountingObjective final : public Objective<T> {
+class CountingObjective final : public ObjectiveAround<T> {
  public:
-  CountingObjective(Objective<T>& base, Counts& counts) : base_(base), counts_(counts) {}
-  Context& context() const override { return base_.context(); }
-  Index dimension() const override { return base_.dimension(); }
-  std::vector<ParameterSlice> layout() const override { return base_.layout(); }
+  CountingObjective(Objective<T>& base, Counts& counts) : ObjectiveAround<T>(base), counts_(counts) {}
   double value(const T* theta) override {
     ++counts_.values;
-    return seen(base_.value(theta));
+    return seen(this->inside().value(theta));
   }
-  double gradient(const T* theta, T* g) override {
+  double finish(const T*, double value, T*) override {
     ++counts_.gradients;
-    return seen(base_.gradient(theta, g));
+    return seen(value);
   }
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override {
-    return counted(base_.curvature(theta, kind), kind);
+    return counted(this->inside().curvature(theta, kind), kind);
   }
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override {
-    ++counts_.gradients;
-    auto made = base_.linearize(theta, g, kind);
-    return {seen(made.value), counted(std::move(made.curvature), kind)};
+    auto made = ObjectiveAround<T>::linearize(theta, g, kind);
+    return {made.value, counted(std::move(made.curvature), kind)};
   }
 
  private:
@@ -74,7 +70,6 @@ class CountingObjective final : public Objective<T> {
     if (kind == Curvature::kfac || kind == Curvature::ekfac || kind == Curvature::diagonal) return made;
     return std::make_unique<CountingOperator<T>>(std::move(made), counts_);
   }
-  Objective<T>& base_;
   Counts& counts_;
 };
 

@@ -8,7 +8,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective_around.hpp"
 #include "hsogpu/separate_curvature.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
@@ -68,22 +68,23 @@ class Kronecker final : public ModelStep<T> {
 
   typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) override {
     auto* separate = dynamic_cast<SeparateCurvature<T>*>(&objective);
-    auto* network = dynamic_cast<NetworkObjective<T>*>(separate != nullptr ? &separate->of_curvature() : &objective);
+    auto* network = network_inside(separate != nullptr ? separate->of_curvature() : objective);
     pieces_ = network != nullptr ? &network->pieces() : nullptr;
     if (pieces_ == nullptr) return objective.linearize(theta, g, kind);
     if (this->fresh() || !running_ || !running_->belongs_to(*pieces_)) start(objective);
     gathered_ = steps_ % o_.factor_every == 0;
     if (!gathered_) return objective.linearize(theta, g, kind);
-    double value;
+    // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
+    const auto products = [&] { return products_of(*pieces_, theta, kind, kind == Curvature::ggn); };
     if (separate != nullptr) {
-      value = separate->loss().gradient(theta, g);
+      const double value = separate->loss().gradient(theta, g);
       Scratch scratch(objective.context());
       running_->gradient(*pieces_, theta, scratch.take<T>(this->n()), draw());
-    } else {
-      value = running_->gradient(*pieces_, theta, g, draw());
+      return {value, &separate->of_curvature() == network ? products() : separate->curvature(theta, kind)};
     }
-    // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
-    return {value, products_of(*pieces_, theta, kind, kind == Curvature::ggn)};
+    const double value = running_->gradient(*pieces_, theta, g, draw());
+    if (&objective == network) return {value, products()};
+    return {finish_gradient(objective, theta, value, g), o_.judged ? objective.curvature(theta, kind) : products()};
   }
   void start(Objective<T>& objective) {
     running_.reset();

@@ -129,9 +129,9 @@ struct HsoCgOptions {
 ///   damping = factored  pi sqrt(delta) and sqrt(delta) / pi are added to the factors (Martens and Grosse, ICML 2015,
 ///                       section 6.3): one Cholesky inverse each; hso.kfac alone
 /// Factors come with the gradient, every factor_every steps, and are averaged with weights min(1 - 1/k, decay) at the
-/// k-th (section 5); inverses follow every `refresh` accepted steps, or when the damping was raised. On a
-/// curvature batch (SeparateCurvature) factors and products are of its rows (section 8's smaller batches). Behind
-/// minimize(), exact factors (ggn) are taken at every refresh and nothing is averaged.
+/// k-th (section 5); inverses follow every `refresh` accepted steps, or when the damping was raised. On a curvature
+/// batch (SeparateCurvature) factors and products are of its rows (section 8's smaller batches). Of an objective that
+/// has layers and shows no network, its own Kronecker operator is taken at every refresh: exact factors, no averages.
 ///   judged      the exact damped model chooses the lengths of the step and, with `subspace`, of the last displacement
 ///               (sections 6.4 and 7), and the value judges it: about five gradients a step. For whole or large batches
 ///   otherwise   rate and momentum are taken as they are, v = momentum v + nu d, with fixed damping: a gradient and the
