@@ -57,8 +57,10 @@ PROBLEMS = {
                "rows": 1437, "looks": 4},
     "sigmoid15": {"flags": {"data": "digits", "model": "mlp:64-" + "32-" * 14 + "10:sigmoid", "scaling": "standard",
                             "precision": "float64"}, "target": {"target-accuracy": 0.95}, "rows": 1437, "looks": 4},
-    "lenet300": {"flags": {"data": "MNIST", "model": "lenet300"}, "target": {"target-loss": 0.01}, "rows": 60000, "looks": 2},
-    "lenet5": {"flags": {"data": "fashion-mnist", "model": "lenet5"}, "target": {"target-loss": 0.25}, "rows": 60000, "looks": 2},
+    "lenet300": {"flags": {"data": "MNIST", "model": "lenet300"}, "target": {"target-loss": 0.01},
+                 "rows": 60000, "looks": 2},
+    "lenet5": {"flags": {"data": "fashion-mnist", "model": "lenet5"}, "target": {"target-loss": 0.25},
+               "rows": 60000, "looks": 2},
     "autoencoder": {"flags": {"data": "MNIST", "model": "AUTOENCODER", "loss": "bce", "reconstruct": True},
                     "target": {"target-loss": 78}, "rows": 60000, "looks": 1},
 }

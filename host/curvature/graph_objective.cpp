@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "curvature/fitting.hpp"
-#include "curvature/network_pieces.hpp"
+#include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/detail/op.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/tape.hpp"

@@ -5,18 +5,11 @@
 
 #include <algorithm>
 
+#include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso::detail {
-
-template <class T>
-Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
-  const Index budget = context.memory().free_bytes / 4;
-  Index lanes = std::min(Tape<T>::useful_lanes(context, graph, batch), std::max<Index>(graph.parameter_count(), 1));
-  while (lanes > 1 && Tape<T>::bytes(graph, batch, lanes) > budget) lanes /= 2;
-  return lanes;
-}
 
 template <class T>
 NetworkPieces<T>::NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d,
@@ -118,8 +111,6 @@ void NetworkPieces<T>::draw_targets(Tape<T>& tape, Index piece, std::uint64_t dr
   main_tape.piece = -1;  // whoever needs the data's targets next binds them again
 }
 
-template Index lanes_that_fit(Context&, const Graph<float>&, Index);
-template Index lanes_that_fit(Context&, const Graph<double>&, Index);
 template struct NetworkPieces<float>;
 template struct NetworkPieces<double>;
 

@@ -18,10 +18,6 @@ namespace hso::detail {
 constexpr double kValueCost = 1.0 / 3, kAdjointCost = 1.0 / 3, kHessianCost = 2, kGgnCost = 4.0 / 3,
                  kSweepCost = 2.0 / 3;
 
-/// The useful lanes, or as many of them as have a tape within a quarter of the free memory.
-template <class T>
-Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch);
-
 /// A tape and the piece of the selection that is bound to it.
 template <class T>
 struct BoundTape {

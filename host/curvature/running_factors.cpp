@@ -7,9 +7,9 @@
 #include <cmath>
 
 #include "curvature/network_curvature.hpp"
-#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "linalg/mean_diagonal.hpp"
 
 namespace hso::detail {
 namespace {
@@ -25,19 +25,6 @@ NetworkPieces<T>& with_room(NetworkPieces<T>& pieces) {
     return static_cast<Index>(each * static_cast<double>(n)) * static_cast<Index>(sizeof(T));
   });
   return pieces;
-}
-
-/// tr A / n
-template <class T>
-double mean_diagonal(Context& context, Index n, const T* a) {
-  Scratch scratch(context);
-  T* diagonal = scratch.take<T>(n);
-  context.ops<T>().for_each(n, 1, CopyRows<T>{a, 0, n + 1, diagonal, 0, 1, n});
-  std::vector<T> host(static_cast<std::size_t>(n));
-  context.to_host(diagonal, host.data(), n * static_cast<Index>(sizeof(T)));
-  double sum = 0;
-  for (T value : host) sum += static_cast<double>(value);
-  return sum / static_cast<double>(n);
 }
 
 }  // namespace
@@ -70,8 +57,8 @@ std::string RunningFactors<T>::invert(double delta) {
   inverse_b_.resize(average_.blocks.size());
   for (std::size_t i = 0; i < average_.blocks.size(); ++i) {
     const auto& block = average_.blocks[i];
-    const double a = mean_diagonal(context_, block.place.columns(), block.a.data());
-    const double b = mean_diagonal(context_, block.place.rows(), block.b.data());
+    const double a = mean_diagonal(context_, block.place.columns(), block.a.data(), block.place.columns());
+    const double b = mean_diagonal(context_, block.place.rows(), block.b.data(), block.place.rows());
     const double pi = a > 0 && b > 0 ? std::sqrt(a / b) : 1;
     const double root = std::sqrt(delta);
     if (std::string why = invert_one(block.place, block.place.columns(), block.a, root * pi, inverse_a_[i]);

@@ -68,23 +68,27 @@ class Kronecker final : public ModelStep<T> {
 
   typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) override {
     auto* separate = dynamic_cast<SeparateCurvature<T>*>(&objective);
-    auto* network = network_inside(separate != nullptr ? separate->of_curvature() : objective);
+    Objective<T>& whose = separate != nullptr ? separate->of_curvature() : objective;
+    auto* network = network_inside(whose);
     pieces_ = network != nullptr ? &network->pieces() : nullptr;
     if (pieces_ == nullptr) return objective.linearize(theta, g, kind);
     if (this->fresh() || !running_ || !running_->belongs_to(*pieces_)) start(objective);
     gathered_ = steps_ % o_.factor_every == 0;
     if (!gathered_) return objective.linearize(theta, g, kind);
+    const double value = gather(objective, separate, theta, g);
+    // What stands around a network has a curvature of its own; where nothing judges the step, nobody multiplies by it.
+    if (&whose != network && o_.judged) return {value, whose.curvature(theta, kind)};
     // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
-    const auto products = [&] { return products_of(*pieces_, theta, kind, kind == Curvature::ggn); };
-    if (separate != nullptr) {
-      const double value = separate->loss().gradient(theta, g);
-      Scratch scratch(objective.context());
-      running_->gradient(*pieces_, theta, scratch.take<T>(this->n()), draw());
-      return {value, &separate->of_curvature() == network ? products() : separate->curvature(theta, kind)};
-    }
-    const double value = running_->gradient(*pieces_, theta, g, draw());
-    if (&objective == network) return {value, products()};
-    return {finish_gradient(objective, theta, value, g), o_.judged ? objective.curvature(theta, kind) : products()};
+    return {value, products_of(*pieces_, theta, kind, kind == Curvature::ggn)};
+  }
+  /// The objective's value and gradient, and with them the factors of the network that pieces_ shows.
+  double gather(Objective<T>& objective, SeparateCurvature<T>* separate, const T* theta, T* g) {
+    if (separate == nullptr)
+      return finish_gradient(objective, theta, running_->gradient(*pieces_, theta, g, draw()), g);
+    const double value = separate->loss().gradient(theta, g);
+    Scratch scratch(objective.context());
+    running_->gradient(*pieces_, theta, scratch.take<T>(this->n()), draw());
+    return value;
   }
   void start(Objective<T>& objective) {
     running_.reset();

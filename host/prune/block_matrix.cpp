@@ -11,7 +11,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
-#include "prune/mean_diagonal.hpp"
+#include "linalg/mean_diagonal.hpp"
 
 namespace hso::detail {
 

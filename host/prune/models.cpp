@@ -11,7 +11,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/objective_around.hpp"
-#include "prune/mean_diagonal.hpp"
+#include "linalg/mean_diagonal.hpp"
 #include "prune/models.hpp"
 
 namespace hso::detail {

@@ -9,8 +9,8 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/network_objective.hpp"
+#include "linalg/mean_diagonal.hpp"
 #include "prune/group_inverse.hpp"
-#include "prune/mean_diagonal.hpp"
 #include "prune/models.hpp"
 
 namespace hso::detail {

@@ -61,6 +61,11 @@ inline testing::AssertionResult close(double got, double want, double tolerance)
   return close(std::vector<double>{got}, std::vector<double>{want}, tolerance);
 }
 
+inline void expect_near(const std::vector<double>& x, const std::vector<double>& expected, double tolerance) {
+  ASSERT_EQ(x.size(), expected.size());
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], expected[i], tolerance) << "entry " << i;
+}
+
 /// max |a - a'| / max |a| of a square matrix.
 inline double asymmetry(const std::vector<double>& a) {
   const auto n = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(a.size()))));

@@ -55,6 +55,15 @@ SymmetricCase with_spectrum(std::string name, std::vector<double> values, std::u
   return out;
 }
 
+SymmetricCase network_like(Index n, std::uint64_t seed) {
+  std::vector<double> values;
+  for (Index i = 0; i < n; ++i) values.push_back(1e-3 * std::sin(static_cast<double>(i)));
+  const double outliers[] = {-0.5, 1, 1.5, 2, 3, 5, 8};
+  for (std::size_t i = 0; i < 7; ++i) values[i] = outliers[i];
+  std::sort(values.begin(), values.end());
+  return with_spectrum("network", values, seed);
+}
+
 std::vector<SymmetricCase> symmetric_cases(Index n, double tiny, double huge) {
   const auto graded = [](double i, double m) { return std::pow(10.0, 2 - 12 * i / m); };
   const auto clustered = [](double i, double) { return 1 + 1e-13 * i; };
@@ -73,12 +82,6 @@ std::vector<SymmetricCase> symmetric_cases(Index n, double tiny, double huge) {
     cases.push_back(with_spectrum(name, std::move(values), 6));
   }
   return cases;
-}
-
-double largest(const std::vector<double>& numbers) {
-  double top = 0;
-  for (double x : numbers) top = std::max(top, std::abs(x));
-  return top;
 }
 
 double eigen_residual(const std::vector<double>& a, const std::vector<double>& v, const std::vector<double>& values,

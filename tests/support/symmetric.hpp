@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hsogpu/types.hpp"
+#include "support/compare.hpp"
 
 namespace hso::test {
 
@@ -24,7 +25,8 @@ SymmetricCase with_spectrum(std::string name, std::vector<double> values, std::u
 /// `tiny` and `huge` are the smallest normal and the largest number of the type under test.
 std::vector<SymmetricCase> symmetric_cases(Index n, double tiny, double huge);
 
-double largest(const std::vector<double>& numbers);
+/// Many small eigenvalues of both signs around zero and a few large ones, as Hessians of networks have.
+SymmetricCase network_like(Index n, std::uint64_t seed);
 
 /// max |A v_i - lambda_i v_i| / (n eps |A|), rows v_i of v [count][n]; `size` is a lower bound of |A|.
 double eigen_residual(const std::vector<double>& a, const std::vector<double>& v, const std::vector<double>& values,

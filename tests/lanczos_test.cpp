@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lanczos pairs against matrices whose spectra are known beforehand.
+#include "hsogpu/spectrum.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "hsogpu/error.hpp"
+#include "support/contexts.hpp"
+#include "support/dense_operator.hpp"
+#include "support/messages.hpp"
+#include "support/symmetric.hpp"
+
+namespace hso::test {
+namespace {
+
+class LanczosTest : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, LanczosTest, testing::ValuesIn(contexts()), device_word);
+
+template <class T>
+constexpr double kEps = static_cast<double>(std::numeric_limits<T>::epsilon());
+
+std::vector<double> expected_values(const std::vector<double>& all, Index count, SpectrumEnd which) {
+  std::vector<double> v = all;
+  const auto c = static_cast<std::ptrdiff_t>(count);
+  if (which == SpectrumEnd::magnitude) {
+    std::sort(v.begin(), v.end(), [](double a, double b) { return std::abs(a) > std::abs(b); });
+    v.resize(static_cast<std::size_t>(count));
+    std::sort(v.begin(), v.end());
+    return v;
+  }
+  const std::ptrdiff_t low = which == SpectrumEnd::smallest ? c : which == SpectrumEnd::both ? c / 2 : 0;
+  std::vector<double> out(v.begin(), v.begin() + low);
+  out.insert(out.end(), v.end() - (c - low), v.end());
+  return out;
+}
+
+/// Values within their residual bounds, residuals as promised, vectors orthonormal.
+template <class T>
+void expect_pairs(DenseOperator<T>& a, EigenPairs<T>& pairs, const std::vector<double>& known, double size) {
+  const Index n = a.dimension(), count = static_cast<Index>(pairs.values.size());
+  ASSERT_EQ(count, static_cast<Index>(known.size()));
+  const double rounding = 30 * static_cast<double>(n) * kEps<T> * size;
+  for (std::size_t i = 0; i < known.size(); ++i)
+    EXPECT_NEAR(pairs.values[i], known[i], pairs.residuals[i] + rounding) << i;
+  const Numbers v = widen(pairs.vectors.download());
+  EXPECT_LE(orthogonality(v, n, count, kEps<T>), 30);
+  for (Index i = 0; i < count; ++i) {
+    const Numbers one(v.begin() + i * n, v.begin() + (i + 1) * n);
+    const Numbers av = multiply(a.host(), one, n, n, 1);
+    double error = 0;
+    for (std::size_t j = 0; j < one.size(); ++j)
+      error += std::pow(av[j] - pairs.values[static_cast<std::size_t>(i)] * one[j], 2);
+    EXPECT_LE(std::sqrt(error), pairs.residuals[static_cast<std::size_t>(i)] + rounding) << i;
+  }
+}
+
+TEST_P(LanczosTest, FindsEveryEndOfTheSpectrum) {
+  const SymmetricCase c = network_like(150, 1);
+  for_types([&]<class T>() {
+    DenseOperator<T> a(context(), c.n, c.matrix);
+    for (const std::string& name : spectrum_end_names())
+      for (Index block : {1, 3}) {
+        SCOPED_TRACE(name + ", block " + std::to_string(block));
+        const SpectrumEnd which = parse_spectrum_end(name);
+        const Index count = which == SpectrumEnd::largest ? 6 : which == SpectrumEnd::magnitude ? 7 : 1;
+        auto pairs = lanczos(a, {.count = count, .which = which, .block = block, .basis = 60});
+        EXPECT_TRUE(pairs.all_converged()) << pairs.stop;
+        expect_pairs(a, pairs, expected_values(c.values, count, which), 8);
+      }
+  });
+}
+
+TEST_P(LanczosTest, RestartsConvergeInASmallBasis) {
+  const SymmetricCase c = network_like(200, 2);
+  DenseOperator<double> a(context(), c.n, c.matrix);
+  auto pairs = lanczos(a, {.count = 6, .basis = 10, .tolerance = 1e-10});
+  EXPECT_EQ(pairs.stop, "converged");
+  EXPECT_GT(pairs.restarts, 0);
+  expect_pairs(a, pairs, expected_values(c.values, 6, SpectrumEnd::largest), 8);
+  EXPECT_EQ(pairs.products, a.products);
+}
+
+/// A basis of n vectors spans everything: all eigenvalues to rounding, multiple ones included.
+TEST_P(LanczosTest, TheWholeSpaceIsExact) {
+  for (Index n : {1, 2, 3, 5, 24})
+    for (const SymmetricCase& c : symmetric_cases(n, 1e-30, 1e30)) {
+      if (c.name.find("flow") != std::string::npos) continue;  // under- and overflow: scale first
+      for (Index block : {Index{1}, std::min<Index>(n, 4)}) {
+        SCOPED_TRACE(c.name + ", n = " + std::to_string(n) + ", block " + std::to_string(block));
+        DenseOperator<double> a(context(), n, c.matrix);
+        auto pairs =
+            lanczos(a, {.count = n, .which = SpectrumEnd::both, .block = block, .basis = n, .tolerance = 1e-30});
+        EXPECT_TRUE(pairs.all_converged()) << pairs.stop;
+        expect_pairs(a, pairs, c.values, largest(c.values));
+      }
+    }
+}
+
+TEST_P(LanczosTest, BlocksSeeMultiplicity) {
+  std::vector<double> values(60, 0.0);
+  for (std::size_t i = 0; i < 50; ++i) values[i] = 0.01 * static_cast<double>(i);
+  for (std::size_t i = 50; i < 60; ++i) values[i] = i < 57 ? 1 : 2;
+  const SymmetricCase c = with_spectrum("multiple", values, 3);
+  DenseOperator<double> a(context(), c.n, c.matrix);
+  auto pairs = lanczos(a, {.count = 3, .block = 3, .basis = 30});
+  EXPECT_EQ(pairs.stop, "converged");
+  for (double v : pairs.values) EXPECT_NEAR(v, 2, 1e-12);
+}
+
+TEST_P(LanczosTest, SaysWhatItKnowsWhenItDoesNotConverge) {
+  DenseOperator<double> a(context(), 300, random_symmetric(300, 4));
+  const auto pairs = lanczos(a, {.count = 20, .basis = 30, .max_products = 60});
+  EXPECT_EQ(pairs.stop, "max_products");
+  EXPECT_FALSE(pairs.all_converged());
+  EXPECT_LT(pairs.converged, 20);
+  ASSERT_EQ(pairs.values.size(), 20u);
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_TRUE(std::isfinite(pairs.values[i]) && pairs.residuals[i] >= 0);
+  const auto stopped = lanczos(a, {.count = 5, .interrupted = [] { return true; }});
+  EXPECT_EQ(stopped.stop, "interrupted");
+}
+
+TEST_P(LanczosTest, ANonFiniteProductIsReported) {
+  Numbers broken = random_symmetric(20, 5);
+  broken[7] = std::numeric_limits<double>::infinity();
+  DenseOperator<double> a(context(), 20, broken);
+  EXPECT_EQ(lanczos(a, {.count = 2}).stop, "not_finite");
+  EXPECT_EQ(spectral_density(a, {.probes = 2, .steps = 5}).stop, "not_finite");
+}
+
+TEST_P(LanczosTest, ImpossibleRequestsAreRefused) {
+  DenseOperator<double> a(context(), 5, random_symmetric(5, 6));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { lanczos(a, {.count = 6}); }), "6 eigenvalues", "1 to 5"));
+  EXPECT_THROW(lanczos(a, {.count = 0}), InputError);
+  EXPECT_THROW(lanczos(a, {.count = 1, .block = 6}), InputError);
+  DenseOperator<double> b(context(), 50, random_symmetric(50, 6));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { lanczos(b, {.count = 10, .basis = 11}); }), "at least 13"));
+  EXPECT_THROW(parse_spectrum_end("top"), UsageError);
+}
+
+TEST_P(LanczosTest, FindsWhatIsNearAShift) {
+  for_types([&]<class T>() {
+    const Index n = 120;
+    Numbers values;
+    for (Index i = 0; i < n; ++i) values.push_back(static_cast<double>(i) - 40.3);  // -0.3 and 0.7 around zero
+    const SymmetricCase c = with_spectrum("evenly spaced", values, 3);
+    DenseOperator<T> a(context(), n, c.matrix);
+    const double tolerance = sizeof(T) == 8 ? 1e-8 : 1e-4;
+    const auto near = eigenpairs_near(a, 0.0, {.count = 3, .tolerance = tolerance});
+    ASSERT_TRUE(near.all_converged()) << near.stop;
+    for (Index i = 0; i < 3; ++i)
+      EXPECT_NEAR(near.values[static_cast<std::size_t>(i)], static_cast<double>(i) - 1.3, 10 * tolerance * 79);
+    for (double r : near.residuals) EXPECT_LE(r, tolerance * near.scale);
+    const auto inside = eigenpairs_near(a, 10.6, {.count = 1, .tolerance = tolerance});
+    EXPECT_NEAR(inside.values.at(0), 10.7, 10 * tolerance * 79);
+    EXPECT_EQ(inside.products, a.products - near.products);
+  });
+}
+
+TEST_P(LanczosTest, PowerIterationFindsTheLargest) {
+  const SymmetricCase c = network_like(80, 7);
+  for_types([&]<class T>() {
+    DenseOperator<T> a(context(), c.n, c.matrix);
+    const PowerResult r = power_iteration(a, 1e-5);
+    EXPECT_TRUE(r.converged);
+    EXPECT_NEAR(r.norm, 8, 1e-3);
+    EXPECT_LE(r.norm, 8 * (1 + 100 * kEps<T>));
+    EXPECT_NEAR(r.value, 8, 1e-2);
+    EXPECT_LE(std::abs(r.value - 8), r.residual + 1e-4);
+  });
+}
+
+}  // namespace
+}  // namespace hso::test
