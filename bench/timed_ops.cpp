@@ -84,6 +84,15 @@ void TimedOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T
   timed("dots", [&] { inner_.ops<T>().dots(lanes, n, x, x_stride, y, y_stride, host); });
 }
 template <class T>
+void TimedOps<T>::dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                                 double* results) {
+  timed("dots", [&] { inner_.ops<T>().dots_on_device(lanes, n, x, x_stride, y, y_stride, results); });
+}
+template <class T>
+void TimedOps<T>::norms_on_device(Index n, const T* x, double* results) {
+  timed("norms", [&] { inner_.ops<T>().norms_on_device(n, x, results); });
+}
+template <class T>
 double TimedOps<T>::max_abs(Index n, const T* x) {
   return timed("max_abs", [&] { return inner_.ops<T>().max_abs(n, x); });
 }

@@ -30,6 +30,9 @@ class TimedOps final : public detail::Ops<T> {
   void sum_rows(const detail::ReduceArgs<T>& args) override;
   void sum_columns(const detail::ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
+  void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                      double* results) override;
+  void norms_on_device(Index n, const T* x, double* results) override;
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
   void copy(Index n, const T* from, T* to) override;
@@ -65,6 +68,7 @@ class TimedContext final : public Context {
   void to_device(const void* host, void* device, Index bytes) override { inner_.to_device(host, device, bytes); }
   void to_host(const void* device, void* host, Index bytes) override { inner_.to_host(device, host, bytes); }
   std::unique_ptr<Recorded> make_recorded() override;
+  std::unique_ptr<Readback> make_readback(Index capacity) override { return inner_.make_readback(capacity); }
 
   VerbTimes times;
 

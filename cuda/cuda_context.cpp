@@ -9,6 +9,7 @@
 #include "cuda_ops.hpp"
 #include "hsogpu/error.hpp"
 #include "presence.hpp"
+#include "readback.hpp"
 #include "recorded.hpp"
 
 namespace hso::detail {
@@ -127,6 +128,10 @@ void CudaContext::to_host(const void* device, void* host, Index bytes) {
 }
 
 std::unique_ptr<Recorded> CudaContext::make_recorded() { return std::make_unique<CudaRecorded>(*this); }
+
+std::unique_ptr<Readback> CudaContext::make_readback(Index capacity) {
+  return std::make_unique<CudaReadback>(*this, capacity);
+}
 
 cudaError_t CudaContext::pool_allocate(void** memory, Index bytes) {
   const auto size = static_cast<std::size_t>(bytes);

@@ -34,6 +34,7 @@ class CudaContext final : public Context {
   void to_device(const void* host, void* device, Index bytes) override;
   void to_host(const void* device, void* host, Index bytes) override;
   std::unique_ptr<Recorded> make_recorded() override;
+  std::unique_ptr<Readback> make_readback(Index capacity) override;
 
   cudaStream_t stream() const;
   Launch launch() const { return {stream(), multiprocessors_}; }

@@ -46,6 +46,22 @@ void CudaOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T*
 }
 
 template <class T>
+void CudaOps<T>::dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                                double* results) {
+  if (lanes <= 0) return;
+  Scratch scratch(context_);
+  double* partials = scratch.take<double>(vector_partials(lanes, n));
+  launch_dots(context_.launch(), lanes, n, x, x_stride, y, y_stride, partials, results);
+}
+
+template <class T>
+void CudaOps<T>::norms_on_device(Index n, const T* x, double* results) {
+  Scratch scratch(context_);
+  double* partials = scratch.take<double>(2 * vector_partials(1, n));
+  launch_norms(context_.launch(), n, x, partials, results);
+}
+
+template <class T>
 void CudaOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
   launch_argmin(context_.launch(), lanes, n, x, x_stride, at);
 }
@@ -77,6 +93,8 @@ template void CudaOps<float>::for_each(Index, Index, const ElementOp<float>&);
 template void CudaOps<float>::sum_rows(const ReduceArgs<float>&);
 template void CudaOps<float>::sum_columns(const ReduceArgs<float>&);
 template void CudaOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
+template void CudaOps<float>::dots_on_device(Index, Index, const float*, Index, const float*, Index, double*);
+template void CudaOps<float>::norms_on_device(Index, const float*, double*);
 template double CudaOps<float>::max_abs(Index, const float*);
 template void CudaOps<float>::argmin(Index, Index, const float*, Index, Index*);
 template void CudaOps<float>::copy(Index, const float*, float*);
@@ -85,6 +103,8 @@ template void CudaOps<double>::for_each(Index, Index, const ElementOp<double>&);
 template void CudaOps<double>::sum_rows(const ReduceArgs<double>&);
 template void CudaOps<double>::sum_columns(const ReduceArgs<double>&);
 template void CudaOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
+template void CudaOps<double>::dots_on_device(Index, Index, const double*, Index, const double*, Index, double*);
+template void CudaOps<double>::norms_on_device(Index, const double*, double*);
 template double CudaOps<double>::max_abs(Index, const double*);
 template void CudaOps<double>::argmin(Index, Index, const double*, Index, Index*);
 template void CudaOps<double>::copy(Index, const double*, double*);

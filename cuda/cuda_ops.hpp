@@ -24,6 +24,9 @@ class CudaOps final : public Ops<T> {
   void sum_rows(const ReduceArgs<T>& args) override;
   void sum_columns(const ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
+  void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                      double* results) override;
+  void norms_on_device(Index n, const T* x, double* results) override;
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
   void copy(Index n, const T* from, T* to) override;

@@ -5,7 +5,6 @@
 
 #include <variant>
 
-#include "check.hpp"
 #include "element_kernels.hpp"
 #include "index_math.hpp"
 
@@ -30,8 +29,7 @@ void launch_elements(const Launch& launch, Index outer, Index inner, const Eleme
         for (Index first = 0; first < outer;) {
           const ElementMap map = element_map(first, outer, inner);
           const BlockPlan plan = block_plan(map.count, launch.multiprocessors);
-          for_each_kernel<Op><<<plan.blocks, plan.threads, 0, launch.stream>>>(element, map);
-          HSO_CHECK(cudaGetLastError());
+          launch_kernel(launch, {plan.blocks, plan.threads}, for_each_kernel<Op>, element, map);
           first += map.count / inner;
         }
       },

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "check.hpp"
+#include "hsogpu/types.hpp"
 
 namespace hso::detail {
 
@@ -48,5 +49,8 @@ using SolverHandle = UniqueHandle<cusolverDnHandle_t, &cusolverDnDestroy>;
 using SolverParams = UniqueHandle<cusolverDnParams_t, &cusolverDnDestroyParams>;
 using DeviceBytes = UniqueHandle<void*, static_cast<cudaError_t (*)(void*)>(&cudaFree)>;
 using PinnedBytes = UniqueHandle<void*, static_cast<cudaError_t (*)(void*)>(&cudaFreeHost)>;
+
+/// Page-locked host memory that copies reach while the host goes on, and that kernels can write.
+PinnedBytes pinned_memory(Index bytes);
 
 }  // namespace hso::detail

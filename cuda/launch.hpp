@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cuda_runtime.h>
+#include "check.hpp"
 
 namespace hso::detail {
 
@@ -10,6 +10,22 @@ struct Launch {
   cudaStream_t stream;
   int multiprocessors;
 };
+
+struct LaunchShape {
+  unsigned blocks, threads;
+  std::size_t shared_bytes = 0;  ///< what shared_memory() points at in the kernel
+};
+
+/// Queues kernel(args...) on the stream. The arguments are converted to the kernel's parameters and copied.
+template <class... Parameters, class... Args>
+void launch_kernel(const Launch& on, const LaunchShape& shape, void (*kernel)(Parameters...), const Args&... args) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(shape.blocks);
+  config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = on.stream;
+  HSO_CHECK(cudaLaunchKernelEx(&config, kernel, args...));
+}
 
 /// True when this build holds machine code, or code that can be translated, for the current device.
 bool has_code_for_current_device();

@@ -24,6 +24,24 @@ struct NanMax {
   __device__ double operator()(double a, double b) const { return a > b || a != a ? a : b; }
 };
 
+/// A sum of squares with the largest magnitude: two doubles, as they are written.
+struct Norms {
+  double squares, largest;
+};
+
+struct CombineNorms {
+  __device__ Norms operator()(Norms a, Norms b) const {
+    return {a.squares + b.squares, NanMax{}(a.largest, b.largest)};
+  }
+};
+
+/// What the threads of a block share; the launch says how many bytes.
+template <class V>
+__device__ V* shared_memory() {
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  return reinterpret_cast<V*>(shared_bytes);
+}
+
 /// begin, begin + step, ... below end; four loads in flight, four partial results. V() is the neutral element.
 template <class V, class Load, class Combine>
 __device__ V strided(Index begin, Index end, Index step, Load load, Combine combine) {
@@ -43,12 +61,15 @@ __device__ V strided(Index begin, Index end, Index step, Load load, Combine comb
 /// Threads with position < last end with the sum of those at the same position modulo `last`, up to 2 * first.
 template <class V, class Combine>
 __device__ V tree(V value, int position, int first, int last, Combine combine) {
-  __shared__ V shared[kThreads];
+  V* shared = shared_memory<V>();
   const int me = static_cast<int>(threadIdx.x);
   shared[me] = value;
   __syncthreads();
   for (int offset = first; offset >= last; offset /= 2) {
-    if (position < offset) shared[me] = combine(shared[me], shared[me + offset]);
+    if (position < offset) {
+      const V mine = shared[me], other = shared[me + offset];
+      shared[me] = combine(mine, other);
+    }
     __syncthreads();
   }
   return shared[me];
@@ -97,6 +118,7 @@ __global__ void __launch_bounds__(kThreads) sum_columns_kernel(ReduceArgs<T> arg
 
 template <class T>
 struct Products {
+  using Value = double;
   using Combine = Plus;
   const T* x;
   Index x_stride;
@@ -108,6 +130,7 @@ struct Products {
 };
 
 struct PartialSums {
+  using Value = double;
   using Combine = Plus;
   const double* x;
   Index x_stride;
@@ -116,19 +139,40 @@ struct PartialSums {
 
 template <class T>
 struct AbsoluteValues {
+  using Value = double;
   using Combine = NanMax;
   const T* x;
   __device__ double operator()(Index, Index i) const { return fabs(static_cast<double>(x[i])); }
 };
 
+template <class T>
+struct SquaresAndMagnitudes {
+  using Value = Norms;
+  using Combine = CombineNorms;
+  const T* x;
+  __device__ Norms operator()(Index, Index i) const {
+    const auto value = static_cast<double>(x[i]);
+    return {value * value, fabs(value)};
+  }
+};
+
+struct PartialNorms {
+  using Value = Norms;
+  using Combine = CombineNorms;
+  const Norms* x;
+  __device__ Norms operator()(Index, Index i) const { return x[i]; }
+};
+
 /// out[lane * parts + part] = the combination of terms(lane, i) over a piece of [0, n).
 template <class Terms>
-__global__ void __launch_bounds__(kThreads) combine_kernel(Terms terms, Index n, Index parts, double* out) {
+__global__ void __launch_bounds__(kThreads)
+    combine_kernel(Terms terms, Index n, Index parts, typename Terms::Value* out) {
+  using Value = typename Terms::Value;
   const Index block = blockIdx.x, lane = block / parts;
   const Range range = part_of(n, parts, block % parts);
   const int me = static_cast<int>(threadIdx.x);
   typename Terms::Combine combine;
-  double value = strided<double>(
+  Value value = strided<Value>(
       range.begin + me, range.end, kThreads, [&](Index i) { return terms(lane, i); }, combine);
   value = tree(value, me, kThreads / 2, 1, combine);
   if (me == 0) out[block] = value;
@@ -137,8 +181,8 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(Terms terms, Index n,
 /// A block a lane: the smaller value, and of equal ones the smaller place.
 template <class T>
 __global__ void __launch_bounds__(kThreads) argmin_kernel(Index n, const T* x, Index x_stride, Index* at) {
-  __shared__ T values[kThreads];
-  __shared__ Index places[kThreads];
+  Index* places = shared_memory<Index>();
+  T* values = reinterpret_cast<T*>(places + kThreads);
   const T* lane = x + static_cast<Index>(blockIdx.x) * x_stride;
   const int me = static_cast<int>(threadIdx.x);
   T least = static_cast<T>(INFINITY);
@@ -167,9 +211,11 @@ __global__ void __launch_bounds__(kThreads) argmin_kernel(Index n, const T* x, I
   if (me == 0) at[blockIdx.x] = places[0];
 }
 
-unsigned grid(Index blocks) {
+/// Blocks of kThreads threads that share a V each.
+template <class V>
+LaunchShape shape(Index blocks) {
   if (blocks > INT_MAX) throw InputError("reduce: more than 2^31 thread blocks are needed, expected a smaller shape");
-  return static_cast<unsigned>(blocks);
+  return {static_cast<unsigned>(blocks), kThreads, kThreads * sizeof(V)};
 }
 
 int rows_width(Index cols) { return power_of_two_above(cols, kTile); }
@@ -191,22 +237,20 @@ template <class T>
 void sum_rows_once(const Launch& launch, const ReduceArgs<T>& args, Index parts) {
   const int width = rows_width(args.cols);
   const Index tiles = ceil_divide(args.cols, width);
-  sum_rows_kernel<T><<<grid(args.lanes * parts * tiles), kThreads, 0, launch.stream>>>(args, width, tiles, parts);
-  HSO_CHECK(cudaGetLastError());
+  launch_kernel(launch, shape<T>(args.lanes * parts * tiles), sum_rows_kernel<T>, args, width, tiles, parts);
 }
 
 template <class T>
 void sum_columns_once(const Launch& launch, const ReduceArgs<T>& args, Index parts) {
   const int width = columns_width(args.cols);
   const Index groups = ceil_divide(args.lanes * args.rows, kThreads / width);
-  sum_columns_kernel<T><<<grid(groups * parts), kThreads, 0, launch.stream>>>(args, width, parts);
-  HSO_CHECK(cudaGetLastError());
+  launch_kernel(launch, shape<T>(groups * parts), sum_columns_kernel<T>, args, width, parts);
 }
 
 template <class Terms>
-void combine_once(const Launch& launch, const Terms& terms, Index lanes, Index n, Index parts, double* out) {
-  combine_kernel<Terms><<<grid(lanes * parts), kThreads, 0, launch.stream>>>(terms, n, parts, out);
-  HSO_CHECK(cudaGetLastError());
+void combine_once(const Launch& launch, const Terms& terms, Index lanes, Index n, Index parts,
+                  typename Terms::Value* out) {
+  launch_kernel(launch, shape<typename Terms::Value>(lanes * parts), combine_kernel<Terms>, terms, n, parts, out);
 }
 
 }  // namespace
@@ -260,10 +304,20 @@ void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials,
 }
 
 template <class T>
+void launch_norms(const Launch& launch, Index n, const T* x, double* partials, double* results) {
+  const Index parts = vector_parts(1, n);
+  auto* pieces = reinterpret_cast<Norms*>(partials);
+  auto* all = reinterpret_cast<Norms*>(results);
+  combine_once(launch, SquaresAndMagnitudes<T>{x}, 1, n, parts, parts == 1 ? all : pieces);
+  if (parts > 1) combine_once(launch, PartialNorms{pieces}, 1, parts, 1, all);
+}
+
+template <class T>
 void launch_argmin(const Launch& launch, Index lanes, Index n, const T* x, Index x_stride, Index* at) {
   if (lanes <= 0) return;
-  argmin_kernel<T><<<grid(lanes), kThreads, 0, launch.stream>>>(n, x, x_stride, at);
-  HSO_CHECK(cudaGetLastError());
+  LaunchShape blocks = shape<T>(lanes);
+  blocks.shared_bytes += kThreads * sizeof(Index);
+  launch_kernel(launch, blocks, argmin_kernel<T>, n, x, x_stride, at);
 }
 
 template void launch_sum_rows<float>(const Launch&, const ReduceArgs<float>&, float*);
@@ -276,6 +330,8 @@ template void launch_dots<double>(const Launch&, Index, Index, const double*, In
                                   double*);
 template void launch_max_abs<float>(const Launch&, Index, const float*, double*, double*);
 template void launch_max_abs<double>(const Launch&, Index, const double*, double*, double*);
+template void launch_norms<float>(const Launch&, Index, const float*, double*, double*);
+template void launch_norms<double>(const Launch&, Index, const double*, double*, double*);
 template void launch_argmin<float>(const Launch&, Index, Index, const float*, Index, Index*);
 template void launch_argmin<double>(const Launch&, Index, Index, const double*, Index, Index*);
 

@@ -25,6 +25,9 @@ void launch_dots(const Launch& launch, Index lanes, Index n, const T* x, Index x
 /// results[0] = max |x_i|, NaN where there is one.
 template <class T>
 void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials, double* results);
+/// results[0] = sum_i x_i^2, results[1] = max |x_i| as above; `partials` holds twice vector_partials(1, n).
+template <class T>
+void launch_norms(const Launch& launch, Index n, const T* x, double* partials, double* results);
 /// at[k] = the first i with the smallest x_k[i], -1 where none is below infinity.
 template <class T>
 void launch_argmin(const Launch& launch, Index lanes, Index n, const T* x, Index x_stride, Index* at);

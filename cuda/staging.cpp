@@ -5,19 +5,15 @@
 
 namespace hso::detail {
 
-namespace {
-
-PinnedBytes pinned(Index bytes) {
+PinnedBytes pinned_memory(Index bytes) {
   PinnedBytes memory;
   HSO_CHECK(cudaHostAlloc(memory.fill(), static_cast<std::size_t>(bytes), cudaHostAllocPortable | cudaHostAllocMapped));
   return memory;
 }
 
-}  // namespace
-
-Staging::Staging() : results_(pinned(kResults * static_cast<Index>(sizeof(double)))) {
+Staging::Staging() : results_(pinned_memory(kResults * static_cast<Index>(sizeof(double)))) {
   for (Slot& slot : slots_) {
-    slot.memory = pinned(kSlotBytes);
+    slot.memory = pinned_memory(kSlotBytes);
     HSO_CHECK(cudaEventCreateWithFlags(slot.copied.fill(), cudaEventDisableTiming));
   }
 }

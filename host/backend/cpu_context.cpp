@@ -19,6 +19,15 @@ class CalledDirectly final : public Recorded {
   void run(Span<const std::uintptr_t>, const std::function<void()>& launch) override { launch(); }
 };
 
+class Copied final : public Readback {
+ public:
+  void post(const double* device, Index count) override { values_.assign(device, device + count); }
+  Span<const double> values() override { return values_; }
+
+ private:
+  std::vector<double> values_;
+};
+
 void copy_bytes(const void* from, void* to, Index bytes) {
   if (bytes > 0) std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
@@ -39,6 +48,8 @@ void CpuContext::to_device(const void* host, void* device, Index bytes) { copy_b
 void CpuContext::to_host(const void* device, void* host, Index bytes) { copy_bytes(device, host, bytes); }
 
 std::unique_ptr<Recorded> CpuContext::make_recorded() { return std::make_unique<CalledDirectly>(); }
+
+std::unique_ptr<Readback> CpuContext::make_readback(Index) { return std::make_unique<Copied>(); }
 
 // Linux grants more than there is and kills the process later, so large requests are compared with what is free.
 void* CpuContext::raw_allocate(Index bytes) {

@@ -19,6 +19,7 @@ class CpuContext : public Context {
   void to_device(const void* host, void* device, Index bytes) override;
   void to_host(const void* device, void* host, Index bytes) override;
   std::unique_ptr<Recorded> make_recorded() override;
+  std::unique_ptr<Readback> make_readback(Index capacity) override;
 
  protected:
   void* raw_allocate(Index bytes) override;

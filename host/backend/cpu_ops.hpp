@@ -23,6 +23,14 @@ class CpuOps : public Ops<T> {
   void sum_rows(const ReduceArgs<T>& args) override;
   void sum_columns(const ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
+  void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                      double* results) override {
+    dots(lanes, n, x, x_stride, y, y_stride, results);
+  }
+  void norms_on_device(Index n, const T* x, double* results) override {
+    dots(1, n, x, n, x, n, &results[0]);
+    results[1] = max_abs(n, x);
+  }
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
   void copy(Index n, const T* from, T* to) override;

@@ -40,6 +40,18 @@ class Recorded {
   virtual void run(Span<const std::uintptr_t> key, const std::function<void()>& launch) = 0;
 };
 
+/// Numbers that come back while the device goes on working: a step or an iteration later the host looks at what was
+/// posted, and seldom finds that it must wait. One post at a time.
+class Readback {
+ public:
+  virtual ~Readback() = default;
+  /// Queues a copy of `count` numbers, at most the capacity, behind everything queued before; later work may overwrite
+  /// them. Not part of recorded sequences.
+  virtual void post(const double* device, Index count) = 0;
+  /// What was posted last, after waiting for that copy and nothing behind it. Valid until the next post.
+  virtual Span<const double> values() = 0;
+};
+
 class Context {
  public:
   /// "auto": the first CUDA device when there is one, else the CPU. "cpu". "cuda" or "cuda:N".
@@ -66,6 +78,7 @@ class Context {
   virtual void to_device(const void* host, void* device, Index bytes) = 0;
   virtual void to_host(const void* device, void* host, Index bytes) = 0;  ///< waits for the copy
   virtual std::unique_ptr<Recorded> make_recorded() = 0;
+  virtual std::unique_ptr<Readback> make_readback(Index capacity) = 0;
 
   template <class T>
   detail::Ops<T>& ops();

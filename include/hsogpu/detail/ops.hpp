@@ -59,6 +59,12 @@ class Ops {
   virtual void sum_columns(const ReduceArgs<T>& args) = 0;  ///< over columns: y has rows entries
   /// host[k] = sum_i x_k[i] y_k[i], accumulated in double.
   virtual void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) = 0;
+  /// The same into device memory: queued, nobody waits, part of recorded sequences.
+  virtual void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                              double* results) = 0;
+  /// results[0] = sum_i x_i^2, accumulated in double, results[1] = max |x_i|, in device memory and queued like
+  /// dots_on_device. Either is not finite when any x_i is not; the sum also where squares overflow a double.
+  virtual void norms_on_device(Index n, const T* x, double* results) = 0;
   /// max |x_i|; not finite when any x_i is not finite.
   virtual double max_abs(Index n, const T* x) = 0;
   /// at[k] (device memory) = the first i with the smallest x_k[i], -1 where none is below infinity.

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "handles.hpp"
+#include "hsogpu/context.hpp"
+
+namespace hso::detail {
+
+class CudaContext;
+
+/// Pinned memory with an event behind the copy into it.
+class CudaReadback final : public Readback {
+ public:
+  CudaReadback(CudaContext& context, Index capacity);
+  ~CudaReadback() override;
+  void post(const double* device, Index count) override;
+  Span<const double> values() override;
+
+ private:
+  CudaContext& context_;
+  Index capacity_, posted_ = 0;
+  PinnedBytes memory_;
+  EventHandle copied_;
+};
+
+}  // namespace hso::detail
