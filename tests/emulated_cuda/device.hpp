@@ -67,11 +67,17 @@ class Open {
 };
 
 // ---- streams.cpp
+/// A point of a stream's work that events stand for.
+struct Mark {
+  cudaStream_t stream;
+  bool done = false;
+};
 struct Item {
-  enum class Kind { kernel, library, copy, graph, release, record, wait };
+  enum class Kind { kernel, library, copy, graph, release, event };
   Kind kind;
   std::string name;
   std::function<void()> run;
+  std::shared_ptr<Mark> after{};  ///< this must have happened before
 };
 /// Queues work, or adds it to the graph that the stream captures. Violation for the default stream, and for kinds that
 /// a capture of this project may not hold (releases).
@@ -89,19 +95,5 @@ void wait_for(cudaStream_t stream);
 std::int64_t live_handles();
 /// +1 for a handle made, -1 for one destroyed.
 void count_handle(int change);
-
-// ---- access.cpp: every load and store of a kernel comes by here
-struct ThreadPlace {
-  unsigned block, thread, epoch;  ///< epoch: barriers passed
-};
-void begin_tracked_launch();
-void set_thread_place(ThreadPlace place);
-/// Ends the launch; true and a description when two threads raced.
-bool end_tracked_launch(std::string* race);
-/// The memory as it was before the tracked launch; what it had written is returned, to compare with another run.
-struct Written {
-  char* address;
-  std::vector<unsigned char> bytes;
-};
 
 }  // namespace hso::emulated
