@@ -5,10 +5,9 @@
 #include <cublas_v2.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "backend/blas.hpp"
-#include "operands.hpp"
+#include "library_call.hpp"
 
 using namespace hso::emulated;
 
@@ -21,8 +20,8 @@ struct cublasContext {
 
 namespace {
 
-constexpr std::size_t kAlignment = 256;      // that cuBLAS asks of a workspace
-constexpr std::size_t kRubbishBytes = 8192;  // of the workspace, in each product: enough to show a use by others
+constexpr std::size_t kAlignment = 256;       // that cuBLAS asks of a workspace
+constexpr std::int64_t kRubbishBytes = 8192;  // of the workspace, in each product: enough to show a use by others
 
 LiveHandles<cublasHandle_t>& handles() {
   static auto& all = *new LiveHandles<cublasHandle_t>;  // handles may be destroyed after static objects
@@ -80,6 +79,9 @@ struct Product {
     result.stride = stride_c * static_cast<std::int64_t>(sizeof(T));
     return {a.operand("A", m, k, batch), b.operand("B", k, n, batch), std::move(result)};
   }
+  double flops() const {
+    return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(batch);
+  }
   void run(T alpha, T beta) const;
 };
 
@@ -105,24 +107,13 @@ void require_workspace(cublasHandle_t handle, const std::string& call) {
 }
 
 template <class T>
-void queue(cublasHandle_t handle, Product<T> product, T alpha, T beta) {
+void queue(cublasHandle_t handle, const Product<T>& product, T alpha, T beta) {
   require_workspace(handle, product.call);
-  std::vector<Operand> operands = product.operands();
-  const std::int64_t bytes = operand_bytes(operands);
-  char* workspace = static_cast<char*>(handle->workspace);
-  const std::size_t workspace_bytes = handle->workspace_bytes;
-  operands.push_back(array("the workspace", workspace, static_cast<std::int64_t>(workspace_bytes)));
-  require_operands(product.call, handle->device, operands);
-  const auto run = [=] {
-    const Open open;
-    require_live(product.call, operands);
-    if (workspace_bytes > 0) std::memset(workspace, 0xFF, std::min(workspace_bytes, kRubbishBytes));
-    product.run(alpha, beta);
-    book().library_bytes += bytes;
-    book().flops += 2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) *
-                    static_cast<double>(product.k) * static_cast<double>(product.batch);
-  };
-  enqueue(handle->stream, {Item::Kind::library, product.call, run});
+  const auto workspace =
+      array("the workspace", static_cast<char*>(handle->workspace), static_cast<std::int64_t>(handle->workspace_bytes));
+  const auto run = [=] { product.run(alpha, beta); };
+  queue_call(handle->stream, handle->device, {product.call, product.operands(), product.flops(), run, workspace},
+             kRubbishBytes);
 }
 
 template <class T>
@@ -130,7 +121,6 @@ cublasStatus_t multiply(cublasHandle_t handle, const Product<T>& product, const 
   const std::lock_guard guard(lock());
   if (const cublasStatus_t status = begin(handle, product.call); status != CUBLAS_STATUS_SUCCESS) return status;
   if (!product.is_valid() || alpha == nullptr || beta == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
-  if (handle->device != current_device()) violation(product.call + ": the current device is not that of the handle");
   if (product.m > 0 && product.n > 0 && product.batch > 0) queue(handle, product, *alpha, *beta);
   return CUBLAS_STATUS_SUCCESS;
 }

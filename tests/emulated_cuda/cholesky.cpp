@@ -55,12 +55,11 @@ cusolverStatus_t potri(cusolverDnHandle_t handle, cublasFillMode_t uplo, int n, 
   const std::int64_t needed = std::max<std::int64_t>(static_cast<std::int64_t>(n) * n, 1);
   if (!is_fill_mode(uplo) || !is_square(n, lda) || lwork < needed) return CUSOLVER_STATUS_INVALID_VALUE;
   const auto run = [=, uplo = letter(uplo)] { Lapack<T>::potri(&uplo, &n, a, &lda, info, 1); };
-  return submit({handle,
-                 call,
-                 {matrix("A", a, n, n, lda, true), array("info", info, 1)},
-                 2 * cube(n) / 3,
-                 run,
-                 array("the workspace", work, lwork)});
+  return submit(handle, {call,
+                         {matrix("A", a, n, n, lda, true), array("info", info, 1)},
+                         2 * cube(n) / 3,
+                         run,
+                         array("the workspace", work, lwork)});
 }
 
 }  // namespace
@@ -75,7 +74,7 @@ cusolverStatus_t cusolverDnXpotrf_bufferSize(cusolverDnHandle_t handle, cusolver
   const cusolverStatus_t status = begin(handle, params, "potrf_bufferSize");
   if (status != CUSOLVER_STATUS_SUCCESS) return status;
   if (!is_triangular_call(uplo, n, lda, type_a, compute)) return CUSOLVER_STATUS_INVALID_VALUE;
-  return answer(potrf_elements(n), type_a, device_bytes, host_bytes);
+  return answer(potrf_bytes(n, type_a), device_bytes, host_bytes);
 }
 
 cusolverStatus_t cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnParams_t params, cublasFillMode_t uplo,
@@ -90,8 +89,8 @@ cusolverStatus_t cusolverDnXpotrf(cusolverDnHandle_t handle, cusolverDnParams_t 
     auto* matrix_a = static_cast<T*>(a);
     const auto run = [=] { *info = factorise(letter(uplo), narrow(n, "potrf"), matrix_a, narrow(lda, "potrf")); };
     status =
-        submit({handle, "potrf", {matrix("A", matrix_a, n, n, lda, true), array("info", info, 1)}, cube(n) / 3, run},
-               {device_work, device_bytes, host_work, host_bytes}, potrf_elements(n), type_a);
+        submit(handle, {"potrf", {matrix("A", matrix_a, n, n, lda, true), array("info", info, 1)}, cube(n) / 3, run},
+               {device_work, device_bytes, host_work, host_bytes}, potrf_bytes(n, type_a));
   });
   return status;
 }
@@ -113,12 +112,11 @@ cusolverStatus_t cusolverDnXpotrs(cusolverDnHandle_t handle, cusolverDnParams_t 
       Lapack<T>::potrs(&uplo, &order, &columns, factor, &ld_a, solution, &ld_b, info, 1);
     };
     const double flops = 2 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(nrhs);
-    status = submit(
-        {handle,
-         "potrs",
-         {matrix("A", factor, n, n, lda, false), matrix("B", solution, n, nrhs, ldb, true), array("info", info, 1)},
-         flops,
-         run});
+    status = submit(handle, {"potrs",
+                             {matrix("A", factor, n, n, lda, false), matrix("B", solution, n, nrhs, ldb, true),
+                              array("info", info, 1)},
+                             flops,
+                             run});
   });
   return status;
 }

@@ -78,8 +78,8 @@ cusolverStatus_t submit_problem(cusolverDnHandle_t handle, const Problem& p, cud
     const auto run = [p, a, w, info = arrays.info] {
       for (std::int64_t i = 0; i < p.batch; ++i) info[i] = solve(p, a + i * p.n * p.ld, w + i * p.n);
     };
-    status = submit({handle, p.call, operands(p, a, w, arrays.info), flops(p), run}, work,
-                    eigen_elements(p.n, p.batch, p.vectors), type);
+    status = submit(handle, {p.call, operands(p, a, w, arrays.info), flops(p), run}, work,
+                    eigen_bytes(p.n, p.batch, p.vectors, type));
   });
   return status;
 }
@@ -123,7 +123,7 @@ cusolverStatus_t cusolverDnXsyevd_bufferSize(cusolverDnHandle_t handle, cusolver
   const cusolverStatus_t status = begin(handle, params, "syevd_bufferSize");
   if (status != CUSOLVER_STATUS_SUCCESS) return status;
   if (!is_valid({jobz, uplo, n, type_a, a, lda, type_w, w, compute})) return CUSOLVER_STATUS_INVALID_VALUE;
-  return answer(eigen_elements(n, 1, is_vectors(jobz)), type_a, device_bytes, host_bytes);
+  return answer(eigen_bytes(n, 1, is_vectors(jobz), type_a), device_bytes, host_bytes);
 }
 
 cusolverStatus_t cusolverDnXsyevd(cusolverDnHandle_t handle, cusolverDnParams_t params, cusolverEigMode_t jobz,
@@ -149,7 +149,7 @@ cusolverStatus_t cusolverDnXsyevdx_bufferSize(cusolverDnHandle_t handle, cusolve
   if (status != CUSOLVER_STATUS_SUCCESS) return status;
   if (!is_valid({jobz, uplo, n, type_a, a, lda, type_w, w, compute}) || !is_range(range, n, il, iu, found))
     return CUSOLVER_STATUS_INVALID_VALUE;
-  return answer(eigen_elements(n, 1, is_vectors(jobz)), type_a, device_bytes, host_bytes);
+  return answer(eigen_bytes(n, 1, is_vectors(jobz), type_a), device_bytes, host_bytes);
 }
 
 // The number found is known in the call, for a range of indices.
@@ -180,7 +180,7 @@ cusolverStatus_t cusolverDnXsyevBatched_bufferSize(cusolverDnHandle_t handle, cu
   const cusolverStatus_t status = begin(handle, params, "syevBatched_bufferSize");
   if (status != CUSOLVER_STATUS_SUCCESS) return status;
   if (!is_valid({jobz, uplo, n, type_a, a, lda, type_w, w, compute}) || batch < 0) return CUSOLVER_STATUS_INVALID_VALUE;
-  return answer(eigen_elements(n, batch, is_vectors(jobz)), type_a, device_bytes, host_bytes);
+  return answer(eigen_bytes(n, batch, is_vectors(jobz), type_a), device_bytes, host_bytes);
 }
 
 cusolverStatus_t cusolverDnXsyevBatched(cusolverDnHandle_t handle, cusolverDnParams_t params, cusolverEigMode_t jobz,

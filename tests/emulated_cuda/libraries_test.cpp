@@ -88,6 +88,7 @@ TEST_F(Products, AgreeWithLoops) {
 }
 
 TEST_F(Products, SingleOnesAreBatchesOfOne) {
+  reset_ledger();
   const auto a = random_values<double>(6, 4), b = random_values<double>(6, 5);
   const Array<double> on_a(stream_.get(), a), on_b(stream_.get(), b), on_c(stream_.get(), nans<double>(4));
   const double one = 1, zero = 0;
@@ -95,6 +96,8 @@ TEST_F(Products, SingleOnesAreBatchesOfOne) {
                            on_c.data(), 2),
             CUBLAS_STATUS_SUCCESS);
   expect_product<double>({false, false, 2, 2, 3, 2, 0, 3, 0, 2, 0, 1}, 1, 0, a, b, nans<double>(4), on_c.values());
+  EXPECT_EQ(ledger().library_calls, 1);
+  EXPECT_EQ(ledger().names.at("dgemm"), 1);
 }
 
 TEST_F(Products, WrongArgumentsAreRefused) {
@@ -160,6 +163,7 @@ TEST_F(Products, GraphsReplayThemAndNeedAWorkspace) {
   EXPECT_EQ(ledger().flops, 6);
   EXPECT_EQ(ledger().library_bytes, 3 * 3 * 8);
   EXPECT_EQ(ledger().library_calls, 0);
+  EXPECT_EQ(ledger().names.at("dgemm"), 3);
   EXPECT_TRUE(std::isnan(work.values()[0]));
 }
 

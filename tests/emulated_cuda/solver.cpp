@@ -47,10 +47,6 @@ cusolverStatus_t destroy(T* handle, LiveHandles<T*>& all, const std::string& cal
   return status_of(lost());
 }
 
-std::size_t bytes_of(double elements, cudaDataType type) {
-  return static_cast<std::size_t>(elements) * element_bytes(type);
-}
-
 }  // namespace
 
 cusolverStatus_t begin(cusolverDnHandle_t handle, const std::string& call) {
@@ -68,55 +64,42 @@ cusolverStatus_t begin(cusolverDnHandle_t handle, cusolverDnParams_t params, con
   return CUSOLVER_STATUS_SUCCESS;
 }
 
-cusolverStatus_t answer(double elements, cudaDataType type, std::size_t* device_bytes, std::size_t* host_bytes) {
-  constexpr double kMost = 4.6e18;  // bytes: 2^62
-  if (device_bytes == nullptr || host_bytes == nullptr || elements * static_cast<double>(element_bytes(type)) > kMost)
-    return CUSOLVER_STATUS_INVALID_VALUE;
-  *device_bytes = bytes_of(elements, type);
+cusolverStatus_t answer(double device_needed, std::size_t* device_bytes, std::size_t* host_bytes) {
+  constexpr double kMost = 4.6e18;  // 2^62
+  if (device_bytes == nullptr || host_bytes == nullptr || device_needed > kMost) return CUSOLVER_STATUS_INVALID_VALUE;
+  *device_bytes = static_cast<std::size_t>(device_needed);
   *host_bytes = kHostBytes;
   return CUSOLVER_STATUS_SUCCESS;
 }
 
-double potrf_elements(std::int64_t n) { return 128 * static_cast<double>(n) + 1024; }
-
-double eigen_elements(std::int64_t n, std::int64_t batch, bool vectors) {
-  const auto order = static_cast<double>(n);
-  return static_cast<double>(batch) * ((vectors ? 3 : 1) * order * order + 64 * order + 256);
+double potrf_bytes(std::int64_t n, cudaDataType type) {
+  return element_bytes(type) * (128 * static_cast<double>(n) + 1024);
 }
 
-cusolverStatus_t submit(Job job) {
-  if (job.handle->device != current_device()) violation(job.call + ": the current device is not that of the handle");
-  if (is_capturing(job.handle->stream)) {
-    invalidate_capture(job.handle->stream);
+double eigen_bytes(std::int64_t n, std::int64_t batch, bool vectors, cudaDataType type) {
+  const auto order = static_cast<double>(n);
+  return element_bytes(type) * static_cast<double>(batch) * ((vectors ? 3 : 1) * order * order + 64 * order + 256);
+}
+
+cusolverStatus_t submit(cusolverDnHandle_t handle, LibraryCall call) {
+  if (is_capturing(handle->stream)) {
+    invalidate_capture(handle->stream);
     return CUSOLVER_STATUS_INTERNAL_ERROR;
   }
-  std::vector<Operand> touched = job.operands;
-  touched.push_back(job.workspace);
-  require_operands(job.call, job.handle->device, touched);
-  const cudaStream_t stream = job.handle->stream;
-  const std::string name = job.call;
-  const auto run = [job = std::move(job), touched] {
-    const Open open;
-    require_live(job.call, touched);
-    if (job.workspace.column_bytes > 0)
-      std::memset(const_cast<void*>(job.workspace.data), 0xFF, static_cast<std::size_t>(job.workspace.column_bytes));
-    job.run();
-    book().flops += job.flops;
-    book().library_bytes += operand_bytes(job.operands);
-  };
-  enqueue(stream, {Item::Kind::library, name, run});
+  const std::int64_t all = call.workspace.column_bytes;
+  queue_call(handle->stream, handle->device, std::move(call), all);
   return CUSOLVER_STATUS_SUCCESS;
 }
 
 // What the workspace held is lost: the host's part in the call, the device's when the stream gets there.
-cusolverStatus_t submit(Job job, const Workspace& given, double elements, cudaDataType type) {
-  if (given.device_bytes < bytes_of(elements, type) || given.host_bytes < kHostBytes || given.device == nullptr ||
-      given.host == nullptr)
+cusolverStatus_t submit(cusolverDnHandle_t handle, LibraryCall call, const Workspace& given, double device_needed) {
+  if (static_cast<double>(given.device_bytes) < device_needed || given.host_bytes < kHostBytes ||
+      given.device == nullptr || given.host == nullptr)
     return CUSOLVER_STATUS_INVALID_WORKSPACE;
   std::memset(given.host, 0xFF, given.host_bytes);
-  job.workspace =
+  call.workspace =
       array("the workspace", static_cast<char*>(given.device), static_cast<std::int64_t>(given.device_bytes));
-  return submit(std::move(job));
+  return submit(handle, std::move(call));
 }
 
 }  // namespace hso::emulated

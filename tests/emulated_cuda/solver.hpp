@@ -6,11 +6,9 @@
 
 #include <cusolverDn.h>
 
-#include <functional>
 #include <string>
-#include <vector>
 
-#include "operands.hpp"
+#include "library_call.hpp"
 
 struct cusolverDnContext {
   int device;
@@ -37,29 +35,19 @@ inline bool is_fill_mode(cublasFillMode_t uplo) {
   return uplo == CUBLAS_FILL_MODE_LOWER || uplo == CUBLAS_FILL_MODE_UPPER;
 }
 inline bool is_real(cudaDataType type) { return type == CUDA_R_32F || type == CUDA_R_64F; }
-inline std::size_t element_bytes(cudaDataType type) { return type == CUDA_R_32F ? sizeof(float) : sizeof(double); }
+inline double element_bytes(cudaDataType type) { return type == CUDA_R_32F ? sizeof(float) : sizeof(double); }
 inline char letter(cublasFillMode_t uplo) { return uplo == CUBLAS_FILL_MODE_UPPER ? 'U' : 'L'; }
 
-/// Writes what a size query answers; INVALID_VALUE when the number of elements does not fit the address space.
-cusolverStatus_t answer(double elements, cudaDataType type, std::size_t* device_bytes, std::size_t* host_bytes);
-/// The workspace that the size query of the same arguments asked for. cuSOLVER's own sizes differ; like these, they
-/// grow with the matrix.
-double potrf_elements(std::int64_t n);
-double eigen_elements(std::int64_t n, std::int64_t batch, bool vectors);
+/// Writes what a size query answers; INVALID_VALUE when that many bytes do not fit the address space.
+cusolverStatus_t answer(double device_needed, std::size_t* device_bytes, std::size_t* host_bytes);
+/// Bytes of device workspace. cuSOLVER's own sizes differ; like these, they grow with the matrix.
+double potrf_bytes(std::int64_t n, cudaDataType type);
+double eigen_bytes(std::int64_t n, std::int64_t batch, bool vectors, cudaDataType type);
 
-/// A call whose arguments are found good.
-struct Job {
-  cusolverDnHandle_t handle;
-  std::string call;
-  std::vector<Operand> operands;
-  double flops;  ///< the usual count for the algorithm, not cuSOLVER's own
-  std::function<void()> run;
-  Operand workspace{};  ///< overwritten before `run`
-};
-/// Queues the job. A stream that captures is refused: cuSOLVER may wait for the host and allocate.
-cusolverStatus_t submit(Job job);
-/// The same with a workspace: INVALID_WORKSPACE when it is smaller than the query says.
-cusolverStatus_t submit(Job job, const Workspace& given, double elements, cudaDataType type);
+/// Queues the call. A stream that captures is refused: cuSOLVER may wait for the host and allocate.
+cusolverStatus_t submit(cusolverDnHandle_t handle, LibraryCall call);
+/// The same with a workspace: INVALID_WORKSPACE when it is smaller than the query says. It is overwritten.
+cusolverStatus_t submit(cusolverDnHandle_t handle, LibraryCall call, const Workspace& given, double device_needed);
 
 /// Calls `use` with a T of the data type.
 template <class Use>
