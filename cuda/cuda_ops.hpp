@@ -39,7 +39,7 @@ class CudaOps final : public Ops<T> {
   Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
   Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
   Index syevd_workspace_bytes(Index n, bool vectors) override;
-  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors);
+  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override;
   Index syevd_limit(bool vectors) override;
 
   Index chunk_bytes() const override;
