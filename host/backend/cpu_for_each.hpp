@@ -34,9 +34,10 @@ template <class F, class Body>
 template <class F>
 [[gnu::flatten]] void loop(const F& op, Range outer, Range inner) {
   unswitched(op, [=](F f) {
-    for (Index o = outer.begin; o < outer.end; ++o) {
+    auto at = row_at(f, outer.begin);
+    for (Index o = outer.begin; o < outer.end; ++o, next_row(f, at)) {
 #pragma omp simd
-      for (Index i = inner.begin; i < inner.end; ++i) f(o, i);
+      for (Index i = inner.begin; i < inner.end; ++i) run_element(f, at, i);
     }
   });
 }
@@ -44,8 +45,13 @@ template <class F>
 template <class F>
 [[gnu::flatten]] void loop_outer(const F& op, Range outer) {
   unswitched(op, [=](F f) {
+    if constexpr (SplitsRows<F>) {
+      auto at = row_at(f, outer.begin);
+      for (Index o = outer.begin; o < outer.end; ++o, next_row(f, at)) run_element(f, at, 0);
+    } else {
 #pragma omp simd
-    for (Index o = outer.begin; o < outer.end; ++o) f(o, 0);
+      for (Index o = outer.begin; o < outer.end; ++o) run_element(f, o, 0);
+    }
   });
 }
 
