@@ -39,7 +39,7 @@ void launch_elements(const Launch& launch, Index outer, Index inner, const Eleme
   std::visit(
       [&](const auto& element) {
         constexpr int kPack = 16 / sizeof(T);
-        if constexpr (Pointwise<std::decay_t<decltype(element)>>) {
+        if constexpr (HasOperands<std::decay_t<decltype(element)>>) {
           if (rows_are_aligned<kPack>(element, outer)) return launch_functor<kPack>(launch, outer, inner, element);
         }
         launch_functor<1>(launch, outer, inner, element);

@@ -43,14 +43,14 @@ struct AnyUse {
 };
 
 template <class F>
-concept Pointwise = requires(const F& f) {
+concept HasOperands = requires(const F& f) {
   f.rows(row_at(f, 0), AnyUse{});
 };
 
 /// Element i of row `at`: of any functor.
 template <class F, class At>
 HSO_HD inline void run_element(const F& f, const At& at, Index i) {
-  if constexpr (Pointwise<F>)
+  if constexpr (HasOperands<F>)
     f.rows(at, [&](const auto&... operand) { f.element(operand[i]...); });
   else
     f(at, i);

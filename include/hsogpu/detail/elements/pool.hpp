@@ -8,6 +8,11 @@
 
 namespace hso::detail {
 
+/// Positions [begin, end) along an axis.
+struct Window {
+  Index begin, end;
+};
+
 struct PoolAxis {
   Index in = 1, out = 1, kernel = 1, stride = 1, pad = 0;
   bool adaptive = false;  ///< windows [floor(o in / out), ceil((o + 1) in / out))
@@ -19,6 +24,7 @@ struct PoolAxis {
     const Index e = adaptive ? axis_divide((o + 1) * in + out - 1, out) : o * stride - pad + kernel;
     return e > in ? in : e;
   }
+  HSO_HD Window window(Index o) const { return {begin(o), end(o)}; }
   /// The outputs whose window may hold input i: [first, last].
   HSO_HD Index first(Index i) const {
     if (adaptive) return axis_divide(i * out, in);
@@ -54,13 +60,17 @@ struct MaxPoolValue {
   HSO_HD void operator()(const Digits<2>& at, Index ox) const {
     const Index oy = at[0], plane = at[1], o = plane * g.y.out + oy;
     const T* image = x + plane * g.in();
-    Index best = g.y.begin(oy) * g.x.in + g.x.begin(ox);
-    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
-      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) {
+    const Window rows = g.y.window(oy), columns = g.x.window(ox);
+    Index best = rows.begin * g.x.in + columns.begin;
+    T top = image[best];
+    for (Index iy = rows.begin; iy < rows.end; ++iy)
+      for (Index ix = columns.begin; ix < columns.end; ++ix) {
         const T v = image[iy * g.x.in + ix];
-        if (v > image[best] || v != v) best = iy * g.x.in + ix;
+        const bool better = v > top || v != v;
+        best = better ? iy * g.x.in + ix : best;
+        top = better ? v : top;
       }
-    y[o * g.x.out + ox] = image[best];
+    y[o * g.x.out + ox] = top;
     where[o * g.x.out + ox] = static_cast<std::int32_t>(best);
   }
 };
@@ -94,9 +104,10 @@ struct MaxPoolVjp {
   HSO_HD Radix<3> radix() const { return {{g.y.in, planes}}; }
   HSO_HD void operator()(const Digits<3>& at, Index ix) const {
     const Index iy = at[0], plane = at[1], lane = at[2], me = iy * g.x.in + ix, base = plane * g.out();
+    const Index bottom = g.y.last(iy), right = g.x.last(ix), left = g.x.first(ix);
     T sum = 0;
-    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy)
-      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
+    for (Index oy = g.y.first(iy); oy <= bottom; ++oy)
+      for (Index ox = left; ox <= right; ++ox) {
         const Index from = base + oy * g.x.out + ox;
         sum += where[from] == me ? dy[lane * dy_stride + from] : T(0);
       }
@@ -162,9 +173,10 @@ struct AvgPoolValue {
   HSO_HD void operator()(const Digits<3>& at, Index ox) const {
     const Index oy = at[0], plane = at[1], lane = at[2];
     const T* image = x + lane * x_stride + plane * g.in();
+    const Window rows = g.y.window(oy), columns = g.x.window(ox);
     T sum = 0;
-    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
-      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) sum += image[iy * g.x.in + ix];
+    for (Index iy = rows.begin; iy < rows.end; ++iy)
+      for (Index ix = columns.begin; ix < columns.end; ++ix) sum += image[iy * g.x.in + ix];
     const T mean = sum / static_cast<T>(g.y.count(oy) * g.x.count(ox));
     store(&y[lane * y_stride + plane * g.out() + oy * g.x.out + ox], mean, accumulate);
   }
@@ -183,10 +195,11 @@ struct AvgPoolVjp {
   HSO_HD void operator()(const Digits<3>& at, Index ix) const {
     const Index iy = at[0], plane = at[1], lane = at[2];
     const T* image = dy + lane * dy_stride + plane * g.out();
+    const Index bottom = g.y.last(iy), right = g.x.last(ix), left = g.x.first(ix);
     T sum = 0;
-    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy) {
+    for (Index oy = g.y.first(iy); oy <= bottom; ++oy) {
       if (iy < g.y.begin(oy) || iy >= g.y.end(oy)) continue;
-      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
+      for (Index ox = left; ox <= right; ++ox) {
         if (ix < g.x.begin(ox) || ix >= g.x.end(ox)) continue;
         sum += image[oy * g.x.out + ox] / static_cast<T>(g.y.count(oy) * g.x.count(ox));
       }
