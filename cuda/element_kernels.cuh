@@ -39,7 +39,8 @@ void launch_elements(const Launch& launch, Index outer, Index inner, const Eleme
   std::visit(
       [&](const auto& element) {
         constexpr int kPack = 16 / sizeof(T);
-        if constexpr (HasOperands<std::decay_t<decltype(element)>>) {
+        using Op = std::decay_t<decltype(element)>;
+        if constexpr (HasOperands<Op> && packs_pay<Op>()) {
           if (rows_are_aligned<kPack>(element, outer)) return launch_functor<kPack>(launch, outer, inner, element);
         }
         launch_functor<1>(launch, outer, inner, element);

@@ -153,6 +153,7 @@ struct Silu {  // x logistic(x)
 /// y[i] = f(x[i])
 template <class T, class F>
 struct ActivationValue {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   T* y;
@@ -163,6 +164,7 @@ struct ActivationValue {
 /// to[o][i] (+)= f'(x[i]) in[o][i]: the Jacobian is diagonal, so this is jvp and vjp.
 template <class T, class F>
 struct ActivationFirst {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   const T* y;
@@ -182,6 +184,7 @@ struct ActivationFirst {
 /// Rdx[o][i] (+)= f''(x[i]) dy[i] Rx[o][i]
 template <class T, class F>
 struct ActivationSecond {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   const T* y;

@@ -47,6 +47,15 @@ concept HasOperands = requires(const F& f) {
   f.rows(row_at(f, 0), AnyUse{});
 };
 
+/// False for F with kPacks = false: its arithmetic outlasts the memory, so a device gains nothing from packs.
+template <class F>
+constexpr bool packs_pay() {
+  if constexpr (requires { F::kPacks; })
+    return F::kPacks;
+  else
+    return true;
+}
+
 /// Element i of row `at`: of any functor.
 template <class F, class At>
 HSO_HD inline void run_element(const F& f, const At& at, Index i) {
