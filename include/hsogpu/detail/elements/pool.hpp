@@ -9,7 +9,7 @@
 namespace hso::detail {
 
 /// Positions [begin, end) along an axis.
-struct Window {
+struct PoolWindow {
   Index begin, end;
 };
 
@@ -24,7 +24,7 @@ struct PoolAxis {
     const Index e = adaptive ? axis_divide((o + 1) * in + out - 1, out) : o * stride - pad + kernel;
     return e > in ? in : e;
   }
-  HSO_HD Window window(Index o) const { return {begin(o), end(o)}; }
+  HSO_HD PoolWindow window(Index o) const { return {begin(o), end(o)}; }
   /// The outputs whose window may hold input i: [first, last].
   HSO_HD Index first(Index i) const {
     if (adaptive) return axis_divide(i * out, in);
@@ -60,7 +60,7 @@ struct MaxPoolValue {
   HSO_HD void operator()(const Digits<2>& at, Index ox) const {
     const Index oy = at[0], plane = at[1], o = plane * g.y.out + oy;
     const T* image = x + plane * g.in();
-    const Window rows = g.y.window(oy), columns = g.x.window(ox);
+    const PoolWindow rows = g.y.window(oy), columns = g.x.window(ox);
     Index best = rows.begin * g.x.in + columns.begin;
     T top = image[best];
     for (Index iy = rows.begin; iy < rows.end; ++iy)
@@ -173,7 +173,7 @@ struct AvgPoolValue {
   HSO_HD void operator()(const Digits<3>& at, Index ox) const {
     const Index oy = at[0], plane = at[1], lane = at[2];
     const T* image = x + lane * x_stride + plane * g.in();
-    const Window rows = g.y.window(oy), columns = g.x.window(ox);
+    const PoolWindow rows = g.y.window(oy), columns = g.x.window(ox);
     T sum = 0;
     for (Index iy = rows.begin; iy < rows.end; ++iy)
       for (Index ix = columns.begin; ix < columns.end; ++ix) sum += image[iy * g.x.in + ix];
