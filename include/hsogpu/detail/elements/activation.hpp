@@ -27,7 +27,7 @@ struct Relu {
 
 struct LeakyRelu {
   static constexpr bool kHasSecond = false;
-  Constant slope = 0.01;
+  FunctionConstant slope = 0.01;
   template <class T>
   HSO_HD T value(T x) const {
     return x > 0 ? x : T(slope) * x;
@@ -44,7 +44,7 @@ struct LeakyRelu {
 
 struct Elu {  // Clevert et al. 2016, eq. 16
   static constexpr bool kHasSecond = true;
-  Constant alpha = 1.0;
+  FunctionConstant alpha = 1.0;
   template <class T>
   HSO_HD T value(T x) const {
     const T negative = T(alpha) * expm1_of(x < 0 ? x : T(0));

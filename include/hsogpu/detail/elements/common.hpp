@@ -17,10 +17,11 @@
 
 namespace hso::detail {
 
-/// A number in both precisions, rounded once on the host: no kernel in float converts a double for every element.
-class Constant {
+/// A constant of an elementary function in both precisions, rounded once on the host: no kernel in float converts a
+/// double for every element.
+class FunctionConstant {
  public:
-  constexpr Constant(double value) : double_(value), float_(static_cast<float>(value)) {}
+  constexpr FunctionConstant(double value) : double_(value), float_(static_cast<float>(value)) {}
   HSO_HD explicit operator double() const { return double_; }
   HSO_HD explicit operator float() const { return float_; }
 

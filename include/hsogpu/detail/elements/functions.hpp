@@ -123,7 +123,7 @@ struct Atan {
 
 struct AffineMap {  // scale x + shift
   static constexpr bool kHasSecond = false;
-  Constant scale = 1, shift = 0;
+  FunctionConstant scale = 1, shift = 0;
   template <class T>
   HSO_HD T value(T x) const {
     return T(scale) * x + T(shift);
