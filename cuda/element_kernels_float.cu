@@ -11,7 +11,7 @@ void launch_for_each(const Launch& launch, Index outer, Index inner, const Eleme
 
 bool has_code_for_current_device() {
   cudaFuncAttributes attributes{};
-  if (cudaFuncGetAttributes(&attributes, for_each_kernel<Fill<float>>) == cudaSuccess) return true;
+  if (cudaFuncGetAttributes(&attributes, for_each_kernel<Fill<float>, 1>) == cudaSuccess) return true;
   static_cast<void>(cudaGetLastError());
   return false;
 }

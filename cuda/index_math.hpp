@@ -21,6 +21,7 @@ HSO_HD inline std::uint32_t multiply_high(std::uint32_t a, std::uint32_t b) {
 /// multiplication", PLDI 1994, figure 4.1. d in [1, 2^31].
 class FastDivisor {
  public:
+  FastDivisor() = default;  ///< by 1
   explicit FastDivisor(std::uint32_t d) {
     while ((std::uint64_t{1} << shift_) < d) ++shift_;
     magic_ = static_cast<std::uint32_t>(((std::uint64_t{1} << 32) * ((std::uint64_t{1} << shift_) - d)) / d + 1);
@@ -28,45 +29,17 @@ class FastDivisor {
   HSO_HD std::uint32_t divide(std::uint32_t n) const { return (multiply_high(n, magic_) + n) >> shift_; }
 
  private:
-  std::uint32_t magic_ = 0, shift_ = 0;
+  std::uint32_t magic_ = 1, shift_ = 0;
 };
 
-struct ElementIndex {
-  Index outer, inner;
-};
-
-/// How one kernel walks elements [0, count): flat = outer * inner_extent + inner, so consecutive threads take
-/// consecutive inner indices at any extent. A single row needs no division, and may be longer than 2^31.
-struct ElementMap {
-  Index first_outer, count, inner;
-  FastDivisor by_inner;
-  bool single_row;
-
-  HSO_HD ElementIndex at(Index flat) const {
-    const Index row = single_row ? 0 : static_cast<Index>(by_inner.divide(static_cast<std::uint32_t>(flat)));
-    return {first_outer + row, flat - row * inner};
-  }
-};
-
-/// The map of as many rows as one launch takes, from row `first` on: all of them below 2^31 elements.
-inline ElementMap element_map(Index first, Index outer, Index inner) {
-  const Index fitting = std::max<Index>(1, (kFlatLimit - 1) / inner);
-  const Index rows = std::min(outer - first, fitting);
-  const bool single = rows == 1;
-  return {first, rows * inner, inner, FastDivisor(single ? 1u : static_cast<std::uint32_t>(inner)), single};
-}
-
-/// Thread blocks for `count` elements: small blocks where there is too little for every multiprocessor, and a limit
-/// above which the threads loop.
+/// Thread blocks for `count` < 2^31 threads: small blocks where there is too little for every multiprocessor.
 struct BlockPlan {
   unsigned blocks, threads;
 };
 inline BlockPlan block_plan(Index count, int multiprocessors) {
-  constexpr Index kSmall = 64, kLarge = 256, kBlocksEach = 128;
-  const Index processors = multiprocessors;
-  const Index threads = count >= 2 * kLarge * processors ? kLarge : kSmall;
-  const Index blocks = std::min((count + threads - 1) / threads, kBlocksEach * processors);
-  return {static_cast<unsigned>(blocks), static_cast<unsigned>(threads)};
+  constexpr Index kSmall = 64, kLarge = 256;
+  const Index threads = count >= 2 * kLarge * multiprocessors ? kLarge : kSmall;
+  return {static_cast<unsigned>((count + threads - 1) / threads), static_cast<unsigned>(threads)};
 }
 
 constexpr Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }

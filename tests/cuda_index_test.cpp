@@ -5,8 +5,11 @@
 
 #include <random>
 
+#include "element_map.hpp"
+#include "hsogpu/detail/element_ops.hpp"
 #include "index_math.hpp"
 #include "kernel_architectures.hpp"
+#include "packs.hpp"
 
 namespace hso::detail {
 namespace {
@@ -26,51 +29,118 @@ TEST(CudaIndex, FastDivisionIsDivision) {
   }
 }
 
-TEST(CudaIndex, MapsVisitEveryElementOnceAndInOrder) {
-  for (const auto& [outer, inner] : {std::pair<Index, Index>{1, 1}, {1, 1000}, {7, 1}, {5, 3}, {64, 10}, {3, 257}}) {
-    Index expected = 0;
-    for (Index first = 0; first < outer;) {
-      const ElementMap map = element_map(first, outer, inner);
-      for (Index e = 0; e < map.count; ++e, ++expected) {
-        const ElementIndex at = map.at(e);
-        ASSERT_EQ(at.outer * inner + at.inner, expected);
-        ASSERT_TRUE(at.inner >= 0 && at.inner < inner);
-      }
-      first += map.count / inner;
+/// Rows with the coordinates of a radix, or with numbers alone.
+struct Numbered {};
+struct Split {
+  Radix<3> extents;
+  Index start = 0;
+  Radix<3> radix() const { return extents; }
+  Index first_row() const { return start; }
+};
+
+Index number_of(Index row, const Numbered&) { return row; }
+Index number_of(const Digits<3>& at, const Split& f) {
+  const Radix<3>& r = f.extents;
+  EXPECT_TRUE(at[0] >= 0 && at[0] < r.extent[0] && at[1] >= 0 && at[1] < r.extent[1]);
+  return (at[2] * r.extent[1] + at[1]) * r.extent[0] + at[0] - f.start;
+}
+
+/// How often each element of outer x inner is taken, in launches whose threads take up to Wide elements.
+template <int Wide, class F>
+std::vector<int> visits(const F& f, Index outer, Index inner) {
+  std::vector<int> times(static_cast<std::size_t>(outer * inner));
+  each_launch<Wide>(f, outer, inner, [&](const auto& map) {
+    for (std::uint32_t thread = 0; thread < map.threads; ++thread) {
+      const auto at = map.at(thread);
+      const Index row = number_of(map.rows.at(at.row), f), count = map.takes_pack(at) ? Wide : 1;
+      const Index first = map.takes_pack(at) ? map.pack_start(at) : map.single(at);
+      EXPECT_EQ(map.takes_pack(at) ? first % Wide : 0, 0);
+      for (Index i = first; i < first + count; ++i) ++times.at(static_cast<std::size_t>(row * inner + i));
     }
-    EXPECT_EQ(expected, outer * inner);
+  });
+  return times;
+}
+
+TEST(CudaIndex, LaunchesVisitEveryElementOnce) {
+  const Split f{{{3, 2}}}, later{{{3, 2}}, 17};
+  for (const auto& [outer, inner] : {std::pair<Index, Index>{1, 1}, {1, 1000}, {7, 1}, {5, 3}, {64, 10}, {3, 257}}) {
+    const std::vector<int> once(static_cast<std::size_t>(outer * inner), 1);
+    EXPECT_EQ((visits<1>(Numbered{}, outer, inner)), once);
+    EXPECT_EQ((visits<4>(Numbered{}, outer, inner)), once);
+    EXPECT_EQ((visits<1>(f, outer, inner)), once);
+    EXPECT_EQ((visits<2>(f, outer, inner)), once);
+    EXPECT_EQ((visits<1>(later, outer, inner)), once);
   }
 }
 
-TEST(CudaIndex, LaunchesStayBelowThirtyTwoBitsUnlessTheyAreOneRow) {
+/// The launches of a large shape meet: each begins where the one before ended.
+template <int Wide, class F>
+void expect_launches_in_a_row(const F& f, Index outer, Index inner) {
+  Index row = 0, begin = 0;
+  each_launch<Wide>(f, outer, inner, [&](const auto& map) {
+    ASSERT_TRUE(map.threads > 0 && map.threads < kFlatLimit);
+    const auto last = map.at(map.threads - 1);
+    EXPECT_EQ(number_of(map.rows.at(map.at(0).row), f), row);
+    EXPECT_EQ(number_of(map.rows.at(last.row), f), row + last.row);
+    EXPECT_EQ(map.takes_pack(map.at(0)) ? map.pack_start(map.at(0)) : map.single(map.at(0)), begin);
+    begin = map.takes_pack(last) ? map.pack_start(last) + Wide : map.single(last) + 1;
+    if (begin < inner) return;
+    row += static_cast<Index>(last.row) + 1;
+    begin = 0;
+  });
+  EXPECT_EQ(row, outer);
+}
+
+TEST(CudaIndex, LaunchesOfLargeShapesStayBelowThirtyTwoBitsAndMeet) {
   for (const auto& [outer, inner] : {std::pair<Index, Index>{Index{1} << 33, 3},
                                      {100, Index{1} << 27},
                                      {3, kFlatLimit},
                                      {2, kFlatLimit - 1},
-                                     {1, Index{1} << 40}}) {
-    Index rows = 0;
-    while (rows < outer) {
-      const ElementMap map = element_map(rows, outer, inner);
-      ASSERT_TRUE(map.count < kFlatLimit || map.single_row);
-      ASSERT_EQ(map.count % inner, 0);
-      const ElementIndex last = map.at(map.count - 1);
-      EXPECT_EQ(last.outer, rows + map.count / inner - 1);
-      EXPECT_EQ(last.inner, inner - 1);
-      rows += map.count / inner;
-    }
-    EXPECT_EQ(rows, outer);
+                                     {1, (Index{1} << 40) + 5}}) {
+    expect_launches_in_a_row<1>(Numbered{}, outer, inner);
+    expect_launches_in_a_row<4>(Numbered{}, outer, inner);
+    expect_launches_in_a_row<4>(Split{{{1000, 70001}}, (Index{1} << 34) + 1}, outer, inner);
+    expect_launches_in_a_row<1>(Split{{{kFlatLimit - 1, 1}}, 0}, outer, inner);
+  }
+  EXPECT_THROW(each_launch<1>(Split{{{Index{1} << 20, Index{1} << 11}}, 0}, 5, 5, [](const auto&) {}), InputError);
+}
+
+TEST(CudaIndex, BlocksCoverTheirThreads) {
+  for (Index count : {Index{1}, Index{63}, Index{64}, Index{65}, Index{100000}, kFlatLimit - 1}) {
+    const BlockPlan plan = block_plan(count, 132);
+    EXPECT_LE(plan.threads, 256u);
+    const Index threads = static_cast<Index>(plan.blocks) * plan.threads;
+    EXPECT_TRUE(threads >= count && threads < count + plan.threads);
   }
 }
 
-TEST(CudaIndex, BlocksCoverSmallCountsAndStayBounded) {
-  for (Index count : {Index{1}, Index{63}, Index{64}, Index{65}, Index{100000}, Index{1} << 40}) {
-    const BlockPlan plan = block_plan(count, 132);
-    EXPECT_GE(plan.blocks, 1u);
-    EXPECT_LE(plan.threads, 256u);
-    EXPECT_LE(plan.blocks, 132u * 128u);
-    if (plan.blocks < 132u * 128u) {
-      EXPECT_GE(static_cast<Index>(plan.blocks) * plan.threads, count);
-    }
+/// y[lane][row][i] = x[i] with rows at distances that the test chooses.
+AddToRows<float> rows_at(const float* x, float* y, Index lane_stride, Index cols) {
+  return {x, 0, y, lane_stride, 3, cols, false};
+}
+
+TEST(CudaIndex, PacksNeedRowsThatAllStartOnSixteenBytes) {
+  alignas(16) float x[8], y[64];
+  EXPECT_TRUE(rows_are_aligned<4>(rows_at(x, y, 12, 4), 6));
+  EXPECT_FALSE(rows_are_aligned<4>(rows_at(x + 1, y, 12, 4), 6));
+  EXPECT_FALSE(rows_are_aligned<4>(rows_at(x, y + 2, 12, 4), 6));
+  EXPECT_FALSE(rows_are_aligned<4>(rows_at(x, y, 12, 5), 6));
+  EXPECT_TRUE(rows_are_aligned<4>(rows_at(x, y, 12, 5), 1)) << "one row, whatever follows it";
+  EXPECT_FALSE(rows_are_aligned<4>(rows_at(x, y, 13, 4), 6));
+  EXPECT_TRUE(rows_are_aligned<4>(rows_at(x, y, 13, 4), 3)) << "one lane";
+}
+
+TEST(CudaIndex, PacksGiveWhatElementsGive) {
+  for (const bool accumulate : {false, true}) {
+    alignas(16) float x[8], packed[64], single[64];
+    for (int i = 0; i < 64; ++i) packed[i] = single[i] = static_cast<float>(i);
+    for (int i = 0; i < 8; ++i) x[i] = 0.5f * static_cast<float>(i);
+    AddToRows<float> f = rows_at(x, packed, 12, 4), g = rows_at(x, single, 12, 4);
+    f.accumulate = g.accumulate = accumulate;
+    const Digits<2> at{{2, 1}};
+    run_pack<4>(f, at, 0);
+    for (Index i = 0; i < 4; ++i) run_element(g, at, i);
+    for (int i = 0; i < 64; ++i) EXPECT_EQ(packed[i], single[i]) << i;
   }
 }
 

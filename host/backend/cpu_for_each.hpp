@@ -34,18 +34,43 @@ template <class F, class Body>
 template <class F>
 [[gnu::flatten]] void loop(const F& op, Range outer, Range inner) {
   unswitched(op, [=](F f) {
-    for (Index o = outer.begin; o < outer.end; ++o) {
+    auto at = row_at(f, outer.begin);
+    for (Index o = outer.begin; o < outer.end; ++o, next_row(f, at)) {
 #pragma omp simd
-      for (Index i = inner.begin; i < inner.end; ++i) f(o, i);
+      for (Index i = inner.begin; i < inner.end; ++i) run_element(f, at, i);
     }
   });
+}
+
+/// body(at, range) for rows that differ in the fastest coordinate alone, which runs over the range.
+template <class F, class Body>
+[[gnu::always_inline]] inline void each_run(const F& f, Range outer, const Body& body) {
+  auto at = row_at(f, outer.begin);
+  const Index extent = f.radix().extent[0];
+  for (Index o = outer.begin; o < outer.end; next_row(f, at)) {
+    const Range fastest{at[0], std::min(extent, at[0] + outer.end - o)};
+    body(at, fastest);
+    o += fastest.end - fastest.begin;
+    at.d[0] = fastest.end - 1;
+  }
 }
 
 template <class F>
 [[gnu::flatten]] void loop_outer(const F& op, Range outer) {
   unswitched(op, [=](F f) {
+    if constexpr (SplitsRows<F>) {
+      each_run(f, outer, [&](auto at, Range fastest) {
 #pragma omp simd
-    for (Index o = outer.begin; o < outer.end; ++o) f(o, 0);
+        for (Index d = fastest.begin; d < fastest.end; ++d) {
+          auto row = at;
+          row.d[0] = d;
+          run_element(f, row, 0);
+        }
+      });
+    } else {
+#pragma omp simd
+      for (Index o = outer.begin; o < outer.end; ++o) run_element(f, o, 0);
+    }
   });
 }
 

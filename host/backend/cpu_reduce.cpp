@@ -123,7 +123,7 @@ void CpuOps<T>::recur(Index lanes, Index n, const LaneRecurrence<T>& op, double*
   block_sums(lanes, n, blocks, sums, [&op](Index lane, Index first, Index count) {
     const LaneRecurrence<T> f = op;
 #pragma omp simd
-    for (Index i = first; i < first + count; ++i) f(lane, i);
+    for (Index i = first; i < first + count; ++i) run_element(f, lane, i);
     const T* y = f.y + lane * f.y_stride + first;
     return dot_block(count, y, y);
   });

@@ -3,6 +3,8 @@
 // Pooling is linear once the arg max is fixed, so `cross` has nothing to add.
 #include <fmt/format.h>
 
+#include <cstdint>
+
 #include "hsogpu/detail/op.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/graph.hpp"
@@ -21,6 +23,14 @@ PoolAxis window_axis(Index in, Index kernel, Index stride, Index pad, const char
   return {in, (in + 2 * pad - kernel) / stride + 1, kernel, stride, pad, false};
 }
 
+/// Window bounds are found in 32-bit arithmetic.
+PoolAxis adaptive_axis(Index in, Index out, const char* op, const Shape& x) {
+  if (checked_multiply(in + 1, out + 1) > INT32_MAX)
+    throw InputError(
+        fmt::format("{}: {} windows along {} inputs of {}, expected a product below 2^31", op, out, in, x.to_string()));
+  return {in, out, 1, 1, 0, true};
+}
+
 /// Where the windows lie, from the options of either kind.
 struct Windows {
   Pool2dOptions options;
@@ -28,7 +38,7 @@ struct Windows {
   const char* op = "";
 
   PoolGeometry geometry(Index h, Index w, const Shape& x) const {
-    if (out_h > 0) return {PoolAxis{h, out_h, 1, 1, 0, true}, PoolAxis{w, out_w, 1, 1, 0, true}};
+    if (out_h > 0) return {adaptive_axis(h, out_h, op, x), adaptive_axis(w, out_w, op, x)};
     return {window_axis(h, options.kernel_h, options.stride_h, options.padding_h, op, x),
             window_axis(w, options.kernel_w, options.stride_w, options.padding_w, op, x)};
   }

@@ -47,7 +47,8 @@ class Ops {
   virtual ~Ops() = default;
   virtual Context& context() = 0;
 
-  /// op(o, i) for o in [0, outer), i in [0, inner); the inner index is the contiguous one.
+  /// op(o, i) for o in [0, outer), i in [0, inner); the inner index is the contiguous one. Functors whose rows have
+  /// coordinates get those of row o. InputError for more than 2^31 rows a lane of such a functor on a CUDA device.
   virtual void for_each(Index outer, Index inner, const ElementOp<T>& op) = 0;
   /// The recurrence over all lanes, and squares[k] (host) = sum_i y_k[i]^2 of what it wrote, accumulated in double.
   virtual void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {

@@ -27,7 +27,7 @@ struct Relu {
 
 struct LeakyRelu {
   static constexpr bool kHasSecond = false;
-  double slope = 0.01;
+  FunctionConstant slope = 0.01;
   template <class T>
   HSO_HD T value(T x) const {
     return x > 0 ? x : T(slope) * x;
@@ -44,7 +44,7 @@ struct LeakyRelu {
 
 struct Elu {  // Clevert et al. 2016, eq. 16
   static constexpr bool kHasSecond = true;
-  double alpha = 1.0;
+  FunctionConstant alpha = 1.0;
   template <class T>
   HSO_HD T value(T x) const {
     const T negative = T(alpha) * expm1_of(x < 0 ? x : T(0));
@@ -153,31 +153,38 @@ struct Silu {  // x logistic(x)
 /// y[i] = f(x[i])
 template <class T, class F>
 struct ActivationValue {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   T* y;
-  HSO_HD void operator()(Index, Index i) const { y[i] = f.value(x[i]); }
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
+  HSO_HD void element(const T& xi, T& yi) const { yi = f.value(xi); }
 };
 
-/// out[o][i] (+)= f'(x[i]) in[o][i]: the Jacobian is diagonal, so this is jvp and vjp.
+/// to[o][i] (+)= f'(x[i]) in[o][i]: the Jacobian is diagonal, so this is jvp and vjp.
 template <class T, class F>
 struct ActivationFirst {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   const T* y;
   const T* in;
   Index in_stride;
-  T* out;
-  Index out_stride;
+  T* to;
+  Index to_stride;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const {
-    store(&out[o * out_stride + i], f.d1(x[i], y[i]) * in[o * in_stride + i], accumulate);
+  HSO_HD void rows(Index o, const auto& use) const {
+    use(x, y, in + o * in_stride, out(to + o * to_stride, accumulate));
+  }
+  HSO_HD void element(const T& xi, const T& yi, const T& from, T& result) const {
+    store(&result, f.d1(xi, yi) * from, accumulate);
   }
 };
 
 /// Rdx[o][i] (+)= f''(x[i]) dy[i] Rx[o][i]
 template <class T, class F>
 struct ActivationSecond {
+  static constexpr bool kPacks = packs_pay<F>();
   F f;
   const T* x;
   const T* y;
@@ -187,8 +194,11 @@ struct ActivationSecond {
   T* rdx;
   Index rdx_stride;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const {
-    store(&rdx[o * rdx_stride + i], f.d2(x[i], y[i]) * dy[i] * rx[o * rx_stride + i], accumulate);
+  HSO_HD void rows(Index o, const auto& use) const {
+    use(x, y, dy, rx + o * rx_stride, out(rdx + o * rdx_stride, accumulate));
+  }
+  HSO_HD void element(const T& xi, const T& yi, const T& dyi, const T& from, T& result) const {
+    store(&result, f.d2(xi, yi) * dyi * from, accumulate);
   }
 };
 

@@ -13,7 +13,8 @@ struct Fill {
   T* x;
   Index stride;
   T value;
-  HSO_HD void operator()(Index o, Index i) const { x[o * stride + i] = value; }
+  HSO_HD void rows(Index o, const auto& use) const { use(out(x + o * stride, false)); }
+  HSO_HD void element(T& to) const { to = value; }
 };
 
 /// y[o][i] = a x[o][i] + b y[o][i]; b = 0 never reads y. A zero stride of x broadcasts.
@@ -25,10 +26,10 @@ struct Axpby {
   T b;
   T* y;
   Index y_stride;
-  HSO_HD void operator()(Index o, Index i) const {
-    T& target = y[o * y_stride + i];
-    const T scaled = b == T(0) ? T(0) : b * target;
-    target = a * x[o * x_stride + i] + scaled;
+  HSO_HD void rows(Index o, const auto& use) const { use(x + o * x_stride, out(y + o * y_stride, b != T(0))); }
+  HSO_HD void element(const T& from, T& to) const {
+    const T scaled = b == T(0) ? T(0) : b * to;
+    to = a * from + scaled;
   }
 };
 
@@ -41,11 +42,13 @@ struct LaneAxpby {
   const T* b;
   T* y;
   Index y_stride;
-  HSO_HD void operator()(Index o, Index i) const {
-    T& target = y[o * y_stride + i];
-    const T scaled = b[o] == T(0) ? T(0) : b[o] * target;
-    const T added = a[o] == T(0) ? T(0) : a[o] * x[o * x_stride + i];
-    target = added + scaled;
+  HSO_HD void rows(Index o, const auto& use) const {
+    use(same(a + o), x + o * x_stride, same(b + o), out(y + o * y_stride, true));
+  }
+  HSO_HD void element(const T& ao, const T& from, const T& bo, T& to) const {
+    const T scaled = bo == T(0) ? T(0) : bo * to;
+    const T added = ao == T(0) ? T(0) : ao * from;
+    to = added + scaled;
   }
 };
 
@@ -60,13 +63,15 @@ struct LaneRecurrence {
   Index u_stride;
   T* y;
   Index y_stride;
-  HSO_HD void operator()(Index o, Index i) const {
-    const T a = factors[o], b = factors[lanes + o], c = factors[2 * lanes + o];
-    T& target = y[o * y_stride + i];
-    const T last = c == T(0) ? T(0) : c * target;
-    const T middle = b == T(0) ? T(0) : b * u[o * u_stride + i];
-    const T first = a == T(0) ? T(0) : a * w[o * w_stride + i];
-    target = first + middle + last;
+  HSO_HD void rows(Index o, const auto& use) const {
+    use(same(factors + o), w + o * w_stride, same(factors + lanes + o), u + o * u_stride, same(factors + 2 * lanes + o),
+        out(y + o * y_stride, true));
+  }
+  HSO_HD void element(const T& a, const T& wi, const T& b, const T& ui, const T& c, T& to) const {
+    const T last = c == T(0) ? T(0) : c * to;
+    const T middle = b == T(0) ? T(0) : b * ui;
+    const T first = a == T(0) ? T(0) : a * wi;
+    to = first + middle + last;
   }
 };
 
@@ -101,37 +106,38 @@ struct Scale {
   T* y;
   Index y_stride;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const {
-    store(&y[o * y_stride + i], d[i] * x[o * x_stride + i], accumulate);
-  }
+  HSO_HD void rows(Index o, const auto& use) const { use(d, x + o * x_stride, out(y + o * y_stride, accumulate)); }
+  HSO_HD void element(const T& factor, const T& from, T& to) const { store(&to, factor * from, accumulate); }
 };
 
-/// y[lane][row][i] (+)= b[lane][i], o = lane * rows + row.
+/// y[lane][row][i] (+)= b[lane][i]. Launch with (lanes * lane_rows) x cols.
 template <class T>
 struct AddToRows {
   const T* b;
   Index b_stride;
   T* y;
-  Index y_stride, rows, cols;
+  Index y_stride, lane_rows, cols;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const {
-    const Index lane = o / rows, row = o % rows;
-    store(&y[lane * y_stride + row * cols + i], b[lane * b_stride + i], accumulate);
+  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    use(b + at[1] * b_stride, out(y + at[1] * y_stride + at[0] * cols, accumulate));
   }
+  HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
-/// y[lane][row][i] (+)= b[lane][row], o = lane * rows + row.
+/// y[lane][row][i] (+)= b[lane][row]. Launch with (lanes * lane_rows) x cols.
 template <class T>
 struct AddToColumns {
   const T* b;
   Index b_stride;
   T* y;
-  Index y_stride, rows, cols;
+  Index y_stride, lane_rows, cols;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index i) const {
-    const Index lane = o / rows, row = o % rows;
-    store(&y[lane * y_stride + row * cols + i], b[lane * b_stride + row], accumulate);
+  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    use(same(b + at[1] * b_stride + at[0]), out(y + at[1] * y_stride + at[0] * cols, accumulate));
   }
+  HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
 /// y[o][:] = x[index[o]][:]
@@ -191,9 +197,10 @@ struct Reciprocal {
   const T* x;
   T* y;
   T cutoff, scale;
-  HSO_HD void operator()(Index, Index i) const {
-    const T value = x[i], size = value < T(0) ? -value : value;
-    y[i] = size > cutoff ? scale / value : T(0);
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
+  HSO_HD void element(const T& from, T& to) const {
+    const T value = from, size = value < T(0) ? -value : value;
+    to = size > cutoff ? scale / value : T(0);
   }
 };
 
@@ -213,7 +220,8 @@ struct ScaleRows {
   const T* x;
   T* y;
   Index cols;
-  HSO_HD void operator()(Index o, Index i) const { y[o * cols + i] = d[o] * x[o * cols + i]; }
+  HSO_HD void rows(Index o, const auto& use) const { use(same(d + o), x + o * cols, out(y + o * cols, false)); }
+  HSO_HD void element(const T& factor, const T& from, T& to) const { to = factor * from; }
 };
 
 /// to[o][i] = from[o][i] with another element type.
@@ -221,7 +229,8 @@ template <class T, class From>
 struct Convert {
   const From* from;
   T* to;
-  HSO_HD void operator()(Index, Index i) const { to[i] = static_cast<T>(from[i]); }
+  HSO_HD void rows(Index, const auto& use) const { use(from, out(to, false)); }
+  HSO_HD void element(const From& value, T& converted) const { converted = static_cast<T>(value); }
 };
 
 }  // namespace hso::detail

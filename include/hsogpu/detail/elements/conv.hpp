@@ -42,7 +42,7 @@ struct Im2Col {
     const T* image = x + at[5] * x_stride + at[1] * g.image() + (at[4] * g.h + (inside ? iy : 0)) * g.w;
     return {image, tap_range(inside ? g.ow : 0, g.stride_w, shift, g.w), g.stride_w, shift, 1, 0};
   }
-  HSO_HD void operator()(Index o, Index ox) const { sum_taps<T>(*this, o, ox); }
+  HSO_HD void operator()(const Digits<6>& at, Index ox) const { sum_taps<T>(*this, at, ox); }
 };
 
 /// The adjoint, gathered: dx[lane][n][c][iy][ix] (+)= sum over the (ky, kx) whose output sees this pixel.
@@ -68,7 +68,7 @@ struct Col2Im {
     const T* source = cols + ((r * images + at[2]) * g.oh + (oy < 0 ? 0 : oy)) * g.ow;
     return {source, tap_range(oy < 0 ? 0 : g.ow, g.stride_w, shift, g.w), 1, 0, g.stride_w, shift};
   }
-  HSO_HD void operator()(Index o, Index ix) const { sum_taps<T>(*this, o, ix); }
+  HSO_HD void operator()(const Digits<4>& at, Index ix) const { sum_taps<T>(*this, at, ix); }
 };
 
 /// y[lane][n][channel][p] (+)= wide[lane][channel][n][p] for one group's channels.
@@ -79,11 +79,13 @@ struct WideToImages {
   T* y;
   Index y_stride, images, channels, pixels, image_stride;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index p) const {
-    const Index c = o % channels, n = (o / channels) % images, lane = o / (channels * images);
-    const T value = wide[((lane * channels + c) * images + n) * pixels + p];
-    store(&y[lane * y_stride + n * image_stride + c * pixels + p], value, accumulate);
+  HSO_HD Radix<3> radix() const { return {{channels, images}}; }
+  HSO_HD void rows(const Digits<3>& at, const auto& use) const {
+    const Index c = at[0], n = at[1], lane = at[2];
+    use(wide + ((lane * channels + c) * images + n) * pixels,
+        out(y + lane * y_stride + n * image_stride + c * pixels, accumulate));
   }
+  HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
 /// wide[lane][channel][n][p] = y[lane][n][channel][p]. Launch with (lanes * images * channels) x pixels.
@@ -92,10 +94,13 @@ struct ImagesToWide {
   const T* y;
   T* wide;
   Index y_stride, images, channels, pixels, image_stride;
-  HSO_HD void operator()(Index o, Index p) const {
-    const Index c = o % channels, n = (o / channels) % images, lane = o / (channels * images);
-    wide[((lane * channels + c) * images + n) * pixels + p] = y[lane * y_stride + n * image_stride + c * pixels + p];
+  HSO_HD Radix<3> radix() const { return {{channels, images}}; }
+  HSO_HD void rows(const Digits<3>& at, const auto& use) const {
+    const Index c = at[0], n = at[1], lane = at[2];
+    use(y + lane * y_stride + n * image_stride + c * pixels,
+        out(wide + ((lane * channels + c) * images + n) * pixels, false));
   }
+  HSO_HD void element(const T& from, T& to) const { to = from; }
 };
 
 /// y[lane][n][c][p] (+)= b[lane][c]. Launch with (lanes * images * channels) x pixels.
@@ -106,10 +111,12 @@ struct AddToChannels {
   T* y;
   Index y_stride, images, channels, pixels;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index p) const {
-    const Index c = o % channels, n = (o / channels) % images, lane = o / (channels * images);
-    store(&y[lane * y_stride + (n * channels + c) * pixels + p], b[lane * b_stride + c], accumulate);
+  HSO_HD Radix<3> radix() const { return {{channels, images}}; }
+  HSO_HD void rows(const Digits<3>& at, const auto& use) const {
+    const Index c = at[0], n = at[1], lane = at[2];
+    use(same(b + lane * b_stride + c), out(y + lane * y_stride + (n * channels + c) * pixels, accumulate));
   }
+  HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
 }  // namespace hso::detail

@@ -16,9 +16,10 @@ struct ChannelRows {
   Index lane_stride, sample_stride, channel_stride, position_stride;
   T* to;
   Index lanes, samples, positions;
-  HSO_HD void operator()(Index o, Index p) const {
-    const Index n = o % samples, rest = o / samples, k = rest % lanes, c = rest / lanes;
-    to[o * positions + p] = x[k * lane_stride + n * sample_stride + c * channel_stride + p * position_stride];
+  HSO_HD Radix<3> radix() const { return {{samples, lanes}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index p) const {
+    const Index n = at[0], k = at[1], c = at[2], row = (c * lanes + k) * samples + n;
+    to[row * positions + p] = x[k * lane_stride + n * sample_stride + c * channel_stride + p * position_stride];
   }
 };
 
@@ -36,21 +37,23 @@ template <class T>
 struct Square {
   const T* x;
   T* y;
-  HSO_HD void operator()(Index, Index i) const { y[i] = x[i] * x[i]; }
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
+  HSO_HD void element(const T& from, T& to) const { to = from * from; }
 };
 
 /// to[lane][row][i] = from[lane][row][i], rows at distances of their own: matrices cut out of theta and put back.
-/// Launch with (lanes * rows) x columns.
+/// Launch with (lanes * lane_rows) x columns.
 template <class T>
 struct CopyRows {
   const T* from;
   Index from_lane, from_row;
   T* to;
-  Index to_lane, to_row, rows;
-  HSO_HD void operator()(Index o, Index i) const {
-    const Index lane = o / rows, row = o % rows;
-    to[lane * to_lane + row * to_row + i] = from[lane * from_lane + row * from_row + i];
+  Index to_lane, to_row, lane_rows;
+  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    use(from + at[1] * from_lane + at[0] * from_row, out(to + at[1] * to_lane + at[0] * to_row, false));
   }
+  HSO_HD void element(const T& value, T& copy) const { copy = value; }
 };
 
 /// Column first + k of S_n, scaled by sqrt(w_n): S_n = (I - p 1') diag(sqrt p) gives S_n S_n' = diag(p) - p p', the
@@ -62,8 +65,9 @@ struct CrossEntropyRoot {
   T* dz;
   Index dz_stride, samples, classes, first;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index j) const {
-    const Index k = o / samples, n = o % samples, c = first + k;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index j) const {
+    const Index n = at[0], k = at[1], c = first + k;
     const T* row = p + n * classes;
     T entry = -row[j];
     if (j == c) {
@@ -83,8 +87,9 @@ struct OutputLossRoot {
   T* dz;
   Index dz_stride, samples, outputs, first;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index j) const {
-    const Index k = o / samples, n = o % samples, e = n * outputs + j;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index j) const {
+    const Index n = at[0], k = at[1], e = n * outputs + j;
     const T root = std::sqrt(w[n] * F::d2(z[e], target[e]));
     store(&dz[k * dz_stride + e], j == first + k ? root : T(0), accumulate);
   }

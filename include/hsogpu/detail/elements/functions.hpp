@@ -73,7 +73,7 @@ struct Inverse {  // 1 / x
 };
 
 struct Sin {
-  static constexpr bool kHasSecond = true;
+  static constexpr bool kHasSecond = true, kPacks = false;
   template <class T>
   HSO_HD T value(T x) const {
     return std::sin(x);
@@ -89,7 +89,7 @@ struct Sin {
 };
 
 struct Cos {
-  static constexpr bool kHasSecond = true;
+  static constexpr bool kHasSecond = true, kPacks = false;
   template <class T>
   HSO_HD T value(T x) const {
     return std::cos(x);
@@ -105,7 +105,7 @@ struct Cos {
 };
 
 struct Atan {
-  static constexpr bool kHasSecond = true;
+  static constexpr bool kHasSecond = true, kPacks = false;
   template <class T>
   HSO_HD T value(T x) const {
     return std::atan(x);
@@ -123,7 +123,7 @@ struct Atan {
 
 struct AffineMap {  // scale x + shift
   static constexpr bool kHasSecond = false;
-  double scale = 1, shift = 0;
+  FunctionConstant scale = 1, shift = 0;
   template <class T>
   HSO_HD T value(T x) const {
     return T(scale) * x + T(shift);

@@ -15,10 +15,12 @@ struct UnitWeightJvp {
   T* ry;
   Index ry_stride, first, rows, in, out;
   bool accumulate;
-  HSO_HD void operator()(Index r, Index o) const {
-    const Index k = r / rows, n = r % rows, position = first + k;
-    const T value = x[n * in + position % in];
-    store(&ry[k * ry_stride + n * out + o], o == position / in ? value : T(0), accumulate);
+  HSO_HD Radix<3> radix() const { return {{rows, in}}; }  // n, i_k, o_k
+  HSO_HD Index first_row() const { return first * rows; }
+  HSO_HD void operator()(const Digits<3>& at, Index o) const {
+    const Index n = at[0], k = at[2] * in + at[1] - first;
+    const T value = x[n * in + at[1]];
+    store(&ry[k * ry_stride + n * out + o], o == at[2] ? value : T(0), accumulate);
   }
 };
 
@@ -29,10 +31,12 @@ struct UnitWeightCross {
   T* rdx;
   Index rdx_stride, first, rows, in, out;
   bool accumulate;
-  HSO_HD void operator()(Index r, Index i) const {
-    const Index k = r / rows, n = r % rows, position = first + k;
-    const T value = dy[n * out + position / in];
-    store(&rdx[k * rdx_stride + n * in + i], i == position % in ? value : T(0), accumulate);
+  HSO_HD Radix<3> radix() const { return {{rows, in}}; }  // n, i_k, o_k
+  HSO_HD Index first_row() const { return first * rows; }
+  HSO_HD void operator()(const Digits<3>& at, Index i) const {
+    const Index n = at[0], k = at[2] * in + at[1] - first;
+    const T value = dy[n * out + at[2]];
+    store(&rdx[k * rdx_stride + n * in + i], i == at[1] ? value : T(0), accumulate);
   }
 };
 

@@ -49,8 +49,9 @@ struct CrossEntropyJvp {
   Index rl_stride;
   Index samples, classes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index) const {
-    const Index k = o / samples, n = o % samples;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index n = at[0], k = at[1];
     const T* row = rz + k * rz_stride + n * classes;
     const auto t = static_cast<Index>(target[n]);
     T sum = 0;
@@ -70,8 +71,9 @@ struct CrossEntropyVjp {
   Index dz_stride;
   Index samples, classes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index) const {
-    const Index k = o / samples, n = o % samples;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index n = at[0], k = at[1];
     const auto t = static_cast<Index>(target[n]);
     const T* row = p + n * classes;
     const T seed = dl[k * dl_stride + n];
@@ -94,8 +96,9 @@ struct CrossEntropyCross {
   Index rdz_stride;
   Index samples, classes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index) const {
-    const Index k = o / samples, n = o % samples;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index n = at[0], k = at[1];
     const T* row = rz + k * rz_stride + n * classes;
     const T* prob = p + n * classes;
     // Differences against the likeliest class: where p is near one-hot, nothing large cancels.
@@ -163,8 +166,9 @@ struct OutputLossJvp {
   Index rl_stride;
   Index samples, outputs;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index) const {
-    const Index k = o / samples, n = o % samples;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index n = at[0], k = at[1];
     T sum = 0;
     for (Index c = 0; c < outputs; ++c)
       sum += F::d1(z[n * outputs + c], target[n * outputs + c]) * rz[k * rz_stride + n * outputs + c];
@@ -183,9 +187,13 @@ struct OutputLossVjp {
   Index dz_stride;
   Index samples, outputs;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index c) const {
-    const Index k = o / samples, n = o % samples, e = n * outputs + c;
-    store(&dz[k * dz_stride + e], dl[k * dl_stride + n] * F::d1(z[e], target[e]), accumulate);
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index row = at[0] * outputs;
+    use(z + row, target + row, same(dl + at[1] * dl_stride + at[0]), out(dz + at[1] * dz_stride + row, accumulate));
+  }
+  HSO_HD void element(const T& zc, const T& tc, const T& seed, T& to) const {
+    store(&to, seed * F::d1(zc, tc), accumulate);
   }
 };
 
@@ -201,9 +209,14 @@ struct OutputLossCross {
   Index rdz_stride;
   Index samples, outputs;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index c) const {
-    const Index k = o / samples, n = o % samples, e = n * outputs + c;
-    store(&rdz[k * rdz_stride + e], dl[n] * F::d2(z[e], target[e]) * rz[k * rz_stride + e], accumulate);
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index row = at[0] * outputs;
+    use(z + row, target + row, same(dl + at[0]), rz + at[1] * rz_stride + row,
+        out(rdz + at[1] * rdz_stride + row, accumulate));
+  }
+  HSO_HD void element(const T& zc, const T& tc, const T& seed, const T& from, T& to) const {
+    store(&to, seed * F::d2(zc, tc) * from, accumulate);
   }
 };
 

@@ -17,9 +17,10 @@ struct Keep {
   Index x_stride;
   T* y;
   Index y_stride;
-  HSO_HD void operator()(Index o, Index i) const {
-    const T value = x[o * x_stride + i];
-    y[o * y_stride + i] = kept[i] != 0 ? value : T(0);
+  HSO_HD void rows(Index o, const auto& use) const { use(kept, x + o * x_stride, out(y + o * y_stride, false)); }
+  HSO_HD void element(const std::uint8_t& stays, const T& from, T& to) const {
+    const T value = from;
+    to = stays != 0 ? value : T(0);
   }
 };
 
@@ -42,10 +43,10 @@ struct Signs {
   const T* x;
   T* y;
   bool accumulate;
-  HSO_HD void operator()(Index, Index i) const {
-    const T value = x[i];
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, accumulate)); }
+  HSO_HD void element(const T& value, T& to) const {
     const T one = value > T(0) ? a : -a;
-    store(&y[i], value == T(0) ? T(0) : value != value ? value : one, accumulate);
+    store(&to, value == T(0) ? T(0) : value != value ? value : one, accumulate);
   }
 };
 

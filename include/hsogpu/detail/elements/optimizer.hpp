@@ -16,13 +16,13 @@ struct AdamStep {
   T* v;
   T* step;
   T rate, beta1, beta2, epsilon, correction1, correction2;
-  HSO_HD void operator()(Index, Index i) const {
-    const T gi = g[i];
-    const T mi = beta1 * m[i] + (1 - beta1) * gi;
-    const T vi = beta2 * v[i] + (1 - beta2) * gi * gi;
-    m[i] = mi;
-    v[i] = vi;
-    step[i] = -rate * (mi / correction1) / (std::sqrt(vi / correction2) + epsilon);
+  HSO_HD void rows(Index, const auto& use) const { use(g, out(m, true), out(v, true), out(step, false)); }
+  HSO_HD void element(const T& gi, T& mean, T& square, T& move) const {
+    const T mi = beta1 * mean + (1 - beta1) * gi;
+    const T vi = beta2 * square + (1 - beta2) * gi * gi;
+    mean = mi;
+    square = vi;
+    move = -rate * (mi / correction1) / (std::sqrt(vi / correction2) + epsilon);
   }
 };
 
@@ -36,13 +36,13 @@ struct AdaHessianStep {
   T* v;
   T* step;
   T rate, beta1, beta2, epsilon, power, correction1, correction2;
-  HSO_HD void operator()(Index, Index i) const {
-    const T di = d[i];
-    const T mi = beta1 * m[i] + (1 - beta1) * g[i];
-    const T vi = beta2 * v[i] + (1 - beta2) * di * di;
-    m[i] = mi;
-    v[i] = vi;
-    step[i] = -rate * (mi / correction1) / (std::pow(std::sqrt(vi / correction2), power) + epsilon);
+  HSO_HD void rows(Index, const auto& use) const { use(g, d, out(m, true), out(v, true), out(step, false)); }
+  HSO_HD void element(const T& gi, const T& di, T& mean, T& square, T& move) const {
+    const T mi = beta1 * mean + (1 - beta1) * gi;
+    const T vi = beta2 * square + (1 - beta2) * di * di;
+    mean = mi;
+    square = vi;
+    move = -rate * (mi / correction1) / (std::pow(std::sqrt(vi / correction2), power) + epsilon);
   }
 };
 
@@ -53,11 +53,12 @@ struct SophiaStep {
   const T* h;
   T* step;
   T rate, gamma, epsilon;
-  HSO_HD void operator()(Index, Index i) const {
-    const T scaled = gamma * h[i], below = scaled > epsilon ? scaled : epsilon;
-    const T ratio = m[i] / below;
+  HSO_HD void rows(Index, const auto& use) const { use(m, h, out(step, false)); }
+  HSO_HD void element(const T& mean, const T& curvature, T& move) const {
+    const T scaled = gamma * curvature, below = scaled > epsilon ? scaled : epsilon;
+    const T ratio = mean / below;
     const T upper = ratio > T(1) ? T(1) : ratio;
-    step[i] = -rate * (upper < T(-1) ? T(-1) : upper);
+    move = -rate * (upper < T(-1) ? T(-1) : upper);
   }
 };
 
@@ -70,11 +71,12 @@ struct SecondMomentQuotient {
   T* v;
   T* y;
   T beta2, epsilon, correction1, correction2;
-  HSO_HD void operator()(Index, Index i) const {
-    const T gi = g[i], mi = m[i];
-    const T vi = beta2 * v[i] + (1 - beta2) * gi * gi;
-    v[i] = vi;
-    y[i] = (mi / correction1) / (std::sqrt(vi / correction2) + epsilon);
+  HSO_HD void rows(Index, const auto& use) const { use(g, m, out(v, true), out(y, false)); }
+  HSO_HD void element(const T& gi, const T& mi, T& square, T& quotient) const {
+    const T vi = beta2 * square + (1 - beta2) * gi * gi;
+    const T result = (mi / correction1) / (std::sqrt(vi / correction2) + epsilon);
+    square = vi;
+    quotient = result;
   }
 };
 
@@ -84,7 +86,8 @@ struct ShiftedPower {
   const T* x;
   T* y;
   T shift, exponent;
-  HSO_HD void operator()(Index, Index i) const { y[i] = std::pow(x[i] + shift, exponent); }
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
+  HSO_HD void element(const T& from, T& to) const { to = std::pow(from + shift, exponent); }
 };
 
 /// y = 1 / (max(x, 0) + delta)
@@ -93,10 +96,8 @@ struct DampedReciprocal {
   const T* x;
   T* y;
   T delta;
-  HSO_HD void operator()(Index, Index i) const {
-    const T value = x[i];
-    y[i] = T(1) / ((value > T(0) ? value : T(0)) + delta);
-  }
+  HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
+  HSO_HD void element(const T& value, T& to) const { to = T(1) / ((value > T(0) ? value : T(0)) + delta); }
 };
 
 }  // namespace hso::detail

@@ -8,25 +8,31 @@
 
 namespace hso::detail {
 
+/// Positions [begin, end) along an axis.
+struct PoolWindow {
+  Index begin, end;
+};
+
 struct PoolAxis {
   Index in = 1, out = 1, kernel = 1, stride = 1, pad = 0;
   bool adaptive = false;  ///< windows [floor(o in / out), ceil((o + 1) in / out))
   HSO_HD Index begin(Index o) const {
-    const Index b = adaptive ? o * in / out : o * stride - pad;
+    const Index b = adaptive ? axis_divide(o * in, out) : o * stride - pad;
     return b < 0 ? 0 : b;
   }
   HSO_HD Index end(Index o) const {
-    const Index e = adaptive ? ((o + 1) * in + out - 1) / out : o * stride - pad + kernel;
+    const Index e = adaptive ? axis_divide((o + 1) * in + out - 1, out) : o * stride - pad + kernel;
     return e > in ? in : e;
   }
+  HSO_HD PoolWindow window(Index o) const { return {begin(o), end(o)}; }
   /// The outputs whose window may hold input i: [first, last].
   HSO_HD Index first(Index i) const {
-    if (adaptive) return i * out / in;
+    if (adaptive) return axis_divide(i * out, in);
     const Index t = i + pad - kernel + 1;
-    return t <= 0 ? 0 : (t + stride - 1) / stride;
+    return t <= 0 ? 0 : axis_divide(t + stride - 1, stride);
   }
   HSO_HD Index last(Index i) const {
-    const Index o = adaptive ? ((i + 1) * out + in - 1) / in - 1 : (i + pad) / stride;
+    const Index o = adaptive ? axis_divide((i + 1) * out + in - 1, in) - 1 : axis_divide(i + pad, stride);
     return o >= out ? out - 1 : o;
   }
   /// What an average divides by: PyTorch's count_include_pad = true (the padded extent), the true count when adaptive.
@@ -50,16 +56,21 @@ struct MaxPoolValue {
   const T* x;
   T* y;
   std::int32_t* where;
-  HSO_HD void operator()(Index o, Index ox) const {
-    const Index oy = o % g.y.out, plane = o / g.y.out;
+  HSO_HD Radix<2> radix() const { return {{g.y.out}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index ox) const {
+    const Index oy = at[0], plane = at[1], o = plane * g.y.out + oy;
     const T* image = x + plane * g.in();
-    Index best = g.y.begin(oy) * g.x.in + g.x.begin(ox);
-    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
-      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) {
+    const PoolWindow rows = g.y.window(oy), columns = g.x.window(ox);
+    Index best = rows.begin * g.x.in + columns.begin;
+    T top = image[best];
+    for (Index iy = rows.begin; iy < rows.end; ++iy)
+      for (Index ix = columns.begin; ix < columns.end; ++ix) {
         const T v = image[iy * g.x.in + ix];
-        if (v > image[best] || v != v) best = iy * g.x.in + ix;
+        const bool better = v > top || v != v;
+        best = better ? iy * g.x.in + ix : best;
+        top = better ? v : top;
       }
-    y[o * g.x.out + ox] = image[best];
+    y[o * g.x.out + ox] = top;
     where[o * g.x.out + ox] = static_cast<std::int32_t>(best);
   }
 };
@@ -74,10 +85,10 @@ struct MaxPoolJvp {
   T* ry;
   Index ry_stride, planes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index ox) const {
-    const Index oy = o % g.y.out, plane = (o / g.y.out) % planes, lane = o / (g.y.out * planes);
-    const Index at = plane * g.out() + oy * g.x.out + ox;
-    store(&ry[lane * ry_stride + at], rx[lane * rx_stride + plane * g.in() + where[at]], accumulate);
+  HSO_HD Radix<3> radix() const { return {{g.y.out, planes}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index ox) const {
+    const Index oy = at[0], plane = at[1], lane = at[2], me = plane * g.out() + oy * g.x.out + ox;
+    store(&ry[lane * ry_stride + me], rx[lane * rx_stride + plane * g.in() + where[me]], accumulate);
   }
 };
 
@@ -90,14 +101,15 @@ struct MaxPoolVjp {
   T* dx;
   Index dx_stride, planes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index ix) const {
-    const Index iy = o % g.y.in, plane = (o / g.y.in) % planes, lane = o / (g.y.in * planes);
-    const Index me = iy * g.x.in + ix, base = plane * g.out();
+  HSO_HD Radix<3> radix() const { return {{g.y.in, planes}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index ix) const {
+    const Index iy = at[0], plane = at[1], lane = at[2], me = iy * g.x.in + ix, base = plane * g.out();
+    const Index bottom = g.y.last(iy), right = g.x.last(ix), left = g.x.first(ix);
     T sum = 0;
-    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy)
-      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
-        const Index at = base + oy * g.x.out + ox;
-        sum += where[at] == me ? dy[lane * dy_stride + at] : T(0);
+    for (Index oy = g.y.first(iy); oy <= bottom; ++oy)
+      for (Index ox = left; ox <= right; ++ox) {
+        const Index from = base + oy * g.x.out + ox;
+        sum += where[from] == me ? dy[lane * dy_stride + from] : T(0);
       }
     store(&dx[lane * dx_stride + plane * g.in() + me], sum, accumulate);
   }
@@ -123,7 +135,7 @@ struct BoxMean {
     const T* source = x + at[2] * x_stride + at[1] * g.in() + (inside ? iy : 0) * g.x.in;
     return {source, tap_range(inside ? g.x.out : 0, g.x.stride, shift, g.x.in), g.x.stride, shift, 1, 0};
   }
-  HSO_HD void operator()(Index o, Index ox) const { sum_taps<T>(*this, o, ox); }
+  HSO_HD void operator()(const Digits<3>& at, Index ox) const { sum_taps<T>(*this, at, ox); }
 };
 
 /// The adjoint of BoxMean.
@@ -145,7 +157,7 @@ struct BoxSpread {
     const T* source = dy + at[2] * dy_stride + at[1] * g.out() + (oy < 0 ? 0 : oy) * g.x.out;
     return {source, tap_range(oy < 0 ? 0 : g.x.out, g.x.stride, shift, g.x.in), 1, 0, g.x.stride, shift};
   }
-  HSO_HD void operator()(Index o, Index ix) const { sum_taps<T>(*this, o, ix); }
+  HSO_HD void operator()(const Digits<3>& at, Index ix) const { sum_taps<T>(*this, at, ix); }
 };
 
 /// The same for windows of unequal sizes (adaptive pooling).
@@ -157,12 +169,14 @@ struct AvgPoolValue {
   T* y;
   Index y_stride, planes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index ox) const {
-    const Index oy = o % g.y.out, plane = (o / g.y.out) % planes, lane = o / (g.y.out * planes);
+  HSO_HD Radix<3> radix() const { return {{g.y.out, planes}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index ox) const {
+    const Index oy = at[0], plane = at[1], lane = at[2];
     const T* image = x + lane * x_stride + plane * g.in();
+    const PoolWindow rows = g.y.window(oy), columns = g.x.window(ox);
     T sum = 0;
-    for (Index iy = g.y.begin(oy); iy < g.y.end(oy); ++iy)
-      for (Index ix = g.x.begin(ox); ix < g.x.end(ox); ++ix) sum += image[iy * g.x.in + ix];
+    for (Index iy = rows.begin; iy < rows.end; ++iy)
+      for (Index ix = columns.begin; ix < columns.end; ++ix) sum += image[iy * g.x.in + ix];
     const T mean = sum / static_cast<T>(g.y.count(oy) * g.x.count(ox));
     store(&y[lane * y_stride + plane * g.out() + oy * g.x.out + ox], mean, accumulate);
   }
@@ -177,13 +191,15 @@ struct AvgPoolVjp {
   T* dx;
   Index dx_stride, planes;
   bool accumulate;
-  HSO_HD void operator()(Index o, Index ix) const {
-    const Index iy = o % g.y.in, plane = (o / g.y.in) % planes, lane = o / (g.y.in * planes);
+  HSO_HD Radix<3> radix() const { return {{g.y.in, planes}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index ix) const {
+    const Index iy = at[0], plane = at[1], lane = at[2];
     const T* image = dy + lane * dy_stride + plane * g.out();
+    const Index bottom = g.y.last(iy), right = g.x.last(ix), left = g.x.first(ix);
     T sum = 0;
-    for (Index oy = g.y.first(iy); oy <= g.y.last(iy); ++oy) {
+    for (Index oy = g.y.first(iy); oy <= bottom; ++oy) {
       if (iy < g.y.begin(oy) || iy >= g.y.end(oy)) continue;
-      for (Index ox = g.x.first(ix); ox <= g.x.last(ix); ++ox) {
+      for (Index ox = left; ox <= right; ++ox) {
         if (ix < g.x.begin(ox) || ix >= g.x.end(ox)) continue;
         sum += image[oy * g.x.out + ox] / static_cast<T>(g.y.count(oy) * g.x.count(ox));
       }

@@ -99,8 +99,9 @@ struct GatherBlock {
   T* to;
   Index m;
   T shift;
-  HSO_HD void operator()(Index o, Index i) const {
-    const Index row = o % m, from = index[o], to_column = index[o - row + i];
+  HSO_HD Radix<2> radix() const { return {{m}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index i) const {
+    const Index row = at[0], lane = at[1] * m, o = lane + row, from = index[o], to_column = index[lane + i];
     const T value = from < 0 || to_column < 0 ? T(0) : a[from * lda + to_column];
     const T diagonal = from < 0 ? T(1) : shift;
     to[o * m + i] = row == i ? value + diagonal : value;

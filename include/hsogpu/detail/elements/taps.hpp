@@ -14,40 +14,6 @@
 
 namespace hso::detail {
 
-/// Coordinates, the fastest first; the last one is unbounded.
-template <int N>
-struct Digits {
-  Index d[N];
-  HSO_HD Index operator[](int i) const { return d[i]; }
-};
-
-/// Extents of the first N - 1 coordinates.
-template <int N>
-struct Radix {
-  Index extent[N - 1];
-  HSO_HD Digits<N> split(Index o) const {
-    Digits<N> at{};
-    for (int i = 0; i < N - 1; ++i) {
-      const Index rest = o / extent[i];
-      at.d[i] = o - rest * extent[i];
-      o = rest;
-    }
-    at.d[N - 1] = o;
-    return at;
-  }
-  /// The coordinates of o + 1.
-  HSO_HD void next(Digits<N>& at) const {
-    int i = 0;
-    for (; i < N - 1 && ++at.d[i] == extent[i]; ++i) at.d[i] = 0;
-    if (i == N - 1) ++at.d[i];
-  }
-};
-
-/// a / step towards zero. Extents of one axis fit 32 bits, whose division is several times faster on both sides.
-HSO_HD inline Index axis_divide(Index a, Index step) {
-  return step == 1 ? a : static_cast<std::int32_t>(a) / static_cast<std::int32_t>(step);
-}
-
 /// The j in [0, count) whose j step + shift lies in [0, extent): a range.
 struct TapRange {
   Index begin, end;
@@ -73,10 +39,9 @@ struct Tap {
   Index in_step = 1, in_shift = 0, out_step = 1, out_shift = 0;
 };
 
-/// One element of a row: what operator()(o, i) of these functors is.
-template <class T, class F>
-HSO_HD inline void sum_taps(const F& f, Index o, Index i) {
-  const auto at = f.radix().split(o);
+/// One element of a row: what operator()(at, i) of these functors is.
+template <class T, class F, class At>
+HSO_HD inline void sum_taps(const F& f, const At& at, Index i) {
   T sum = 0;
   Digits<2> t{};
   for (Index count = 0; count < f.taps(); ++count, f.kernel().next(t)) {

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Row numbers and their coordinates. A functor whose rows have several coordinates (lane, sample, channel, ...) states
+// `radix()`, and its operator gets the coordinates. The host counts them up from row to row; the device splits a row
+// number by multiplications (cuda/element_map.hpp). Neither divides for an element.
+#pragma once
+
+#include "hsogpu/detail/hd.hpp"
+#include "hsogpu/types.hpp"
+
+namespace hso::detail {
+
+/// Coordinates, the fastest first; the last one is unbounded.
+template <int N>
+struct Digits {
+  Index d[N];
+  HSO_HD Index operator[](int i) const { return d[i]; }
+};
+
+/// Extents of the first N - 1 coordinates.
+template <int N>
+struct Radix {
+  static constexpr int kDigits = N;
+  Index extent[N - 1];
+
+  HSO_HD Digits<N> split(Index o) const {
+    Digits<N> at{};
+    for (int i = 0; i < N - 1; ++i) {
+      const Index rest = o / extent[i];
+      at.d[i] = o - rest * extent[i];
+      o = rest;
+    }
+    at.d[N - 1] = o;
+    return at;
+  }
+  /// The coordinates of o + 1.
+  HSO_HD void next(Digits<N>& at) const {
+    int i = 0;
+    for (; i < N - 1 && ++at.d[i] == extent[i]; ++i) at.d[i] = 0;
+    if (i == N - 1) ++at.d[i];
+  }
+};
+
+template <class F>
+concept SplitsRows = requires(const F& f) {
+  f.radix();
+};
+
+/// Row 0 of a launch has this number: functors may count from elsewhere.
+template <class F>
+HSO_HD inline Index first_row(const F& f) {
+  if constexpr (requires { f.first_row(); })
+    return f.first_row();
+  else
+    return 0;
+}
+
+/// What functor F calls row o: the number itself or its coordinates.
+template <class F>
+HSO_HD inline auto row_at(const F& f, Index o) {
+  if constexpr (SplitsRows<F>)
+    return f.radix().split(first_row(f) + o);
+  else
+    return o;
+}
+
+/// `at` moves on to the next row.
+template <class F, class At>
+HSO_HD inline void next_row(const F& f, At& at) {
+  if constexpr (SplitsRows<F>)
+    f.radix().next(at);
+  else
+    ++at;
+}
+
+}  // namespace hso::detail
