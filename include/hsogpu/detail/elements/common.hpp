@@ -18,4 +18,13 @@ HSO_HD inline void store(T* destination, T value, bool accumulate) {
   *destination = old + value;
 }
 
+/// For the scalars of iterative solvers.
+HSO_HD inline bool is_finite(double x) { return x - x == 0; }
+
+/// Enumerators as numbers of device memory.
+template <class Enum>
+HSO_HD constexpr double code_of(Enum e) {
+  return static_cast<double>(static_cast<int>(e));
+}
+
 }  // namespace hso::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of a linear layer with unit vectors: when lane k of RW is the unit vector at position first + k
-// (o_k = position / in, i_k = position % in), two of its matrix products are gathers.
+// Products of a linear layer with unit vectors: when lane k of RW is the unit vector at position *first + k
+// (o_k = position / in, i_k = position % in), two of its matrix products are gathers. `first` is in device memory.
 #pragma once
 
 #include "hsogpu/detail/elements/common.hpp"
@@ -13,10 +13,12 @@ template <class T>
 struct UnitWeightJvp {
   const T* x;
   T* ry;
-  Index ry_stride, first, rows, in, out;
+  Index ry_stride;
+  const Index* first;
+  Index rows, in, out;
   bool accumulate;
   HSO_HD void operator()(Index r, Index o) const {
-    const Index k = r / rows, n = r % rows, position = first + k;
+    const Index k = r / rows, n = r % rows, position = *first + k;
     const T value = x[n * in + position % in];
     store(&ry[k * ry_stride + n * out + o], o == position / in ? value : T(0), accumulate);
   }
@@ -27,10 +29,12 @@ template <class T>
 struct UnitWeightCross {
   const T* dy;
   T* rdx;
-  Index rdx_stride, first, rows, in, out;
+  Index rdx_stride;
+  const Index* first;
+  Index rows, in, out;
   bool accumulate;
   HSO_HD void operator()(Index r, Index i) const {
-    const Index k = r / rows, n = r % rows, position = first + k;
+    const Index k = r / rows, n = r % rows, position = *first + k;
     const T value = dy[n * out + position / in];
     store(&rdx[k * rdx_stride + n * in + i], i == position % in ? value : T(0), accumulate);
   }
