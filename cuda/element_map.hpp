@@ -69,7 +69,7 @@ constexpr int coordinates() {
 template <class F>
 RowMap<coordinates<F>()> row_map(const F& f, Index first) {
   if constexpr (SplitsRows<F>)
-    return {f.radix(), first_row(f) + first};
+    return {f.radix(), first};
   else
     return {first};
 }

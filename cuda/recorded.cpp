@@ -20,19 +20,25 @@ CudaRecorded::Entry& CudaRecorded::entry_for(Span<const std::uintptr_t> key, std
     std::rotate(entries_.begin(), found, found + 1);
     return entries_.front();
   }
-  if (entries_.size() == kEntries) {
-    if (entries_.back().executable) context_.wait();  // it may still be running
-    entries_.pop_back();
-  }
   entries_.insert(entries_.begin(), Entry{{key.begin(), key.end()}, arena_position, State::fresh, {}});
+  drop_above(kWaiting, false);
   return entries_.front();
 }
 
+void CudaRecorded::drop_above(std::ptrdiff_t most, bool executable) {
+  const auto is_one = [=](const Entry& e) { return static_cast<bool>(e.executable) == executable; };
+  if (std::ranges::count_if(entries_, is_one) <= most) return;
+  if (executable) context_.wait();  // it may still be running
+  entries_.erase(std::next(std::find_if(entries_.rbegin(), entries_.rend(), is_one)).base());
+}
+
+bool CudaRecorded::replays() const { return context_.graphs_enabled() && !context_.capturing(); }
+
 void CudaRecorded::run(Span<const std::uintptr_t> key, const std::function<void()>& launch) {
-  if (!context_.graphs_enabled() || context_.capturing()) return launch();
+  if (!replays()) return launch();
   const std::uintptr_t position = context_.arena().position();
   Entry& entry = entry_for(key, position);
-  if (entry.state == State::launched) record(entry, launch);
+  if (entry.state == State::launched) record(entry, launch);  // stays the first entry
   if (entry.state == State::ready) {
     HSO_CHECK(cudaGraphLaunch(entry.executable.get(), context_.stream()));
     return;
@@ -58,10 +64,12 @@ void CudaRecorded::record(Entry& entry, const std::function<void()>& launch) {
   }
   const GraphHandle graph = context_.end_capture();
   if (!complete || !graph) return;
-  if (cudaGraphInstantiate(entry.executable.fill(), graph.get(), 0) == cudaSuccess)
+  if (cudaGraphInstantiate(entry.executable.fill(), graph.get(), 0) == cudaSuccess) {
     entry.state = State::ready;
-  else
+    drop_above(kExecutables, true);
+  } else {
     static_cast<void>(cudaGetLastError());
+  }
 }
 
 }  // namespace hso::detail

@@ -3,7 +3,8 @@
 // Launch sequences as CUDA graphs. A sequence is launched plainly the first time its key is seen (modules load, cuBLAS
 // and the arena warm up), recorded the second time, replayed from then on. One that cannot be recorded is launched
 // plainly for ever. The arena's position is part of the key: recorded launches hold the addresses of their scratch. The
-// least recently used executables are dropped above kEntries.
+// least recently used executables are dropped above kExecutables, and the least recently seen of the keys without one
+// above kWaiting: keys that come once never drive out what is replayed.
 #pragma once
 
 #include <vector>
@@ -17,10 +18,11 @@ class CudaContext;
 
 class CudaRecorded final : public Recorded {
  public:
-  static constexpr std::size_t kEntries = 16;
+  static constexpr std::ptrdiff_t kExecutables = 64, kWaiting = 16;
 
   explicit CudaRecorded(CudaContext& context) : context_(context) {}
   ~CudaRecorded() override;
+  bool replays() const override;
   void run(Span<const std::uintptr_t> key, const std::function<void()>& launch) override;
 
  private:
@@ -32,6 +34,8 @@ class CudaRecorded final : public Recorded {
     GraphExecHandle executable;
   };
   Entry& entry_for(Span<const std::uintptr_t> key, std::uintptr_t arena_position);
+  /// Drops the last of the entries with or without an executable when there are more than `most`.
+  void drop_above(std::ptrdiff_t most, bool executable);
   void record(Entry& entry, const std::function<void()>& launch);
 
   CudaContext& context_;

@@ -3,6 +3,8 @@
 // A tape over time: many points, many products, several tapes, training steps; and differences as a check of their own.
 #include <gtest/gtest.h>
 
+#include "hsogpu/detail/op.hpp"
+#include "hsogpu/error.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/runner.hpp"
@@ -130,6 +132,63 @@ TEST_P(TapeState, TwoTapesOnOneContextDoNotDisturbEachOther) {
   c.linearize();
   c.dense(Curvature::ggn);
   EXPECT_EQ(a.product(Curvature::hessian, v), before);
+}
+
+/// y = x, unless it is told to fail on the way back.
+class Fragile final : public detail::Op<double> {
+ public:
+  explicit Fragile(const bool& fails) : fails_(fails) {}
+  std::string_view name() const override { return "fragile"; }
+  Shape infer(Span<const Shape> in) const override { return in[0]; }
+  void forward(detail::Ops<double>& ops, const detail::Point<double>& p) const override {
+    ops.copy(p.y.size(), p.x[0].data, p.y.data);
+  }
+  void jvp(detail::Ops<double>& ops, const detail::Point<double>&, Span<const View<double>> Rx,
+           detail::Sink<double> Ry) const override {
+    add(ops, Rx[0], Ry);
+  }
+  void vjp(detail::Ops<double>& ops, const detail::Point<double>&, View<double> dy,
+           Span<const detail::Sink<double>> dx) const override {
+    if (fails_) throw MemoryError("fragile: on purpose");
+    if (dx[0]) add(ops, dy, dx[0]);
+  }
+  void cross(detail::Ops<double>&, const detail::Point<double>&, View<double>, Span<const View<double>>, View<double>,
+             Span<const detail::Sink<double>>) const override {}  // linear
+
+ private:
+  static void add(detail::Ops<double>& ops, const View<double>& x, const detail::Sink<double>& to) {
+    const auto y = to.write();
+    ops.for_each(
+        x.lanes, x.size(),
+        detail::Axpby<double>{1, x.data, x.lane_stride, y.accumulate ? 1.0 : 0.0, y.view.data, y.view.lane_stride});
+  }
+  const bool& fails_;
+};
+
+/// What a pass that failed midway leaves behind does not reach the products of points that are set afterwards.
+TEST_P(TapeState, AFailedBackwardPassLeavesNoTrace) {
+  bool fails = false;
+  Graph<double> graph;
+  const Node x = graph.input({4}), t = graph.target({2});
+  const Node hidden = activation(graph, linear(graph, x, graph.parameter("a", {3, 4})), Activation::tanh);
+  const Node y = linear(graph, graph.apply(std::make_unique<Fragile>(fails), {hidden}), graph.parameter("b", {2, 3}));
+  graph.set_output(y);
+  graph.set_loss(squared_error(graph, y, t));
+  Tape<double> tape(context(), graph, 5);
+  tape.bind(random_numbers(20, 1), random_numbers(10, 2));
+  const Buffer<double> theta(context(), random_numbers(18, 3)), v(context(), random_numbers(18, 4));
+  Buffer<double> g(context(), 18), other(context(), 18), hv(context(), 18);
+  const auto product = [&] {
+    tape.linearize(theta.data(), g.data());
+    tape.product(Curvature::hessian, v.view(), hv.view());
+    return hv.download();
+  };
+  Numbers before;
+  for (int i = 0; i < 3; ++i) before = product();
+  fails = true;
+  EXPECT_THROW(tape.linearize(theta.data(), other.data()), MemoryError);
+  fails = false;
+  EXPECT_EQ(product(), before);
 }
 
 TEST_P(TapeState, TheSizeOfATapeIsKnownBeforehand) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "curvature/fitting.hpp"
+#include "graph/leaf_rows.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 
@@ -45,9 +46,9 @@ class NetworkCurvature final : public LinearOperator<T> {
     require_range("curvature of a network", begin, b, dimension());
     if (!whole_parameters(begin, b)) return LinearOperator<T>::diagonal_block(begin, b, h);
     each_draw(false, b, [&](Tape<T>& tape, bool add) {
-      for (Node leaf : tape.leaves())
-        if (const Index at = tape.graph()[leaf].offset - begin; at >= 0 && at < b)
-          block_rows(tape, leaf, begin, b, h + at * b, add);
+      for (std::size_t leaf = 0; leaf < tape.leaves().size(); ++leaf)
+        if (const Index at = tape.graph()[tape.leaves()[leaf]].offset - begin; at >= 0 && at < b)
+          leaf_rows(tape, tape_kind(), leaf, begin, b, h + at * b, b, add);
     });
     finish(b, h);
   }
@@ -99,25 +100,6 @@ class NetworkCurvature final : public LinearOperator<T> {
           node.offset + node.shape.size() <= begin + b)
         covered += node.shape.size();
     return covered == b;
-  }
-  /// Rows of the block that belong to one leaf, h[leaf][b]: its unit vectors against every leaf of the block.
-  void block_rows(Tape<T>& tape, Node leaf, Index begin, Index b, T* h, bool add) {
-    const auto& own = tape.graph()[leaf];
-    const Index size = own.shape.size();
-    Scratch scratch(context());
-    T* seeds = scratch.take<T>(tape.lanes() * size);
-    std::vector<View<T>> tangents(tape.leaves().size()), results(tape.leaves().size());
-    for (Index first = 0; first < size; first += tape.lanes()) {
-      const Index k = std::min(tape.lanes(), size - first);
-      impl_.ops.for_each(k, size, UnitVectors<T>{seeds, size, first});
-      for (std::size_t i = 0; i < results.size(); ++i) {
-        const auto& other = tape.graph()[tape.leaves()[i]];
-        if (tape.leaves()[i] == leaf) tangents[i] = {seeds, own.shape, k, size, first};
-        if (other.offset >= begin && other.offset < begin + b)
-          results[i] = {h + first * b + other.offset - begin, other.shape, k, b};
-      }
-      tape.product(tape_kind(), Span<const View<T>>(tangents), Span<const View<T>>(results), add);
-    }
   }
   NetworkPieces<T>& impl_;
   Curvature kind_;

@@ -114,7 +114,7 @@ class Linear final : public Op<T>, public ProductLayer<T> {
 
   /// y_k (+)= x RW_k'
   static void times_tangent(Ops<T>& ops, const T* x, const View<T>& rw, const Sizes& s, const Target& y) {
-    if (rw.one_hot >= 0) {
+    if (rw.one_hot != nullptr) {
       ops.for_each(y.view.lanes * s.rows, s.out,
                    UnitWeightJvp<T>{x, y.view.data, y.view.lane_stride, rw.one_hot, s.rows, s.in, s.out, y.accumulate});
       return;
@@ -129,7 +129,7 @@ class Linear final : public Op<T>, public ProductLayer<T> {
 
   /// Rdx_k (+)= dy RW_k
   static void adjoint_times_tangent(Ops<T>& ops, const T* dy, const View<T>& rw, const Sizes& s, const Target& x) {
-    if (rw.one_hot >= 0) {
+    if (rw.one_hot != nullptr) {
       ops.for_each(
           x.view.lanes * s.rows, s.in,
           UnitWeightCross<T>{dy, x.view.data, x.view.lane_stride, rw.one_hot, s.rows, s.in, s.out, x.accumulate});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "graph/leaf_rows.hpp"
 #include "graph/tape_plan.hpp"
 #include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
@@ -20,6 +21,14 @@ struct Tape<T>::Impl : detail::Traversal<T> {
   using detail::Traversal<T>::Traversal;
   enum class State { none, forward, linearized };
   State state = State::none;
+
+  void require_point(Curvature kind) const {
+    if (kind != Curvature::hessian && kind != Curvature::ggn && kind != Curvature::fisher_empirical)
+      throw UsageError(
+          "Tape::product: a tape has hessian, ggn and fisher_empirical products; an objective has the rest");
+    const State needed = kind == Curvature::hessian ? State::linearized : State::forward;
+    if (state < needed) throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
+  }
 };
 
 namespace {
@@ -168,31 +177,17 @@ void Tape<T>::product(Curvature kind, View<const T> v, View<T> hv, bool add) {
   if (v.size() != n || hv.size() != n || v.lanes != hv.lanes)
     throw InputError(fmt::format("Tape::product: V {} x {} and HV {} x {}; expected K x {} both", v.lanes,
                                  v.shape.to_string(), hv.lanes, hv.shape.to_string(), n));
-  if (!add && !impl_->partition) {
-    impl_->clear(hv);
-    add = true;
-  }
-  std::vector<View<T>> tangents, results;
+  impl_->require_point(kind);
   for (Index k0 = 0; k0 < v.lanes; k0 += lanes()) {
     const Index k = std::min(lanes(), v.lanes - k0);
-    tangents.clear();
-    results.clear();
-    for (Node leaf : leaves()) {
-      const auto& info = graph()[leaf];
-      // The rules take View<T>; they never write to a tangent.
-      tangents.push_back({const_cast<T*>(v.lane(k0)) + info.offset, info.shape, k, v.lane_stride});
-      results.push_back({hv.lane(k0) + info.offset, info.shape, k, hv.lane_stride});
-    }
-    product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results), add);
+    impl_->run_product(kind, vector_view(v.lane(k0), n, k, v.lane_stride),
+                       vector_view(hv.lane(k0), n, k, hv.lane_stride), add);
   }
 }
 
 template <class T>
 void Tape<T>::product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  if (kind != Curvature::hessian && kind != Curvature::ggn && kind != Curvature::fisher_empirical)
-    throw UsageError("Tape::product: a tape has hessian, ggn and fisher_empirical products; an objective has the rest");
-  const auto needed = kind == Curvature::hessian ? Impl::State::linearized : Impl::State::forward;
-  if (impl_->state < needed) throw UsageError("Tape::product: call linearize first (for_hessian for Hessian products)");
+  impl_->require_point(kind);
   if (tangents.size() != leaves().size() || results.size() != leaves().size())
     throw UsageError(fmt::format("Tape::product: {} tangents and {} results for {} parameter leaves", tangents.size(),
                                  results.size(), leaves().size()));
@@ -228,27 +223,6 @@ void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h, bo
   }
 }
 
-/// The block row of one leaf: its columns against its own rows and those of every later leaf.
-template <class T>
-void dense_block_row(Tape<T>& tape, Ops<T>& ops, Curvature kind, std::size_t leaf, T* h, bool add) {
-  const Index n = tape.dimension();
-  const auto& own = tape.graph()[tape.leaves()[leaf]];
-  const Index size = own.shape.size();
-  Scratch scratch(tape.context());
-  T* seeds = scratch.take<T>(tape.lanes() * size);
-  std::vector<View<T>> tangents(tape.leaves().size()), results(tape.leaves().size());
-  for (Index first = 0; first < size; first += tape.lanes()) {
-    const Index k = std::min(tape.lanes(), size - first);
-    ops.for_each(k, size, detail::UnitVectors<T>{seeds, size, first});
-    tangents[leaf] = {seeds, own.shape, k, size, first};
-    for (std::size_t r = 0; r < results.size(); ++r) {
-      const auto& row = tape.graph()[tape.leaves()[r]];
-      if (row.offset >= own.offset) results[r] = {h + (own.offset + first) * n + row.offset, row.shape, k, n};
-    }
-    tape.product(kind, Span<const View<T>>(tangents), Span<const View<T>>(results), add);
-  }
-}
-
 }  // namespace
 
 template <class T>
@@ -257,8 +231,8 @@ void Tape<T>::dense(Curvature kind, T* h, bool add) {
   Ops<T>& ops = impl_->ops;
   if (!impl_->partition) return dense_by_full_products(*this, ops, kind, h, add);
   for (std::size_t leaf = 0; leaf < leaves().size(); ++leaf) {
-    dense_block_row(*this, ops, kind, leaf, h, add);
     const auto& own = graph()[leaves()[leaf]];
+    detail::leaf_rows(*this, kind, leaf, own.offset, n - own.offset, h + own.offset * (n + 1), n, add);
     const Index end = own.offset + own.shape.size();
     for (Index first = end; first < n; first += kTransposed) {  // few enough rows of the target to stay in reach
       const Index columns = std::min(kTransposed, n - first);

@@ -2,6 +2,7 @@
 #include "graph/traversal.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "hsogpu/detail/arena.hpp"
 
@@ -76,6 +77,19 @@ void Traversal<T>::run_forward(const T* at, T* g, bool backward, bool add) {
     forward_pass();
     if (backward) backward_pass(g, add);
   });
+  if (backward) restore_reached();
+}
+
+template <class T>
+void Traversal<T>::keep_reached() {
+  reached_.clear();
+  for (const Slot& s : slots) reached_.push_back(s.dy.written);
+}
+
+/// A replay writes what the recorded pass wrote, and knows nothing of a pass since then that an error ended midway.
+template <class T>
+void Traversal<T>::restore_reached() {
+  for (Node i : plan.order) slot(i).dy.written = reached_[static_cast<std::size_t>(i)] != 0;
 }
 
 template <class T>
@@ -131,6 +145,7 @@ void Traversal<T>::backward_pass(T* g, bool add) {
     gather_sinks(*it, &Slot::dy);
     graph[*it].op->vjp(ops, point(*it), s.dy.view, sinks_);
   }
+  keep_reached();
   clear_unwritten(&Slot::dy);
 }
 
@@ -217,15 +232,13 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind) {
 
 template <class T>
 void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  bool repeatable = true;
   key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position()};
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views) {
       key_.insert(key_.end(), {reinterpret_cast<std::uintptr_t>(v.data), static_cast<std::uintptr_t>(v.lane_stride),
-                               static_cast<std::uintptr_t>(v.lanes)});
-      repeatable = repeatable && v.one_hot < 0;  // the seed's position is a kernel argument: never the same twice
+                               static_cast<std::uintptr_t>(v.lanes), reinterpret_cast<std::uintptr_t>(v.one_hot)});
     }
-  const auto launch = [&] {
+  recorded_product_->run(key_, [&] {
     start_product(tangents, results, add);  // here: a capture that is refused launches again, from a clean start
     if (!add && !partition)
       for (const View<T>& r : results)
@@ -233,11 +246,42 @@ void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Spa
     tangent_pass();
     reverse_tangent_pass(kind);
     clear_unwritten(&Slot::Rdy);
-  };
-  if (repeatable)
-    recorded_product_->run(key_, launch);
-  else
-    launch();
+  });
+}
+
+/// An address that differs from the last product's is taken for one that differs every time, such as a new vector of a
+/// Krylov basis: recorded launches work on scratch at a fixed place instead, for a copy of the vectors.
+template <class T>
+void Traversal<T>::run_product(Curvature kind, const View<const T>& v, const View<T>& hv, bool add) {
+  const bool moved_v = std::exchange(last_v_, v.data) != v.data && replays();
+  const bool moved_hv = std::exchange(last_hv_, hv.data) != hv.data && replays();
+  const Index n = v.size(), k = v.lanes;
+  Scratch scratch(context);
+  View<const T> from = v;
+  if (moved_v) {
+    T* fixed = scratch.take<T>(k * n);
+    ops.for_each(k, n, Axpby<T>{T(1), v.data, v.lane_stride, T(0), fixed, n});
+    from = vector_view<const T>(fixed, n, k);
+  }
+  if (!moved_hv) return product_at(kind, from, hv, add);
+  const View<T> to = vector_view(scratch.take<T>(k * n), n, k);
+  product_at(kind, from, to, false);
+  ops.for_each(k, n, Axpby<T>{T(1), to.data, n, add ? T(1) : T(0), hv.data, hv.lane_stride});
+}
+
+/// Entries of hv that no leaf holds are zero, and leaves that overlap add up.
+template <class T>
+void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add) {
+  if (!add && !partition) clear(hv);
+  tangents_.clear();
+  results_.clear();
+  for (Node leaf : plan.leaves) {
+    const auto& info = graph[leaf];
+    // The rules take View<T>; they never write to a tangent.
+    tangents_.push_back({const_cast<T*>(v.data) + info.offset, info.shape, v.lanes, v.lane_stride});
+    results_.push_back({hv.data + info.offset, info.shape, hv.lanes, hv.lane_stride});
+  }
+  run_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !partition);
 }
 
 /// Results are wanted at product layers alone: what lies before the first of them is never visited.

@@ -24,7 +24,12 @@ struct Traversal {
 
   /// Values at theta and, with `backward`, adjoints; g (+)= gradient unless g is null.
   void run_forward(const T* theta, T* g, bool backward, bool add);
+  /// Between parameter leaves, one view for each. Launches are replayed while the addresses stay the same.
   void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add);
+  /// hv (+)= curvature v on whole vectors, at most `lanes` of them; replayed wherever v and hv lie.
+  void run_product(Curvature kind, const View<const T>& v, const View<T>& hv, bool add);
+  /// Repeated launches are recorded: callers keep addresses the same where that costs little.
+  bool replays() const { return recorded_product_->replays(); }
   /// Backpropagates `lanes` adjoints of the output from the columns first, first + 1, ... of the loss' root, or with
   /// `gradient` (one lane) from its gradient, each sample scaled by sqrt(w_n); `visit` sees the adjoint of every
   /// product layer's output, valid during the call.
@@ -66,7 +71,15 @@ struct Traversal {
   bool gather_tangents(Node node);
   void gather_sinks(Node node, Accumulator<T> Slot::*which);
 
+  void product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add);
+  void keep_reached();
+  void restore_reached();
+
   std::unique_ptr<Recorded> recorded_forward_, recorded_product_;
+  std::vector<char> reached_;  ///< by the backward pass: which nodes' adjoints it writes
+  const T* last_v_ = nullptr;  ///< of the last product on whole vectors
+  const T* last_hv_ = nullptr;
+  std::vector<View<T>> tangents_, results_;  ///< of the product on whole vectors that is under way
   std::vector<std::uintptr_t> key_;
   std::vector<char> wanted_;  ///< of this traversal: some wanted result lies upstream
   std::vector<View<T>> Rx_;

@@ -21,81 +21,73 @@ template <class T>
 class ConjugateGradients : KrylovSolver<T> {
  public:
   ConjugateGradients(LinearOperator<T>& a, View<const T> b, View<T> x, const KrylovOptions<T>& o)
-      : KrylovSolver<T>(a, b, x, o),
+      : KrylovSolver<T>(a, b, x, o, 3),
         r_(this->take()),
         p_(this->take()),
         ap_(this->take()),
-        z_(o.preconditioner != nullptr ? this->take() : r_) {}
+        z_(o.preconditioner != nullptr ? this->take() : r_),
+        curvature_(this->take_numbers()),
+        rz_(this->take_numbers()),
+        next_(o.preconditioner != nullptr ? this->take_numbers() : rr_) {}
 
   KrylovResult run() {
     start();
-    Numbers rz = lanes_.dots(r_, z_);
     const Index most = o_.max_iterations > 0 ? o_.max_iterations : std::max<Index>(100, 2 * n_);
-    for (Index iteration = 0; iteration < most && this->any_running(); ++iteration) step(rz);
+    this->iterate(most, [this] { step(); });
     return this->finish(r_);
   }
 
  private:
+  using KrylovSolver<T>::combine;
+  using KrylovSolver<T>::dots;
+  using KrylovSolver<T>::factor;
+  using KrylovSolver<T>::factors_;
+  using KrylovSolver<T>::k_;
   using KrylovSolver<T>::lanes_;
   using KrylovSolver<T>::n_;
-  using KrylovSolver<T>::norm_b_;
   using KrylovSolver<T>::o_;
-  using KrylovSolver<T>::result_;
-  using KrylovSolver<T>::running_;
+  using KrylovSolver<T>::rr_;
   using KrylovSolver<T>::x_;
-  using KrylovSolver<T>::stop;
 
   void precondition() {
     if (o_.preconditioner != nullptr) o_.preconditioner->apply(View<const T>(r_), z_);
+  }
+  void residual_dots() {
+    dots(r_, r_, rr_);
+    if (next_ != rr_) dots(r_, z_, next_);
   }
 
   void start() {
     this->start_from(r_);
     precondition();
-    lanes_.combine(this->each(1), View<const T>(z_), this->each(0), p_);
-    for (std::size_t k = 0; k < running_.size(); ++k)
-      if (!std::isfinite(norm_b_[k])) stop(k, KrylovStatus::not_finite);
-    stop_converged(lanes_.dots(r_, r_));
+    combine(T(1), View<const T>(z_), T(0), p_);
+    residual_dots();
+    this->each_lane(CgStart<T>{lanes_, o_.tolerance, rr_, next_, rz_});
   }
 
-  void stop_converged(const Numbers& rr) {
-    for (std::size_t k = 0; k < running_.size(); ++k)
-      if (running_[k] != 0 && std::sqrt(rr[k]) <= o_.tolerance * norm_b_[k]) stop(k, KrylovStatus::converged);
-  }
-
-  void step(Numbers& rz) {
+  void step() {
     this->product(View<const T>(p_), ap_);
-    const Numbers curvature = lanes_.dots(p_, ap_);
-    Numbers alpha = this->each(0);
-    for (std::size_t k = 0; k < running_.size(); ++k) {
-      if (running_[k] == 0) continue;
-      if (!std::isfinite(curvature[k]))
-        stop(k, KrylovStatus::not_finite);
-      else if (curvature[k] <= 0)
-        stop(k, KrylovStatus::negative_curvature);
-      else
-        alpha[k] = rz[k] / curvature[k];
-      if (!std::isfinite(static_cast<T>(alpha[k]))) {
-        alpha[k] = 0;
-        stop(k, KrylovStatus::not_finite);
-      }
-      result_.lanes[k].iterations += running_[k];
-    }
-    Numbers minus = alpha;
-    for (double& value : minus) value = -value;
-    lanes_.combine(alpha, View<const T>(p_), this->each(1), x_);
-    lanes_.combine(minus, View<const T>(ap_), this->each(1), r_);
-    stop_converged(lanes_.dots(r_, r_));
+    if (o_.preconditioner == nullptr) return this->recorded(kWhole, [this] { advance(), turn(); });
+    this->recorded(kAdvance, [this] { advance(); });
     precondition();
-    const Numbers next = lanes_.dots(r_, z_);
-    Numbers beta = this->each(0);
-    for (std::size_t k = 0; k < running_.size(); ++k)
-      if (running_[k] != 0) beta[k] = next[k] / rz[k];
-    lanes_.combine(this->each(1), View<const T>(z_), beta, p_);
-    rz = next;
+    this->recorded(kTurn, [this] { turn(); });
+  }
+  void advance() {
+    dots(p_, ap_, curvature_);
+    this->each_lane(CgLength<T>{lanes_, curvature_, rz_, factors_, k_});
+    combine(factor(0), View<const T>(p_), factor(2), x_);
+    combine(factor(1), View<const T>(ap_), factor(2), r_);
+  }
+  void turn() {
+    residual_dots();
+    this->each_lane(CgTurn<T>{lanes_, o_.tolerance, rr_, next_, rz_, factors_, k_});
+    combine(factor(0), View<const T>(z_), factor(1), p_);
   }
 
+  enum Part : std::uintptr_t { kWhole, kAdvance, kTurn };
   View<T> r_, p_, ap_, z_;
+  double *curvature_, *rz_;
+  double* next_;  ///< r'z
 };
 
 }  // namespace

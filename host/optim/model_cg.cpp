@@ -3,6 +3,16 @@
 
 namespace hso::detail {
 
+namespace {
+
+constexpr Index kFactors = 6;
+constexpr Index kAlign = 64;  // elements: A p starts on a 256-byte line in float
+
+/// Values of the model that the progress test reaches back to.
+Index history_of(const ModelCgOptions& o) { return std::max<Index>(10, (o.iterations - 1) / 10 + 1) + 1; }
+
+}  // namespace
+
 const char* name_of(ModelCgStop stop) {
   static const char* const kWords[] = {"residual", "progress",           "iterations",
                                        "boundary", "negative_curvature", "not_finite"};
@@ -10,32 +20,52 @@ const char* name_of(ModelCgStop stop) {
 }
 
 template <class T>
+Index ModelCg<T>::number_bytes() const {
+  return (kStateNumbers + history_of(o_)) * static_cast<Index>(sizeof(double)) +
+         (kFactors + kAlign) * static_cast<Index>(sizeof(T));
+}
+
+template <class T>
 void ModelCg<T>::make_room(Context& context, Index n, bool preconditioned) {
   ops_ = &context.ops<T>();
   n_ = n;
-  for (Buffer<T>* b : {&x_, &r_, &p_, &ap_}) *b = Buffer<T>(context, n);
+  for (Buffer<T>* b : {&x_, &r_}) *b = Buffer<T>(context, n);
+  const Index row = (n + kAlign - 1) / kAlign * kAlign;
+  pair_ = Buffer<T>(context, row + n);
+  ap_ = pair_.data() + row;
   if (preconditioned) z_ = Buffer<T>(context, n);
   kept_ = Buffer<T>(context, checked_multiply(o_.kept, n));
-  kept_at_.assign(static_cast<std::size_t>(o_.kept), 0);
-  phi_.reserve(static_cast<std::size_t>(std::min<Index>(o_.iterations, 4096)) + 1);
+  factors_ = Buffer<T>(context, kFactors);
+  numbers_ = Buffer<double>(context, kStateNumbers + history_of(o_));
+  recorded_ = context.make_recorded();
+  look_ = std::make_unique<LateLook>(context, numbers_.data(), kStateNumbers);
+  expected_ = 0;
 }
 
-/// x, r = -(g + (A + delta I) x), and phi(x) = x'(g - r) / 2.
+template <class T>
+void ModelCg<T>::dot(const T* x, const T* y, double* result) {
+  ops_->dots_on_device(1, n_, x, n_, y, n_, result);
+}
+
+/// y = f_i x + f_j y
+template <class T>
+void ModelCg<T>::combine(Index i, const T* x, Index j, T* y) {
+  ops_->for_each(1, n_, LaneAxpby<T>{factors_.data() + i, x, n_, factors_.data() + j, y, n_});
+}
+
+/// x, r = -(g + (A + delta I) x), and what phi(x) = x'(g - r) / 2 is made of.
 template <class T>
 void ModelCg<T>::begin(LinearOperator<T>& a, double delta, const T* g, const T* start) {
+  dot(g, g, &state()->gg);
   ops_->axpby(n_, T(-1), g, T(0), r_.data());
   if (start == nullptr) return ops_->fill(n_, T(0), x_.data());
   ops_->copy(n_, start, x_.data());
-  apply(a, delta, x_.data());
-  ops_->axpby(n_, T(-1), ap_.data(), T(1), r_.data());
-  result_.phi = (ops_->dot(n_, x_.data(), g) - ops_->dot(n_, x_.data(), r_.data())) / 2;
-}
-
-template <class T>
-void ModelCg<T>::apply(LinearOperator<T>& a, double delta, const T* v) {
-  a.apply(vector_view(v, n_), ap_.view());
-  if (delta != 0) ops_->axpby(n_, static_cast<T>(delta), v, T(1), ap_.data());
+  a.apply(vector_view<const T>(x_.data(), n_), vector_view(ap_, n_));
+  if (delta != 0) ops_->axpby(n_, static_cast<T>(delta), x_.data(), T(1), ap_);
   ++result_.products;
+  ops_->axpby(n_, T(-1), ap_, T(1), r_.data());
+  dot(x_.data(), g, &state()->xg);
+  dot(x_.data(), r_.data(), &state()->xr);
 }
 
 template <class T>
@@ -49,76 +79,99 @@ template <class T>
 ModelCgResult ModelCg<T>::minimize(LinearOperator<T>& a, double delta, const T* g, LinearOperator<T>* inverse,
                                    const T* start, double radius) {
   result_ = {};
-  stored_ = handed_out_ = 0;
+  handed_out_ = 0;
   next_kept_ = 1;
+  kept_at_.clear();
   begin(a, delta, g, start);
-  phi_.assign(1, result_.phi);
-  const double size = ops_->nrm2(n_, g);
   const T* z = preconditioned(inverse);
-  double rz = ops_->dot(n_, r_.data(), z);
-  ops_->copy(n_, z, p_.data());
-  Norms norms{0, 0, rz};
-  while (!ended(size, rz)) {
-    apply(a, delta, p_.data());
-    const double bend = ops_->dot(n_, p_.data(), ap_.data()), pp = ops_->dot(n_, p_.data(), p_.data());
-    result_.rayleigh = std::max(result_.rayleigh, bend / pp - delta);
-    double length = rz / bend;
-    ++result_.iterations;
-    if (!std::isfinite(bend)) return stop(ModelCgStop::not_finite);
-    const bool outside = std::isfinite(radius) && (bend <= 0 || norms.after(length) > radius);
-    if (outside) length = norms.exit(radius);
-    if (!outside && bend <= 0) return stop(o_.definite ? ModelCgStop::residual : ModelCgStop::negative_curvature);
-    if (!std::isfinite(static_cast<T>(length))) return stop(ModelCgStop::not_finite);
-    advance(length, rz, bend);
-    result_.norm = outside ? radius : norms.after(length);
-    if (outside) return stop(ModelCgStop::boundary);
-    z = preconditioned(inverse);
-    const double next = ops_->dot(n_, r_.data(), z), share = next / rz;
-    ops_->axpby(n_, T(1), z, static_cast<T>(share), p_.data());
-    norms.turn(length, share, next);
-    rz = next;
-  }
+  residual_dots(z);
+  const ModelCgRules rules{o_.tolerance, o_.progress,           radius,
+                           delta,        o_.definite ? 1. : 0., static_cast<double>(history_of(o_))};
+  ops_->for_each(1, 1,
+                 ModelCgStart<T>{rules, start != nullptr, inverse != nullptr, state(), history(), factors_.data()});
+  ops_->copy(n_, z, pair_.data());
+  iterate(a, delta, inverse);
+  result_.products += result_.iterations;
+  expected_ = result_.iterations;
   return result_;
 }
 
-/// x += length p, and phi changes by -length r'p + length^2 p'(A + delta I)p / 2, r'p = r'z.
+/// Iterations after the last one change nothing, and so it does not matter how many are queued before that is seen.
 template <class T>
-void ModelCg<T>::advance(double length, double rz, double bend) {
-  ops_->axpby(n_, static_cast<T>(length), p_.data(), T(1), x_.data());
-  ops_->axpby(n_, static_cast<T>(-length), ap_.data(), T(1), r_.data());
-  result_.phi += length * (length * bend / 2 - rz);
-  phi_.push_back(result_.phi);
-  if (o_.kept == 0 || result_.iterations < next_kept_) return;
-  ops_->copy(n_, x_.data(), kept_.data() + stored_ % o_.kept * n_);
-  kept_at_[static_cast<std::size_t>(stored_++ % o_.kept)] = result_.iterations;
+void ModelCg<T>::iterate(LinearOperator<T>& a, double delta, LinearOperator<T>* inverse) {
+  look_->start(expected_, 0.25);
+  if (!look_->late() && ended(look_->now())) return;
+  for (Index i = 1; i <= o_.iterations; ++i) {
+    a.apply(vector_view<const T>(pair_.data(), n_), vector_view(ap_, n_));
+    recorded(delta != 0 ? Part::damped : Part::plain, [&] { advance(delta != 0); });
+    const T* z = preconditioned(inverse);
+    recorded(z == r_.data() ? Part::turn : Part::preconditioned_turn, [&] { turn(z); });
+    keep(i);
+    if (ended(look_->after(i))) return;
+  }
+  ended(look_->now());
+}
+
+template <class T>
+template <class Launch>
+void ModelCg<T>::recorded(Part part, const Launch& launch) {
+  const auto key = static_cast<std::uintptr_t>(part);  // all addresses are this solver's own
+  recorded_->run({&key, 1}, launch);
+}
+
+template <class T>
+void ModelCg<T>::advance(bool damped) {
+  if (damped) combine(5, pair_.data(), 2, ap_);
+  ops_->dots_on_device(2, n_, pair_.data(), 0, pair_.data(), ap_ - pair_.data(), &state()->pp);  // and bend
+  ops_->for_each(1, 1, ModelCgLength<T>{state(), history(), factors_.data()});
+  combine(0, pair_.data(), 2, x_.data());
+  combine(1, ap_, 2, r_.data());
+}
+
+template <class T>
+void ModelCg<T>::residual_dots(const T* z) {
+  if (z != r_.data()) dot(r_.data(), r_.data(), &state()->rr);
+  dot(r_.data(), z, &state()->next);
+}
+
+template <class T>
+void ModelCg<T>::turn(const T* z) {
+  residual_dots(z);
+  ops_->for_each(1, 1, ModelCgTurn<T>{z != r_.data(), state(), history(), factors_.data()});
+  combine(0, z, 1, pair_.data());
+}
+
+template <class T>
+void ModelCg<T>::keep(Index iteration) {
+  if (o_.kept == 0 || iteration < next_kept_) return;
+  const Index row = static_cast<Index>(kept_at_.size()) % o_.kept;
+  combine(3, x_.data(), 4, kept_.data() + row * n_);
+  kept_at_.push_back(iteration);
   next_kept_ = std::max(next_kept_ + 1, static_cast<Index>(std::ceil(1.3 * static_cast<double>(next_kept_))));
 }
 
-/// Before each iteration.
+/// Takes the result from what was seen, and forgets iterates that were to be kept behind the last one: nothing was
+/// written there.
 template <class T>
-bool ModelCg<T>::ended(double size, double rz) {
-  const double residual = ops_->nrm2(n_, r_.data());
-  if (!std::isfinite(residual) || !std::isfinite(rz)) return stop(ModelCgStop::not_finite), true;
-  if (residual <= o_.tolerance * size || !(rz > 0)) return stop(ModelCgStop::residual), true;
-  const Index i = result_.iterations, k = std::max<Index>(10, (i + 9) / 10);
-  if (i > k && result_.phi < 0) {
-    const double gained = phi_[static_cast<std::size_t>(i - k)] - result_.phi;
-    if (gained < -result_.phi * static_cast<double>(k) * o_.progress) return stop(ModelCgStop::progress), true;
-  }
-  return i >= o_.iterations;
-}
-
-template <class T>
-ModelCgResult ModelCg<T>::stop(ModelCgStop why) {
-  result_.stop = why;
-  return result_;
+bool ModelCg<T>::ended(Span<const double> seen) {
+  if (seen.empty()) return false;
+  const auto& s = *reinterpret_cast<const ModelCgState*>(seen.data());
+  const bool runs = s.stop == kRunning;
+  result_.stop = runs ? ModelCgStop::iterations : static_cast<ModelCgStop>(static_cast<int>(s.stop));
+  result_.iterations = static_cast<Index>(s.iterations);
+  result_.phi = s.phi;
+  result_.norm = s.norm;
+  result_.rayleigh = s.rayleigh;
+  if (!runs) std::erase_if(kept_at_, [&](Index at) { return at > static_cast<Index>(s.moves); });
+  return !runs;
 }
 
 template <class T>
 const T* ModelCg<T>::earlier() {
-  while (handed_out_ < std::min(stored_, o_.kept)) {
-    const Index row = (stored_ - ++handed_out_) % o_.kept;
-    if (kept_at_[static_cast<std::size_t>(row)] < result_.iterations) return kept_.data() + row * n_;
+  const auto stored = static_cast<Index>(kept_at_.size());
+  while (handed_out_ < std::min(stored, o_.kept)) {
+    const Index place = stored - ++handed_out_;
+    if (kept_at_[static_cast<std::size_t>(place)] < result_.iterations) return kept_.data() + place % o_.kept * n_;
   }
   return nullptr;
 }

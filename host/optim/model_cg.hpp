@@ -3,20 +3,22 @@
 // Conjugate gradients on the quadratic model phi(x) = g'x + x'(A + delta I)x / 2 (Hestenes and Stiefel 1952;
 // preconditioned: Saad, "Iterative methods", algorithm 9.1), stopped by the progress of phi rather than by the residual
 // (Martens, ICML 2010, section 4.4), with some earlier iterates kept for backtracking (section 4.6), or truncated at a
-// trust region (Steihaug 1983; Nocedal and Wright 2006, algorithm 7.2).
+// trust region (Steihaug 1983; Nocedal and Wright 2006, algorithm 7.2). Every number stays on the device
+// (elements/model_cg.hpp); the host looks late, first when as many iterations are queued as the last solve took.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/objective.hpp"
+#include "linalg/late_look.hpp"
 
 namespace hso::detail {
 
-enum class ModelCgStop { residual, progress, iterations, boundary, negative_curvature, not_finite };
 const char* name_of(ModelCgStop stop);
 
 struct ModelCgOptions {
@@ -40,7 +42,7 @@ class ModelCg {
  public:
   explicit ModelCg(const ModelCgOptions& options) : o_(options) {}
 
-  /// (5 + kept) vectors of n numbers; a sixth with a preconditioner.
+  /// (4 + kept) vectors of n numbers, a fifth with a preconditioner, and number_bytes().
   void make_room(Context& context, Index n, bool preconditioned);
 
   /// From x = start, device, or 0 where it is null. `inverse` approximates (A + delta I)^-1, positive definite; may be
@@ -50,40 +52,41 @@ class ModelCg {
   ModelCgResult minimize(LinearOperator<T>& a, double delta, const T* g, LinearOperator<T>* inverse, const T* start,
                          double radius = std::numeric_limits<double>::infinity());
 
+  Index number_bytes() const;
   const T* x() const { return x_.data(); }
   /// The kept iterates from the last to the first; null when there are no more.
   const T* earlier();
 
  private:
-  /// Of x and p in the norm of `inverse`'s inverse, by recurrence (Conn, Gould and Toint 2000, section 7.5.1).
-  struct Norms {
-    double xx = 0, xp = 0, pp = 0;
-    double after(double length) const { return std::sqrt(xx + length * (2 * xp + length * pp)); }
-    /// The positive t of |x + t p| = radius.
-    double exit(double radius) const {
-      return (-xp + std::sqrt(xp * xp + pp * std::max(radius * radius - xx, 0.0))) / pp;
-    }
-    /// x += length p, then p = z + share p with z'Mz = next and z'Mp = 0.
-    void turn(double length, double share, double next) {
-      xx += length * (2 * xp + length * pp);
-      xp = share * (xp + length * pp);
-      pp = next + share * share * pp;
-    }
-  };
   void begin(LinearOperator<T>& a, double delta, const T* g, const T* start);
-  void apply(LinearOperator<T>& a, double delta, const T* v);
+  void iterate(LinearOperator<T>& a, double delta, LinearOperator<T>* inverse);
   const T* preconditioned(LinearOperator<T>* inverse);
-  void advance(double length, double rz, double bend);
-  bool ended(double size, double rz);
-  ModelCgResult stop(ModelCgStop why);
+  void advance(bool damped);
+  void turn(const T* z);
+  void residual_dots(const T* z);
+  void keep(Index iteration);
+  bool ended(Span<const double> seen);
+  void dot(const T* x, const T* y, double* result);
+  void combine(Index i, const T* x, Index j, T* y);
+  enum class Part : std::uintptr_t { damped, plain, turn, preconditioned_turn };
+  template <class Launch>
+  void recorded(Part part, const Launch& launch);
+  ModelCgState* state() { return reinterpret_cast<ModelCgState*>(numbers_.data()); }
+  double* history() { return numbers_.data() + kStateNumbers; }
+  static constexpr Index kStateNumbers = sizeof(ModelCgState) / sizeof(double);
 
   ModelCgOptions o_;
   Ops<T>* ops_ = nullptr;
   Index n_ = 0;
-  Buffer<T> x_, r_, z_, p_, ap_, kept_;
-  std::vector<Index> kept_at_;  ///< iteration of each row of kept_, a ring
-  Index next_kept_ = 1, stored_ = 0, handed_out_ = 0;
-  std::vector<double> phi_;
+  Buffer<T> x_, r_, z_, kept_, factors_;
+  Buffer<T> pair_;  ///< p, and A p at ap_
+  T* ap_ = nullptr;
+  Buffer<double> numbers_;  ///< the state, and behind it the last values of the model
+  std::unique_ptr<Recorded> recorded_;
+  std::unique_ptr<LateLook> look_;
+  std::vector<Index> kept_at_;  ///< the iterations that are kept, in rows 0, 1, ... of kept_, a ring
+  Index next_kept_ = 1, handed_out_ = 0;
+  Index expected_ = 0;  ///< iterations of the last solve
   ModelCgResult result_;
 };
 

@@ -19,7 +19,7 @@ class NewtonCg final : public TrialStep<T> {
 
  private:
   Index vectors() const override { return 6; }
-  void start(Objective<T>&) override {}
+  void start(Objective<T>&) override { expected_ = 0; }
 
   double evaluate(Objective<T>& objective, const T* theta, T* g) override {
     auto [value, curvature] = objective.linearize(theta, g, kind_);
@@ -29,8 +29,10 @@ class NewtonCg final : public TrialStep<T> {
 
   std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
     const double norm = report.gradient_norm, forcing = std::min(o_.forcing, std::sqrt(norm));
-    const TruncatedCgResult solve =
-        truncated_cg<T>(*operator_, this->gradient(), this->direction(), {forcing * norm, o_.iterations});
+    TruncatedCgOptions limits{forcing * norm, o_.iterations};
+    limits.expected = expected_;
+    const TruncatedCgResult solve = truncated_cg<T>(*operator_, this->gradient(), this->direction(), limits);
+    expected_ = solve.products;
     report.products = solve.products;
     if (!(solve.slope < 0)) return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve.end));
     LineSearchOptions o;
@@ -44,7 +46,7 @@ class NewtonCg final : public TrialStep<T> {
       return fmt::format("the line search: {} after {} trials", name_of(found.status), found.evaluations);
     this->ops().copy(this->n(), this->trial(), theta);
     report.loss_after = found.point.value;
-    report.step_norm = found.point.t * this->ops().nrm2(this->n(), this->direction());
+    report.step_norm = found.point.t * solve.norm;
     report.metrics.emplace_back("solve", std::string(name_of(solve.end)));
     report.metrics.emplace_back("forcing", forcing);
     report.metrics.emplace_back("length", found.point.t);
@@ -54,6 +56,7 @@ class NewtonCg final : public TrialStep<T> {
   NewtonCgOptions o_;
   Curvature kind_;
   std::unique_ptr<LinearOperator<T>> operator_;
+  Index expected_ = 0;  ///< products of the last step
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "linalg/late_look.hpp"
 
 namespace hso::detail {
 
@@ -28,65 +29,73 @@ class TruncatedCg {
         scratch_(a.context()),
         r_(scratch_.take<T>(n_)),
         p_(scratch_.take<T>(n_)),
-        ap_(scratch_.take<T>(n_)) {}
+        ap_(scratch_.take<T>(n_)),
+        factors_(scratch_.take<T>(3)),
+        state_(scratch_.take<TruncatedCgState>(1)),
+        look_(a.context(), reinterpret_cast<const double*>(state_), sizeof(TruncatedCgState) / sizeof(double)),
+        recorded_(a.context().make_recorded()) {}
 
   TruncatedCgResult run() {
-    ops_.fill(n_, T(0), s_);
-    ops_.copy(n_, g_, r_);
-    ops_.axpby(n_, T(-1), g_, T(0), p_);
-    rr_ = ops_.dot(n_, r_, r_);
-    result_.end = iterate();
-    result_.slope = ops_.dot(n_, g_, s_);
-    if (!steepest_) result_.model = (result_.slope + ops_.dot(n_, r_, s_)) / 2;  // A s = r - g
-    return result_;
+    start();
+    iterate();
+    dot(g_, s_, &state_->gs);
+    dot(r_, s_, &state_->rs);
+    dot(s_, s_, &state_->ss);
+    return result();
   }
 
  private:
-  TruncatedCgEnd iterate() {
-    if (!std::isfinite(rr_)) return TruncatedCgEnd::not_finite;
-    for (Index i = 0; i < o_.iterations; ++i) {
-      if (std::sqrt(rr_) <= o_.tolerance) return TruncatedCgEnd::converged;
+  void start() {
+    ops_.fill(n_, T(0), s_);
+    ops_.copy(n_, g_, r_);
+    ops_.axpby(n_, T(-1), g_, T(0), p_);
+    dot(r_, r_, &state_->rr);
+    ops_.for_each(1, 1, TruncatedCgStart<T>{o_.tolerance, state_});
+  }
+
+  void iterate() {
+    if (o_.expected > 0) look_.start(o_.expected, 0.25);
+    if (!look_.late() && ended(look_.now())) return;
+    const std::uintptr_t key = 0;  // all addresses are this solve's own
+    for (Index i = 1; i <= o_.iterations; ++i) {
       a_.apply(vector_view<const T>(p_, n_), vector_view(ap_, n_));
-      ++result_.products;
-      const double bend = ops_.dot(n_, p_, ap_);
-      if (!std::isfinite(bend)) return TruncatedCgEnd::not_finite;
-      if (!(bend > 0)) return along_negative_curvature(i);
-      const double alpha = rr_ / bend, limit = to_sphere();
-      if (!std::isfinite(static_cast<T>(alpha))) return along_negative_curvature(i);
-      if (!(alpha < limit)) {
-        advance(limit);
-        return TruncatedCgEnd::boundary;
-      }
-      advance(alpha);
-      const double next = ops_.dot(n_, r_, r_);
-      if (!std::isfinite(next)) return TruncatedCgEnd::not_finite;
-      ops_.axpby(n_, T(-1), r_, static_cast<T>(next / rr_), p_);
-      rr_ = next;
+      recorded_->run({&key, 1}, [this] { advance(); });
+      if (ended(look_.after(i))) return;
     }
-    return std::sqrt(rr_) <= o_.tolerance ? TruncatedCgEnd::converged : TruncatedCgEnd::iterations;
+  }
+  static bool ended(Span<const double> seen) {
+    return !seen.empty() && reinterpret_cast<const TruncatedCgState*>(seen.data())->stop != kRunning;
   }
 
-  void advance(double length) {
-    ops_.axpby(n_, static_cast<T>(length), p_, T(1), s_);
-    ops_.axpby(n_, static_cast<T>(length), ap_, T(1), r_);
-  }
-
-  TruncatedCgEnd along_negative_curvature(Index iteration) {
+  void advance() {
+    dot(p_, ap_, &state_->bend);
     if (std::isfinite(o_.radius)) {
-      advance(to_sphere());
-    } else if (iteration == 0) {
-      ops_.axpby(n_, T(-1), g_, T(0), s_);
-      steepest_ = true;
+      dot(p_, p_, &state_->pp);
+      dot(s_, p_, &state_->sp);
+      dot(s_, s_, &state_->ss);
     }
-    return TruncatedCgEnd::negative_curvature;
+    ops_.for_each(1, 1, TruncatedCgLength<T>{o_.radius, state_, factors_});
+    combine(0, p_, 2, s_);
+    combine(1, ap_, 2, r_);
+    dot(r_, r_, &state_->next);
+    ops_.for_each(1, 1, TruncatedCgTurn<T>{o_.tolerance, state_, factors_});
+    combine(0, r_, 1, p_);
+  }
+  void dot(const T* x, const T* y, double* result) { ops_.dots_on_device(1, n_, x, n_, y, n_, result); }
+  /// y = f_i x + f_j y
+  void combine(Index i, const T* x, Index j, T* y) {
+    ops_.for_each(1, n_, LaneAxpby<T>{factors_ + i, x, n_, factors_ + j, y, n_});
   }
 
-  /// tau >= 0 with |s + tau p| = radius.
-  double to_sphere() {
-    if (!std::isfinite(o_.radius)) return o_.radius;
-    const double pp = ops_.dot(n_, p_, p_), sp = ops_.dot(n_, s_, p_), ss = ops_.dot(n_, s_, s_);
-    const double left = std::max(o_.radius * o_.radius - ss, 0.0), root = std::sqrt(sp * sp + pp * left);
-    return sp > 0 ? left / (sp + root) : (root - sp) / pp;  // no cancellation either way
+  TruncatedCgResult result() {
+    const auto& state = *reinterpret_cast<const TruncatedCgState*>(look_.now().data());
+    TruncatedCgResult out;
+    if (state.stop != kRunning) out.end = static_cast<TruncatedCgEnd>(static_cast<int>(state.stop));
+    out.products = static_cast<Index>(state.products);
+    out.slope = state.gs;
+    out.norm = std::sqrt(state.ss);
+    if (state.steepest == 0) out.model = (state.gs + state.rs) / 2;  // A s = r - g
+    return out;
   }
 
   LinearOperator<T>& a_;
@@ -96,10 +105,10 @@ class TruncatedCg {
   Index n_;
   Ops<T>& ops_;
   Scratch scratch_;
-  T *r_, *p_, *ap_;
-  double rr_ = 0;
-  bool steepest_ = false;
-  TruncatedCgResult result_;
+  T *r_, *p_, *ap_, *factors_;
+  TruncatedCgState* state_;
+  LateLook look_;
+  std::unique_ptr<Recorded> recorded_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "hsogpu/detail/ops.hpp"
 #include "hsogpu/objective.hpp"
 
 namespace hso::detail {
@@ -15,25 +16,22 @@ struct TruncatedCgOptions {
   double tolerance = 0;  ///< of |g + A s|, absolute
   Index iterations = 0;
   double radius = std::numeric_limits<double>::infinity();
+  Index expected = 0;  ///< products of a similar solve: where results come late, the host looks first then
 };
 
-enum class TruncatedCgEnd {
-  converged,
-  iterations,
-  negative_curvature,  ///< p'Ap <= 0: s lies on the sphere along p; infinite radius: s is the iterate before, or -g
-  boundary,            ///< an iterate left the ball: s lies on the sphere
-  not_finite           ///< g or a product is not finite: s is the iterate before
-};
 const char* name_of(TruncatedCgEnd end);
 
 struct TruncatedCgResult {
   TruncatedCgEnd end = TruncatedCgEnd::iterations;
   Index products = 0;
   double slope = 0;  ///< g's
+  double norm = 0;   ///< |s|
   double model = 0;  ///< g's + s'As / 2; not known (0) where s is -g for want of an iterate
 };
 
 /// s[n] is overwritten; g and s are device memory and do not overlap. Three vectors of scratch.
+/// Every number stays on the device; the host waits for the result, and looks after some iterations whether one is due
+/// (late_look.hpp).
 template <class T>
 TruncatedCgResult truncated_cg(LinearOperator<T>& a, const T* g, T* s, const TruncatedCgOptions& options);
 

@@ -37,6 +37,8 @@ struct ContextOptions {
 class Recorded {
  public:
   virtual ~Recorded() = default;
+  /// Whether a key seen before is replayed: then it pays to keep addresses the same.
+  virtual bool replays() const { return false; }
   virtual void run(Span<const std::uintptr_t> key, const std::function<void()>& launch) = 0;
 };
 

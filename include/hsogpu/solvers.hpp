@@ -11,18 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "hsogpu/krylov_status.hpp"
 #include "hsogpu/operators.hpp"
 
 namespace hso {
-
-enum class KrylovStatus {
-  converged,
-  max_iterations,      ///< x is the last iterate
-  negative_curvature,  ///< p'Ap <= 0: A is not positive definite; x is the iterate before it
-  not_finite,          ///< b, a product or a step is not finite; x is the iterate before
-  stalled              ///< rounding holds the true residual above the tolerance; minres: or b lies outside A's range
-};
-const char* name_of(KrylovStatus status);
 
 template <class T>
 struct KrylovOptions {

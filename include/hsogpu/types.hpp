@@ -56,9 +56,10 @@ struct View {
   Shape shape;  ///< of one lane
   Index lanes = 1;
   Index lane_stride = 0;  ///< elements between lanes; 0 broadcasts
-  /// Hint, never an obligation: lane k is the unit vector with its 1 at flat position `one_hot + k`
-  /// of the lane (positions outside the lane: a zero lane). Negative: nothing is known.
-  Index one_hot = -1;
+  /// Hint, never an obligation: lane k is the unit vector with its 1 at flat position `*one_hot + k` of the lane
+  /// (positions outside the lane: a zero lane). The number is in device memory, so that recorded launches find it
+  /// there. Null: nothing is known.
+  const Index* one_hot = nullptr;
 
   explicit operator bool() const { return data != nullptr; }
   Index size() const { return shape.size(); }

@@ -40,11 +40,11 @@ TEST(CudaDevice, RecordedLaunchesReplayOnNewData) {
 
 TEST(CudaDevice, ManyKeysAreForgottenAndRecordedAgain) {
   auto& ops = cuda().ops<float>();
-  Buffer<float> x(cuda(), 40);
-  ops.fill(40, 0, x.data());
+  Buffer<float> x(cuda(), 100);
+  ops.fill(100, 0, x.data());
   const auto recorded = cuda().make_recorded();
   for (int round = 0; round < 3; ++round)
-    for (Index k = 0; k < 40; ++k)
+    for (Index k = 0; k < 100; ++k)
       for (int repeat = 0; repeat < 3; ++repeat) {
         const std::vector<std::uintptr_t> key{static_cast<std::uintptr_t>(k)};
         recorded->run(key, [&] { ops.for_each(1, 1, Axpby<float>{1, x.data() + k, 1, 1, x.data() + k, 1}); });

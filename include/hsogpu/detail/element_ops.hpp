@@ -10,14 +10,17 @@
 #include "hsogpu/detail/elements/conv.hpp"
 #include "hsogpu/detail/elements/factors.hpp"
 #include "hsogpu/detail/elements/functions.hpp"
+#include "hsogpu/detail/elements/krylov.hpp"
 #include "hsogpu/detail/elements/linear.hpp"
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/mask.hpp"
+#include "hsogpu/detail/elements/model_cg.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
+#include "hsogpu/detail/elements/truncated_cg.hpp"
 
 namespace hso::detail {
 
@@ -57,9 +60,9 @@ struct ActivationOps {
 template <class T>
 using OtherOps = std::variant<
     Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>, AddToRows<T>,
-    AddToColumns<T>, GatherRows<T>, UnitVectors<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>,
-    ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>,
-    CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
+    AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
+    AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
+    CrossEntropyVjp<T>, CrossEntropyCross<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
     OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
     OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, Hit<T>, Im2Col<T>,
     Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>,
@@ -68,7 +71,9 @@ using OtherOps = std::variant<
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
     AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
     EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>,
-    Keep<T>, KeepBlock<T>, Signs<T>>;
+    Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>, CgStart<T>, CgLength<T>, CgTurn<T>, MinresStart<T>,
+    MinresSubtract<T>, MinresRotate<T>, ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>, TruncatedCgStart<T>,
+    TruncatedCgLength<T>, TruncatedCgTurn<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -158,6 +158,14 @@ struct UnitVectors {
   HSO_HD void operator()(Index o, Index i) const { v[o * stride + i] = i == first + o ? T(1) : T(0); }
 };
 
+/// *at = value. Launch with 1 x 1.
+template <class T>
+struct SetIndex {
+  Index* at;
+  Index value;
+  HSO_HD void operator()(Index, Index) const { *at = value; }
+};
+
 /// A[o][i] and A[i][o] := their mean, for i < o. Launch with n x n.
 template <class T>
 struct Symmetrize {

@@ -41,4 +41,13 @@ HSO_HD inline Index axis_divide(Index a, Index step) {
   return step == 1 ? a : static_cast<std::int32_t>(a) / static_cast<std::int32_t>(step);
 }
 
+/// For the scalars of iterative solvers.
+HSO_HD inline bool is_finite(double x) { return x - x == 0; }
+
+/// Enumerators as numbers of device memory.
+template <class Enum>
+HSO_HD constexpr double code_of(Enum e) {
+  return static_cast<double>(static_cast<int>(e));
+}
+
 }  // namespace hso::detail

@@ -46,20 +46,11 @@ concept SplitsRows = requires(const F& f) {
   f.radix();
 };
 
-/// Row 0 of a launch has this number: functors may count from elsewhere.
-template <class F>
-HSO_HD inline Index first_row(const F& f) {
-  if constexpr (requires { f.first_row(); })
-    return f.first_row();
-  else
-    return 0;
-}
-
 /// What functor F calls row o: the number itself or its coordinates.
 template <class F>
 HSO_HD inline auto row_at(const F& f, Index o) {
   if constexpr (SplitsRows<F>)
-    return f.radix().split(first_row(f) + o);
+    return f.radix().split(o);
   else
     return o;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of a linear layer with unit vectors: when lane k of RW is the unit vector at position first + k
-// (o_k = position / in, i_k = position % in), two of its matrix products are gathers.
+// Products of a linear layer with unit vectors: when lane k of RW is the unit vector at position *first + k
+// (o_k = position / in, i_k = position % in), two of its matrix products are gathers. `first` is in device memory.
 #pragma once
 
 #include "hsogpu/detail/elements/common.hpp"
@@ -13,14 +13,15 @@ template <class T>
 struct UnitWeightJvp {
   const T* x;
   T* ry;
-  Index ry_stride, first, rows, in, out;
+  Index ry_stride;
+  const Index* first;
+  Index rows, in, out;
   bool accumulate;
-  HSO_HD Radix<3> radix() const { return {{rows, in}}; }  // n, i_k, o_k
-  HSO_HD Index first_row() const { return first * rows; }
-  HSO_HD void operator()(const Digits<3>& at, Index o) const {
-    const Index n = at[0], k = at[2] * in + at[1] - first;
-    const T value = x[n * in + at[1]];
-    store(&ry[k * ry_stride + n * out + o], o == at[2] ? value : T(0), accumulate);
+  HSO_HD Radix<2> radix() const { return {{rows}}; }  // n, k
+  HSO_HD void operator()(const Digits<2>& at, Index o) const {
+    const Index n = at[0], k = at[1], position = *first + k, o_k = axis_divide(position, in);
+    const T value = x[n * in + position - o_k * in];
+    store(&ry[k * ry_stride + n * out + o], o == o_k ? value : T(0), accumulate);
   }
 };
 
@@ -29,14 +30,15 @@ template <class T>
 struct UnitWeightCross {
   const T* dy;
   T* rdx;
-  Index rdx_stride, first, rows, in, out;
+  Index rdx_stride;
+  const Index* first;
+  Index rows, in, out;
   bool accumulate;
-  HSO_HD Radix<3> radix() const { return {{rows, in}}; }  // n, i_k, o_k
-  HSO_HD Index first_row() const { return first * rows; }
-  HSO_HD void operator()(const Digits<3>& at, Index i) const {
-    const Index n = at[0], k = at[2] * in + at[1] - first;
-    const T value = dy[n * out + at[2]];
-    store(&rdx[k * rdx_stride + n * in + i], i == at[1] ? value : T(0), accumulate);
+  HSO_HD Radix<2> radix() const { return {{rows}}; }  // n, k
+  HSO_HD void operator()(const Digits<2>& at, Index i) const {
+    const Index n = at[0], k = at[1], position = *first + k, o_k = axis_divide(position, in);
+    const T value = dy[n * out + o_k];
+    store(&rdx[k * rdx_stride + n * in + i], i == position - o_k * in ? value : T(0), accumulate);
   }
 };
 
