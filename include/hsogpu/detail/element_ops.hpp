@@ -14,8 +14,10 @@
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
+#include "hsogpu/detail/elements/orthonormal.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
+#include "hsogpu/detail/elements/quadrature.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 
@@ -68,7 +70,8 @@ using OtherOps = std::variant<
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
     AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
     EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>,
-    Keep<T>, KeepBlock<T>, Signs<T>>;
+    Keep<T>, KeepBlock<T>, Signs<T>, FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>,
+    ProbeAlpha<T>, ProbeBeta<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;
