@@ -95,21 +95,61 @@ void Basis<T>::solve_rows(Index width, const T* r, T* w) {
 }
 
 template <class T>
-void Basis<T>::repair(Index first, Span<const double> status, std::uint64_t seed) {
-  const Index end = first + static_cast<Index>(status.size());
-  Scratch scratch(context_);
-  T* c = scratch.take<T>(end);
-  for (Index i = first; i < end; ++i) {
-    const double found = status[static_cast<std::size_t>(i - first)];
-    if (found == kRowFine) continue;
-    if (found == kRowNegligible)
-      ops_.for_each(1, n_, RandomFill<T>{row(i), seed, ++random_vectors_, Distribution::normal, 0, 1});
-    for (int pass = 0; pass < 2; ++pass) {
-      remove(0, i, 1, row(i), c);
-      remove(i + 1, end, 1, row(i), c);
-    }
-    ops_.axpby(n_, T(0), row(i), static_cast<T>(1 / ops_.nrm2(n_, row(i))), row(i));
+bool Basis<T>::repair(Span<PanelNumbers> panels, double* scale, std::uint64_t seed, PanelLog<T>& log) {
+  const auto bad = std::ranges::find_if_not(panels, &PanelNumbers::fine);
+  if (bad == panels.end()) return false;
+  const Span<PanelNumbers> behind{bad, panels.end()};
+  const Index begin = bad->against, end = behind.back().against + behind.back().width;
+  if (end - begin == 1) {
+    mend(*bad, seed);
+    return true;
   }
+  restore(begin, end, behind);
+  for (PanelNumbers& panel : behind)
+    for (Index j = 0; j < panel.width; ++j) {
+      const Index row = panel.against + j;
+      append(row, 1, 0, scale, log);
+      PanelNumbers again = log.read().front();
+      mend(again, seed);
+      for (Index i = 0; i <= row; ++i) {
+        double& a = panel.a[static_cast<std::size_t>(i * panel.width + j)];
+        a = (i < begin ? a : 0) + again.a[static_cast<std::size_t>(i)];
+      }
+    }
+  return true;
+}
+
+/// From the last row to the first: each needs only those before it.
+template <class T>
+void Basis<T>::restore(Index begin, Index end, Span<const PanelNumbers> panels) {
+  Scratch scratch(context_);
+  T* device = scratch.take<T>(end - begin);
+  auto panel = panels.rbegin();
+  for (Index k = end - 1; k >= begin; --k) {
+    if (k < panel->against) ++panel;
+    const Index count = k - begin;
+    std::vector<T> c;
+    for (Index i = begin; i <= k; ++i)
+      c.push_back(static_cast<T>(panel->a[static_cast<std::size_t>(i * panel->width + k - panel->against)]));
+    if (count == 0) {
+      ops_.axpby(n_, T(0), row(k), c.back(), row(k));
+      continue;
+    }
+    context_.to_device(c.data(), device, count * static_cast<Index>(sizeof(T)));
+    ops_.gemm({1, n_, count, device, count, false, row(begin), n_, false, row(k), n_, T(1), c.back()});
+  }
+}
+
+template <class T>
+void Basis<T>::mend(PanelNumbers& one, std::uint64_t seed) {
+  if (one.fine()) return;
+  const Index i = one.against;
+  if (one.status.front() == kRowNegligible) {
+    one.a.back() = 0;
+    ops_.for_each(1, n_, RandomFill<T>{row(i), seed, ++random_vectors_, Distribution::normal, 0, 1});
+  }
+  project_out(i, 1, row(i));
+  ops_.axpby(n_, T(0), row(i), static_cast<T>(1 / ops_.nrm2(n_, row(i))), row(i));
 }
 
 template <class T>
@@ -119,17 +159,16 @@ void Basis<T>::orthonormalize(Index first, Index count, double scale, std::uint6
   double* device_scale = scratch.take<double>(1);
   context_.ops<double>().fill(1, scale, device_scale);
   append(first, count, 0, device_scale, log);
+  std::vector<PanelNumbers> panels = log.read();
+  repair(panels, device_scale, seed, log);
   r.assign(static_cast<std::size_t>(count * count), 0);
-  std::vector<double> status;
-  for (const PanelNumbers& panel : log.read()) {
-    const auto done = static_cast<Index>(status.size());
+  for (const PanelNumbers& panel : panels) {
+    const Index done = panel.against - first;
     for (Index l = 0; l < done + panel.width; ++l)
       for (Index j = 0; j < panel.width; ++j)
         r[static_cast<std::size_t>(l * count + done + j)] =
             panel.a[static_cast<std::size_t>((first + l) * panel.width + j)];
-    status.insert(status.end(), panel.status.begin(), panel.status.end());
   }
-  repair(first, status, seed);
 }
 
 template <class T>

@@ -28,13 +28,15 @@ class Basis {
   void project_out(Index against, Index count, T* w);
 
   /// Rows [first, first + count) become orthonormal and orthogonal to those before; what they were goes to the log. A
-  /// row that is rounding beside the scale becomes zero and is reported as negligible, one that lost most of its length
-  /// in the second pass as imprecise: `repair` then. scale (device): raised first to the size of the product of `lanes`
-  /// unit vectors that the rows are, |.|^2 in the log's product(); lanes = 0: there is none.
+  /// row that is rounding beside the scale is reported as negligible, one that lost most of its length in the second
+  /// pass as imprecise: `repair` then. scale (device): raised first to the size of the product of `lanes` unit vectors
+  /// that the rows are, |.|^2 in the log's product(); lanes = 0: there is none.
   void append(Index first, Index count, Index lanes, double* scale, PanelLog<T>& log);
-  /// Negligible rows become random vectors, imprecise ones are projected once more: all of [0, first + count) is
-  /// orthonormal then. Coefficients stay as they were logged. Waits for each such row.
-  void repair(Index first, Span<const double> status, std::uint64_t seed);
+  /// The panels of one block as they were read: where a row is not fine, it and those behind it are made again one by
+  /// one. Negligible rows become random vectors with 0 for the coefficient of themselves, imprecise ones are projected
+  /// once more, and `panels` says what the rows were in terms of the new ones. False: all was fine. Otherwise it waits
+  /// for the device. The log is empty, and is so again.
+  bool repair(Span<PanelNumbers> panels, double* scale, std::uint64_t seed, PanelLog<T>& log);
   /// Rows [first, first + count) -= V'V of them for the first `against` vectors, in two passes, logged.
   void project_beside(Index against, Index first, Index count, PanelLog<T>& log);
 
@@ -58,6 +60,10 @@ class Basis {
   /// c[end - begin][count] = V w' of the vectors [begin, end), w -= c'V.
   void remove(Index begin, Index end, Index count, T* w, T* c);
   void solve_rows(Index width, const T* r, T* w);
+  /// Rows [begin, end) become what they were but for the part in the rows before `begin`.
+  void restore(Index begin, Index end, Span<const PanelNumbers> panels);
+  /// The last row of the basis, by what was reported of it.
+  void mend(PanelNumbers& one, std::uint64_t seed);
   Context& context_;
   Ops<T>& ops_;
   Index n_, size_ = 0;

@@ -127,7 +127,7 @@ class Lanczos {
 
   /// Reads what the steps since the last reading left, in their order, until one ends the run or must be repaired.
   void collect() {
-    const std::vector<PanelNumbers> panels = log_.read();
+    std::vector<PanelNumbers> panels = log_.read();
     auto panel = panels.begin();
     for (const Step& step : std::exchange(steps_, {})) {
       const auto last = panel + panel_count(step.next) + panel_count(step.block - step.next);
@@ -137,7 +137,7 @@ class Lanczos {
   }
 
   /// One step's row of t and leak. False where the steps behind it do not count.
-  bool take(const Step& step, Span<const PanelNumbers> panels) {
+  bool take(const Step& step, Span<PanelNumbers> panels) {
     const Index m = step.end(), block = step.block;
     const double size = std::sqrt(panels.front().product);
     if (!std::isfinite(size)) {
@@ -147,23 +147,22 @@ class Lanczos {
       return false;
     }
     out_.scale = std::max(out_.scale, size / std::sqrt(static_cast<double>(block)));
-    std::vector<double> h(static_cast<std::size_t>(m * block)), status;
+    const auto made = panels.first(static_cast<std::size_t>(panel_count(step.next)));
+    const bool repaired = basis_.repair(made, scale_.data(), o_.seed, log_);
+    std::vector<double> h(static_cast<std::size_t>(m * block));
     leak_.assign(static_cast<std::size_t>(block * block), 0);
     Index column = 0;
     for (const PanelNumbers& panel : panels) {
       place(panel, step, column, h);
       column += panel.width;
-      status.insert(status.end(), panel.status.begin(), panel.status.end());
     }
     if (step.next > 0 && step.next < block)
       for (double& entry : leak_) entry *= std::numbers::sqrt2;
     extend_projection(step, h);
     last_ = block;
-    const Span<const double> made = Span<const double>(status).first(static_cast<std::size_t>(step.next));
-    if (std::ranges::all_of(made, [](double s) { return s == kRowFine; })) return true;
+    if (!repaired) return true;
     basis_.resize(m);
     block_ = step.next;
-    basis_.repair(m, made, o_.seed);
     wait_for_each_ = true;
     return false;
   }

@@ -4,6 +4,7 @@
 // until the host reads all of them with one copy.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "hsogpu/detail/ops.hpp"
@@ -20,6 +21,9 @@ struct PanelNumbers {
   double product = 0;          ///< |A V'|^2 of the block that the panel begins
   std::vector<double> a;       ///< [against + width][width]
   std::vector<double> status;  ///< [width]: kRowFine, kRowImprecise or kRowNegligible
+  bool fine() const {
+    return std::ranges::all_of(status, [](double s) { return s == kRowFine; });
+  }
 };
 
 template <class T>

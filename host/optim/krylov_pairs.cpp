@@ -110,15 +110,15 @@ bool KrylovPairs<T>::time_to_read(Index rank) const {
 /// it, is repaired, and what was made from it is dropped. False when a product was not finite.
 template <class T>
 bool KrylovPairs<T>::collect(std::uint64_t seed) {
-  for (const PanelNumbers& panel : log_.read()) {
+  for (PanelNumbers& panel : log_.read()) {
     const Index m = panel.against;
     if (m == 0) continue;  // the first vector
     if (!std::isfinite(panel.product)) return false;
+    const bool repaired = basis_.repair({&panel, 1}, scale_.data(), seed, log_);
     diagonal_.push_back(panel.a[static_cast<std::size_t>(m - 1)]);
     off_diagonal_.push_back(m < n_ ? panel.a.back() : 0);
-    if (panel.status.front() == kRowFine) continue;
+    if (!repaired) continue;
     basis_.resize(m);
-    basis_.repair(m, panel.status, seed);
     wait_for_each_ = true;
     return true;
   }

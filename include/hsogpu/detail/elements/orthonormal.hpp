@@ -11,7 +11,7 @@ namespace hso::detail {
 /// What became of a row, in device memory.
 inline constexpr double kRowFine = 0;
 inline constexpr double kRowImprecise = 1;  ///< what was left of it is little beside what was taken off: clean it again
-inline constexpr double kRowNegligible = 2;  ///< rounding: the row is zero now
+inline constexpr double kRowNegligible = 2;  ///< rounding
 
 /// Sizes of a panel that SolveRows is compiled for, beside single rows.
 inline constexpr Index kWidestPanel = 8;
@@ -55,15 +55,13 @@ struct FactorPanel {
       rest -= entry * entry;
     }
     const double length = std::sqrt(rest > kResolved * whole ? rest : kResolved * whole);
-    bool kept = length > 0;
     if (status != nullptr) {
       const double total = before != nullptr ? length * before[j * width + j] : length;
-      kept = total > negligible * *scale;
       const double all = whole + (removed != nullptr ? *removed : 0);
-      status[j] = !kept ? kRowNegligible : rest < kLittle * all ? kRowImprecise : kRowFine;
+      status[j] = !(total > negligible * *scale) ? kRowNegligible : rest < kLittle * all ? kRowImprecise : kRowFine;
     }
-    r[j * width + j] = kept ? length : 0;
-    solve[j * width + j] = kept ? static_cast<T>(1 / length) : T(0);
+    r[j * width + j] = length;
+    solve[j * width + j] = length > 0 ? static_cast<T>(1 / length) : T(0);
   }
 };
 
