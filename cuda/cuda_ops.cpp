@@ -55,6 +55,22 @@ void CudaOps<T>::dots_on_device(Index lanes, Index n, const T* x, Index x_stride
 }
 
 template <class T>
+void CudaOps<T>::recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {
+  if (lanes <= 0) return;
+  Scratch scratch(context_);
+  double* partials = scratch.take<double>(vector_partials(lanes, n));
+  launch_recur(context_.launch(), lanes, n, op, partials, squares);
+}
+
+template <class T>
+void CudaOps<T>::gram_on_device(Index rows, Index n, const T* x, Index x_stride, double* gram) {
+  if (rows <= 0) return;
+  Scratch scratch(context_);
+  double* partials = scratch.take<double>(vector_partials(rows * rows, n));
+  launch_gram(context_.launch(), rows, n, x, x_stride, partials, gram);
+}
+
+template <class T>
 void CudaOps<T>::norms_on_device(Index n, const T* x, double* results) {
   Scratch scratch(context_);
   double* partials = scratch.take<double>(2 * vector_partials(1, n));
@@ -94,6 +110,8 @@ template void CudaOps<float>::sum_rows(const ReduceArgs<float>&);
 template void CudaOps<float>::sum_columns(const ReduceArgs<float>&);
 template void CudaOps<float>::dots(Index, Index, const float*, Index, const float*, Index, double*);
 template void CudaOps<float>::dots_on_device(Index, Index, const float*, Index, const float*, Index, double*);
+template void CudaOps<float>::recur(Index, Index, const LaneRecurrence<float>&, double*);
+template void CudaOps<float>::gram_on_device(Index, Index, const float*, Index, double*);
 template void CudaOps<float>::norms_on_device(Index, const float*, double*);
 template double CudaOps<float>::max_abs(Index, const float*);
 template void CudaOps<float>::argmin(Index, Index, const float*, Index, Index*);
@@ -104,6 +122,8 @@ template void CudaOps<double>::sum_rows(const ReduceArgs<double>&);
 template void CudaOps<double>::sum_columns(const ReduceArgs<double>&);
 template void CudaOps<double>::dots(Index, Index, const double*, Index, const double*, Index, double*);
 template void CudaOps<double>::dots_on_device(Index, Index, const double*, Index, const double*, Index, double*);
+template void CudaOps<double>::recur(Index, Index, const LaneRecurrence<double>&, double*);
+template void CudaOps<double>::gram_on_device(Index, Index, const double*, Index, double*);
 template void CudaOps<double>::norms_on_device(Index, const double*, double*);
 template double CudaOps<double>::max_abs(Index, const double*);
 template void CudaOps<double>::argmin(Index, Index, const double*, Index, Index*);

@@ -21,12 +21,14 @@ class CudaOps final : public Ops<T> {
   Context& context() override { return context_; }
 
   void for_each(Index outer, Index inner, const ElementOp<T>& op) override;
+  void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) override;
   void gemm(const GemmArgs<T>& args) override;
   void sum_rows(const ReduceArgs<T>& args) override;
   void sum_columns(const ReduceArgs<T>& args) override;
   void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
   void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
                       double* results) override;
+  void gram_on_device(Index rows, Index n, const T* x, Index x_stride, double* gram) override;
   void norms_on_device(Index n, const T* x, double* results) override;
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;

@@ -124,6 +124,31 @@ struct Products {
   }
 };
 
+/// Writes the recurrence's row on the way.
+template <class T>
+struct RecurrenceSquares {
+  using Value = double;
+  using Combine = Plus;
+  LaneRecurrence<T> recurrence;
+  __device__ double operator()(Index lane, Index i) const {
+    recurrence(lane, i);
+    const auto value = static_cast<double>(recurrence.y[lane * recurrence.y_stride + i]);
+    return value * value;
+  }
+};
+
+/// Lane i * rows + j is the product of rows i and j.
+template <class T>
+struct GramProducts {
+  using Value = double;
+  using Combine = Plus;
+  const T* x;
+  Index x_stride, rows;
+  __device__ double operator()(Index lane, Index l) const {
+    return static_cast<double>(x[lane / rows * x_stride + l]) * static_cast<double>(x[lane % rows * x_stride + l]);
+  }
+};
+
 struct PartialSums {
   using Value = double;
   using Combine = Plus;
@@ -292,6 +317,22 @@ void launch_dots(const Launch& launch, Index lanes, Index n, const T* x, Index x
 }
 
 template <class T>
+void launch_recur(const Launch& launch, Index lanes, Index n, const LaneRecurrence<T>& op, double* partials,
+                  double* results) {
+  const Index parts = vector_parts(lanes, n);
+  combine_once(launch, RecurrenceSquares<T>{op}, lanes, n, parts, parts == 1 ? results : partials);
+  if (parts > 1) combine_once(launch, PartialSums{partials, parts}, lanes, parts, 1, results);
+}
+
+template <class T>
+void launch_gram(const Launch& launch, Index rows, Index n, const T* x, Index x_stride, double* partials,
+                 double* gram) {
+  const Index pairs = rows * rows, parts = vector_parts(pairs, n);
+  combine_once(launch, GramProducts<T>{x, x_stride, rows}, pairs, n, parts, parts == 1 ? gram : partials);
+  if (parts > 1) combine_once(launch, PartialSums{partials, parts}, pairs, parts, 1, gram);
+}
+
+template <class T>
 void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials, double* results) {
   const Index parts = vector_parts(1, n);
   combine_once(launch, AbsoluteValues<T>{x}, 1, n, parts, parts == 1 ? results : partials);
@@ -323,7 +364,11 @@ template void launch_dots<float>(const Launch&, Index, Index, const float*, Inde
                                  double*);
 template void launch_dots<double>(const Launch&, Index, Index, const double*, Index, const double*, Index, double*,
                                   double*);
+template void launch_recur<float>(const Launch&, Index, Index, const LaneRecurrence<float>&, double*, double*);
+template void launch_gram<float>(const Launch&, Index, Index, const float*, Index, double*, double*);
 template void launch_max_abs<float>(const Launch&, Index, const float*, double*, double*);
+template void launch_recur<double>(const Launch&, Index, Index, const LaneRecurrence<double>&, double*, double*);
+template void launch_gram<double>(const Launch&, Index, Index, const double*, Index, double*, double*);
 template void launch_max_abs<double>(const Launch&, Index, const double*, double*, double*);
 template void launch_norms<float>(const Launch&, Index, const float*, double*, double*);
 template void launch_norms<double>(const Launch&, Index, const double*, double*, double*);

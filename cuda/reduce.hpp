@@ -22,6 +22,13 @@ void launch_sum_columns(const Launch& launch, const ReduceArgs<T>& args, T* part
 template <class T>
 void launch_dots(const Launch& launch, Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
                  double* partials, double* results);
+/// The recurrence, and results[k] = sum_i y_k[i]^2 of what it wrote.
+template <class T>
+void launch_recur(const Launch& launch, Index lanes, Index n, const LaneRecurrence<T>& op, double* partials,
+                  double* results);
+/// gram[i][j] = sum_l x_i[l] x_j[l]; `partials` holds vector_partials(rows * rows, n).
+template <class T>
+void launch_gram(const Launch& launch, Index rows, Index n, const T* x, Index x_stride, double* partials, double* gram);
 /// results[0] = max |x_i|, NaN where there is one.
 template <class T>
 void launch_max_abs(const Launch& launch, Index n, const T* x, double* partials, double* results);

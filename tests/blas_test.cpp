@@ -228,11 +228,11 @@ TEST_P(BlasTest, RecurrenceAndTheSquaresOfWhatItWrote) {
     const std::vector<T> factors{T(0.5), T(-2), T(0), T(1.5), T(0), T(3), T(-1), T(0.25), T(0)};
     std::fill_n(y.begin() + 2 * n, n, std::numeric_limits<T>::quiet_NaN());  // factor 0: never used
     Buffer<T> dw(context(), w), du(context(), u), dy(context(), y), df(context(), factors);
-    std::vector<double> squares(lanes);
-    context().ops<T>().recur(lanes, n,
-                             detail::LaneRecurrence<T>{df.data(), lanes, dw.data(), n, du.data(), n, dy.data(), n},
-                             squares.data());
+    Buffer<double> sums(context(), lanes);
+    context().ops<T>().recur(
+        lanes, n, detail::LaneRecurrence<T>{df.data(), lanes, dw.data(), n, du.data(), n, dy.data(), n}, sums.data());
     const auto got = dy.download();
+    const auto squares = sums.download();
     for (Index k = 0; k < lanes; ++k) {
       double sum = 0;
       for (Index i = k * n; i < (k + 1) * n; ++i) {

@@ -111,6 +111,40 @@ TEST_P(LanczosTest, BlocksSeeMultiplicity) {
   for (double v : pairs.values) EXPECT_NEAR(v, 2, 1e-12);
 }
 
+/// The Krylov space ends after as many vectors as A has eigenvalues: random ones continue it, A V = V T + residual
+/// holds as before, and the zeros are found too.
+TEST_P(LanczosTest, ASpaceThatEndsIsContinued) {
+  const Index n = 50;
+  std::vector<double> values(static_cast<std::size_t>(n), 0.0);
+  for (std::size_t i = 44; i < 50; ++i) values[i] = static_cast<double>(i) - 41;
+  const SymmetricCase c = with_spectrum("rank 6", values, 11);
+  for_types([&]<class T>() {
+    DenseOperator<T> a(context(), n, c.matrix);
+    for (Index block : {1, 2, 4, 5, 8, 9}) {
+      SCOPED_TRACE("block " + std::to_string(block));
+      auto some = lanczos(a, {.count = 9, .block = block, .basis = 40});
+      EXPECT_TRUE(some.all_converged()) << some.stop;
+      expect_pairs(a, some, expected_values(c.values, 9, SpectrumEnd::largest), 8);
+      auto all = lanczos(a, {.count = n, .which = SpectrumEnd::both, .block = block, .basis = n});
+      EXPECT_TRUE(all.all_converged()) << all.stop;
+      expect_pairs(a, all, c.values, 8);
+    }
+  });
+}
+
+TEST_P(LanczosTest, MoreRowsThanDimensionsThatAreLeft) {
+  for (Index n : {6, 11, 17, 26})
+    for (Index block : {4, 5, 9, 13}) {
+      if (block > n) continue;
+      SCOPED_TRACE(std::to_string(n) + " dimensions, block " + std::to_string(block));
+      const SymmetricCase c = network_like(n, 12);
+      DenseOperator<double> a(context(), n, c.matrix);
+      auto pairs = lanczos(a, {.count = n, .which = SpectrumEnd::both, .block = block, .basis = n});
+      EXPECT_EQ(pairs.stop, "complete");
+      expect_pairs(a, pairs, c.values, largest(c.values));
+    }
+}
+
 TEST_P(LanczosTest, SaysWhatItKnowsWhenItDoesNotConverge) {
   DenseOperator<double> a(context(), 300, random_symmetric(300, 4));
   const auto pairs = lanczos(a, {.count = 20, .basis = 30, .max_products = 60});

@@ -25,7 +25,8 @@ namespace {
 using Numbers = std::vector<double>;
 
 /// Lanczos on K probes at once; lane k keeps its basis in V[k][rows][n]: all steps, or the last two. The last two are
-/// not scaled to length 1, which saves passes over them: row j is beta_j v_j.
+/// not scaled to length 1, which saves passes over them: row j is beta_j v_j. Coefficients stay on the device, which
+/// also stops probes whose space is exhausted; the host reads them at the end, and now and then on the way.
 template <class T>
 class ProbeLanczos {
  public:
@@ -39,33 +40,44 @@ class ProbeLanczos {
         full_(full),
         basis_(context_, checked_multiply(checked_multiply(lanes, rows_), n_)),
         w_(context_, lanes * n_),
-        c_(context_, lanes * rows_),
-        factors_(context_, 3 * lanes) {}
+        c_(context_, full ? 2 * lanes * rows_ : 0),
+        factors_(context_, 3 * lanes),
+        numbers_(context_, device_numbers(lanes, steps)) {}
+
+  static Index device_numbers(Index lanes, Index steps) { return (4 + 2 * steps) * lanes + 1; }
 
   /// Probes `first` to first + k - 1 of the seed. False when a product was not finite.
   bool run(std::uint64_t seed, Index first, Index k, SpectralDensity& out) {
     k_ = k;
     alpha_.assign(static_cast<std::size_t>(k), Numbers());
     beta_.assign(static_cast<std::size_t>(k), Numbers());
-    alive_.assign(static_cast<std::size_t>(k), 1);
-    length_.assign(static_cast<std::size_t>(k), 1);
-    length_before_ = length_;
-    largest_ = 0;
+    alive_ = k;
+    read_ = 0;
     start(seed, first);
-    for (Index j = 0; j < steps_; ++j) {
+    for (Index j = 0; j < steps_ && alive_ > 0; ++j) {
       a_.apply(View<const T>(row(j)), w());
       out.products += k;
-      if (!(full_ ? orthogonalize(j) : project(j))) return false;
-      if (j + 1 < steps_ && !(full_ ? normalize(j) : recur(j))) return false;
-      if (std::find(alive_.begin(), alive_.end(), 1) == alive_.end()) break;
+      full_ ? orthogonalize(j) : project(j);
+      if (j + 1 < steps_) full_ ? normalize(j) : recur(j);
+      if ((j + 1 == steps_ || (j + 1 - read_) >= interval()) && !read(j + 1)) return false;
     }
     for (std::size_t p = 0; p < alpha_.size(); ++p) append(p, out);
     return true;
   }
 
  private:
+  static constexpr Index kInterval = 8;  ///< steps between two looks at what is exhausted or not finite
+  Index interval() const { return context_.is_cuda() ? kInterval : 1; }
+
   View<T> row(Index j) { return {basis_.data() + j % rows_ * n_, Shape{n_}, k_, rows_ * n_}; }
   View<T> w() { return vector_view(w_.data(), n_, k_); }
+  ProbeState state() {
+    double* first = numbers_.data();
+    return {first, first + k_, first + 2 * k_, first + 3 * k_};
+  }
+  double* sums() { return numbers_.data() + 3 * k_ + 1; }
+  double* alpha(Index j) { return sums() + (1 + 2 * j) * k_; }
+  double* beta(Index j) { return alpha(j) + k_; }
 
   void start(std::uint64_t seed, Index first) {
     const double scale = 1 / std::sqrt(static_cast<double>(n_));
@@ -73,101 +85,80 @@ class ProbeLanczos {
       ops_.for_each(1, n_,
                     RandomFill<T>{row(0).lane(p), seed, static_cast<std::uint64_t>(first + p), Distribution::rademacher,
                                   0, scale});
+    auto& wide = context_.template ops<double>();
+    wide.fill(3 * k_, 1, state().length);
+    wide.fill(1, 0, state().largest);
   }
 
   /// w -= V'V w over the rows so far, twice; the coefficient of the last row is alpha.
-  bool orthogonalize(Index j) {
-    std::vector<T> host(static_cast<std::size_t>(k_ * (j + 1)));
-    Numbers alpha(static_cast<std::size_t>(k_), 0);
-    for (int pass = 0; pass < 2; ++pass) {
-      GemmArgs<T> onto{j + 1, 1, n_, basis_.data(), n_, false, w_.data(), 1, false, c_.data(), 1};
+  void orthogonalize(Index j) {
+    const Index m = j + 1;
+    for (T* c : {c_.data(), c_.data() + k_ * rows_}) {
+      GemmArgs<T> onto{m, 1, n_, basis_.data(), n_, false, w_.data(), 1, false, c, 1};
       onto.batch = k_;
       onto.stride_a = rows_ * n_;
       onto.stride_b = n_;
-      onto.stride_c = j + 1;
+      onto.stride_c = m;
       ops_.gemm(onto);
-      GemmArgs<T> off{1, n_, j + 1, c_.data(), j + 1, false, basis_.data(), n_, false, w_.data(), n_, T(-1), T(1)};
+      GemmArgs<T> off{1, n_, m, c, m, false, basis_.data(), n_, false, w_.data(), n_, T(-1), T(1)};
       off.batch = k_;
-      off.stride_a = j + 1;
+      off.stride_a = m;
       off.stride_b = rows_ * n_;
       off.stride_c = n_;
       ops_.gemm(off);
-      context_.to_host(c_.data(), host.data(), static_cast<Index>(host.size() * sizeof(T)));
-      for (std::size_t p = 0; p < alpha.size(); ++p)
-        alpha[p] += static_cast<double>(host[(p + 1) * static_cast<std::size_t>(j + 1) - 1]);
     }
-    return append_alpha(alpha);
+    const T *first = c_.data() + j, *second = first + k_ * rows_;
+    ops_.for_each(1, 1, ProbeAlpha<T>{k_, nullptr, first, second, m, state(), alpha(j), nullptr, false});
   }
 
   /// alpha = v_j'A v_j
-  bool project(Index j) {
-    Numbers alpha(static_cast<std::size_t>(k_));
-    ops_.dots(k_, n_, row(j).data, row(j).lane_stride, w_.data(), n_, alpha.data());
-    for (std::size_t p = 0; p < alpha.size(); ++p) alpha[p] /= length_[p] * length_[p];
-    return append_alpha(alpha);
+  void project(Index j) {
+    ops_.dots_on_device(k_, n_, row(j).data, row(j).lane_stride, w_.data(), n_, sums());
+    ops_.for_each(1, 1, ProbeAlpha<T>{k_, sums(), nullptr, nullptr, 0, state(), alpha(j), factors_.data(), j == 0});
   }
 
   /// u_{j+1} = A u_j / beta_j - alpha_j / beta_j u_j - beta_j / beta_{j-1} u_{j-1} in one pass, in the place of
   /// u_{j-1}: beta_{j+1} v_{j+1}.
-  bool recur(Index j) {
-    const auto k = static_cast<std::size_t>(k_);
-    std::vector<T> factors(3 * k, T(0));
-    for (std::size_t p = 0; p < k; ++p) {
-      if (alive_[p] == 0) continue;
-      factors[p] = static_cast<T>(1 / length_[p]);
-      factors[k + p] = static_cast<T>(-alpha_[p].back() / length_[p]);
-      if (j > 0) factors[2 * k + p] = static_cast<T>(-length_[p] / length_before_[p]);
-    }
-    send(factors);
+  void recur(Index j) {
     const View<T> u = row(j), y = row(j + 1);
-    Numbers beta(k);
     ops_.recur(k_, n_,
                LaneRecurrence<T>{factors_.data(), k_, w_.data(), n_, u.data, u.lane_stride, y.data, y.lane_stride},
-               beta.data());
-    if (!accept(beta)) return false;
-    length_before_ = length_;
-    for (std::size_t p = 0; p < k; ++p) length_[p] = alive_[p] != 0 ? beta[p] : 1;
-    return true;
-  }
-
-  bool append_alpha(const Numbers& alpha) {
-    for (std::size_t p = 0; p < alpha.size(); ++p) {
-      if (!std::isfinite(alpha[p])) return false;
-      if (alive_[p] != 0) alpha_[p].push_back(alpha[p]);
-      largest_ = std::max(largest_, std::abs(alpha[p]));
-    }
-    return true;
+               sums());
+    accept(j, nullptr);
   }
 
   /// Row j + 1 = w / |w|.
-  bool normalize(Index j) {
-    Numbers beta(static_cast<std::size_t>(k_));
-    ops_.dots(k_, n_, w_.data(), n_, w_.data(), n_, beta.data());
-    if (!accept(beta)) return false;
-    std::vector<T> factors(static_cast<std::size_t>(2 * k_), T(0));
-    for (std::size_t p = 0; p < beta.size(); ++p)
-      if (alive_[p] != 0) factors[p] = static_cast<T>(1 / beta[p]);
-    send(factors);
+  void normalize(Index j) {
+    ops_.dots_on_device(k_, n_, w_.data(), n_, w_.data(), n_, sums());
+    accept(j, factors_.data());
     const View<T> y = row(j + 1);
     ops_.for_each(k_, n_, LaneAxpby<T>{factors_.data(), w_.data(), n_, factors_.data() + k_, y.data, y.lane_stride});
-    return true;
   }
 
-  /// The next coefficients, the roots of `beta`. A probe whose space is exhausted stops there and goes on as a lane of
-  /// zeros.
-  bool accept(Numbers& beta) {
+  /// The next coefficient. A probe whose space is exhausted stops there and goes on as a lane of zeros.
+  void accept(Index j, T* factors) {
     const double negligible = 10 * static_cast<double>(std::numeric_limits<T>::epsilon());
-    for (std::size_t p = 0; p < beta.size(); ++p) {
-      beta[p] = std::sqrt(beta[p]);
-      if (!std::isfinite(beta[p])) return false;
-      largest_ = std::max(largest_, beta[p]);
-      if (alive_[p] != 0 && beta[p] <= negligible * largest_) alive_[p] = 0;
-      if (alive_[p] != 0) beta_[p].push_back(beta[p]);
-    }
-    return true;
+    ops_.for_each(1, 1, ProbeBeta<T>{k_, sums(), negligible, state(), beta(j), factors});
   }
-  void send(const std::vector<T>& factors) {
-    context_.to_device(factors.data(), factors_.data(), static_cast<Index>(factors.size() * sizeof(T)));
+
+  /// Takes the coefficients of the steps before `step` that were not read yet; waits for the device.
+  bool read(Index step) {
+    const auto k = static_cast<std::size_t>(k_);
+    Numbers host(static_cast<std::size_t>(2 * (step - read_)) * k);
+    const auto count = static_cast<Index>(host.size()) - (step == steps_ ? k_ : 0);  // the last step has no beta
+    context_.to_host(alpha(read_), host.data(), count * static_cast<Index>(sizeof(double)));
+    for (const double* at = host.data(); read_ < step; ++read_, at += 2 * k)
+      for (std::size_t p = 0; p < k; ++p) {
+        const double next = at[k + p];
+        if (!std::isfinite(at[p]) || !std::isfinite(next)) return false;
+        if (alpha_[p].size() != beta_[p].size()) continue;  // it stopped before
+        alpha_[p].push_back(at[p]);
+        if (next > 0)
+          beta_[p].push_back(next);
+        else
+          --alive_;
+      }
+    return true;
   }
 
   void append(std::size_t p, SpectralDensity& out) {
@@ -184,10 +175,9 @@ class ProbeLanczos {
   Index n_, steps_, rows_, k_ = 0;
   bool full_;
   Buffer<T> basis_, w_, c_, factors_;
+  Buffer<double> numbers_;  ///< the probes' state, sums of one step, then [steps][alpha, beta]
   std::vector<Numbers> alpha_, beta_;
-  std::vector<int> alive_;
-  Numbers length_, length_before_;  ///< of rows j and j - 1
-  double largest_ = 0;
+  Index alive_ = 0, read_ = 0;  ///< probes that go on; steps whose coefficients the host has
 };
 
 /// Vectors that one probe holds.
@@ -213,7 +203,9 @@ Index detail::density_lanes(LinearOperator<T>& a, const DensityOptions& o) {
 template <class T>
 Needs detail::density_needs(Index n, const DensityOptions& o) {
   const Index vectors = vectors_of(n, o), element = sizeof(T);
-  const Index small = o.lanes * (vectors + 2) * element;
+  const Index small =
+      o.lanes * (2 * vectors + 2) * element +
+      ProbeLanczos<T>::device_numbers(o.lanes, std::min(o.steps, n)) * static_cast<Index>(sizeof(double));
   return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {}};
 }
 

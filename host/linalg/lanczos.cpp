@@ -10,6 +10,7 @@
 #include <limits>
 #include <numbers>
 #include <numeric>
+#include <utility>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
@@ -50,27 +51,53 @@ std::vector<Index> wanted(const std::vector<double>& values, Index count, Spectr
   return order;
 }
 
+/// Steps whose coefficients wait in device memory for the host, at most.
+constexpr Index kSteps = 16;
+/// Of one step: the last one may divide its block into rows that find room and rows that do not.
+Index most_panels(Index block) { return panel_count(block) + 3; }
+Index log_panels(Index block) { return kSteps * panel_count(block) + 3; }
+
+/// The projected matrix is needed only where the host looks at it, so the coefficients of some steps stay on the device
+/// until then. A step whose block lost rank, or more than rounding allows, is repaired when they are read, and what was
+/// made from it meanwhile is dropped.
 template <class T>
 class Lanczos {
  public:
   Lanczos(LinearOperator<T>& a, const LanczosOptions& o, Index capacity)
-      : a_(a), o_(o), n_(a.dimension()), capacity_(capacity), basis_(a.context(), n_, capacity + o.block) {}
+      : a_(a),
+        o_(o),
+        n_(a.dimension()),
+        capacity_(capacity),
+        wait_for_each_(!a.context().is_cuda()),
+        basis_(a.context(), n_, capacity + o.block),
+        log_(a.context(), log_panels(o.block), std::min(o.block, kWidestPanel), capacity + o.block),
+        scale_(a.context(), 1) {}
 
   EigenPairs<T> run() {
     start();
     while (out_.stop.empty()) {
-      if (!advance()) break;
-      if (time_to_look()) look();
-      if (out_.stop.empty() && basis_.size() + block_ > capacity_) restart();
+      advance();
+      const bool stopped = o_.interrupted && o_.interrupted();
+      if (wait_for_each_ || stopped || time_to_look() || !log_.room(most_panels(o_.block))) collect();
+      if (out_.stop.empty() && steps_.empty() && (stopped || time_to_look())) look(stopped);
+      if (out_.stop.empty() && steps_.empty() && basis_.size() + block_ > capacity_) restart();
     }
     return finish();
   }
 
  private:
+  /// Rows [first, first + block) of the basis, multiplied; the `next` rows behind them came out of it.
+  struct Step {
+    Index first, block, next;
+    Index end() const { return first + block; }
+  };
+
   double& t(Index i, Index j) { return t_[static_cast<std::size_t>(i * capacity_ + j)]; }
   double floor() const { return 20 * static_cast<double>(std::numeric_limits<T>::epsilon()); }
   double tolerance() const { return std::max(o_.tolerance, floor()) * out_.scale; }
   Index most_products() const { return o_.max_products > 0 ? o_.max_products : std::max<Index>(1000, 20 * n_); }
+  /// Vectors between two looks, at least. Where the coefficients are at hand, looking costs no wait.
+  Index least_interval() const { return wait_for_each_ ? 1 : 4 * o_.block; }
 
   void start() {
     t_.assign(static_cast<std::size_t>(capacity_ * capacity_), 0);
@@ -79,69 +106,100 @@ class Lanczos {
     ops.for_each(1, block_ * n_, RandomFill<T>{basis_.row(0), o_.seed, 0, Distribution::normal, 0, 1});
     std::vector<double> r;
     basis_.orthonormalize(0, block_, 0, o_.seed, r);
+    set_scale();
+  }
+  void set_scale() { a_.context().template ops<double>().fill(1, out_.scale, scale_.data()); }
+
+  /// Multiplies the block behind the basis and makes the next one.
+  void advance() {
+    const Step step{basis_.size(), block_, std::min(block_, n_ - basis_.size() - block_)};
+    const Index m = step.end();
+    basis_.resize(m);
+    a_.apply(vector_view<const T>(basis_.row(step.first), n_, step.block), vector_view(basis_.row(m), n_, step.block));
+    out_.products += step.block;
+    const Index all = step.block * n_;
+    a_.context().template ops<T>().dots_on_device(1, all, basis_.row(m), all, basis_.row(m), all, log_.product());
+    basis_.append(m, step.next, step.block, scale_.data(), log_);
+    basis_.project_beside(m, m + step.next, step.block - step.next, log_);
+    steps_.push_back(step);
+    block_ = step.next;
   }
 
-  /// Multiplies the block behind the basis and makes the next one. False when a product is not finite.
-  bool advance() {
-    const Index first = basis_.size(), m = first + block_;
-    basis_.resize(m);
-    const Index next = std::min(block_, n_ - m);
-    Scratch scratch(a_.context());
-    T* w = scratch.take<T>(block_ * n_);
-    a_.apply(vector_view<const T>(basis_.row(first), n_, block_), vector_view(w, n_, block_));
-    out_.products += block_;
-    auto& ops = a_.context().template ops<T>();
-    const double size = ops.nrm2(block_ * n_, w);
+  /// Reads what the steps since the last reading left, in their order, until one ends the run or must be repaired.
+  void collect() {
+    std::vector<PanelNumbers> panels = log_.read();
+    auto panel = panels.begin();
+    for (const Step& step : std::exchange(steps_, {})) {
+      const auto last = panel + panel_count(step.next) + panel_count(step.block - step.next);
+      if (!take(step, {panel, last})) return;
+      panel = last;
+    }
+  }
+
+  /// One step's row of t and leak. False where the steps behind it do not count.
+  bool take(const Step& step, Span<PanelNumbers> panels) {
+    const Index m = step.end(), block = step.block;
+    const double size = std::sqrt(panels.front().product);
     if (!std::isfinite(size)) {
       out_.stop = "not_finite";
       out_.converged = 0;
-      basis_.resize(first);
+      basis_.resize(step.first);
       return false;
     }
-    out_.scale = std::max(out_.scale, size / std::sqrt(static_cast<double>(block_)));
-    std::vector<double> h(static_cast<std::size_t>(m * block_), 0);
-    basis_.project_out(m, block_, w, h.data());
-    for (Index i = 0; i < m; ++i)
-      for (Index j = 0; j < block_; ++j) {
-        const double value = h[static_cast<std::size_t>(i * block_ + j)];
+    out_.scale = std::max(out_.scale, size / std::sqrt(static_cast<double>(block)));
+    const auto made = panels.first(static_cast<std::size_t>(panel_count(step.next)));
+    const bool repaired = basis_.repair(made, scale_.data(), o_.seed, log_);
+    std::vector<double> h(static_cast<std::size_t>(m * block));
+    leak_.assign(static_cast<std::size_t>(block * block), 0);
+    Index column = 0;
+    for (const PanelNumbers& panel : panels) {
+      place(panel, step, column, h);
+      column += panel.width;
+    }
+    if (step.next > 0 && step.next < block)
+      for (double& entry : leak_) entry *= std::numbers::sqrt2;
+    extend_projection(step, h);
+    last_ = block;
+    if (!repaired) return true;
+    basis_.resize(m);
+    block_ = step.next;
+    wait_for_each_ = true;
+    return false;
+  }
+
+  /// Coefficients of the panel's rows, `column` and on of the block: against the basis into h[m][block], among the new
+  /// rows into leak. Fewer dimensions than rows may be left: rows from step.next on wait for the next product. All rows
+  /// leak into the same few dimensions, so |a + b|^2 <= 2 |a|^2 + 2 |b|^2 and |sum of m|^2 <= m sum of squares make a
+  /// bound.
+  void place(const PanelNumbers& panel, const Step& step, Index column, std::vector<double>& h) {
+    const Index m = step.end(), block = step.block;
+    const auto a = [&](Index i, Index j) { return panel.a[static_cast<std::size_t>(i * panel.width + j)]; };
+    for (Index j = 0; j < panel.width; ++j) {
+      for (Index i = 0; i < m; ++i) h[static_cast<std::size_t>(i * block + column + j)] = a(i, j);
+      if (column < step.next)
+        for (Index l = 0; l < column + panel.width; ++l)
+          leak_[static_cast<std::size_t>(l * block + column + j)] = a(m + l, j);
+      else if (step.next > 0)
+        leak_[static_cast<std::size_t>((column + j) * (block + 1))] =
+            std::sqrt(static_cast<double>(block - step.next)) * a(m + j, j);
+    }
+  }
+
+  void extend_projection(const Step& step, const std::vector<double>& h) {
+    const Index first = step.first, block = step.block;
+    for (Index i = 0; i < step.end(); ++i)
+      for (Index j = 0; j < block; ++j) {
+        const double value = h[static_cast<std::size_t>(i * block + j)];
         const bool inside = i >= first;
-        t(i, first + j) =
-            inside ? 0.5 * (value + h[static_cast<std::size_t>((first + j) * block_ + i - first)]) : value;
+        t(i, first + j) = inside ? 0.5 * (value + h[static_cast<std::size_t>((first + j) * block + i - first)]) : value;
         t(first + j, i) = t(i, first + j);
       }
-    last_ = block_;
-    if (next == 0) {
-      leak_.assign(static_cast<std::size_t>(block_ * block_), 0);
-      block_ = 0;
-      return true;
-    }
-    ops.copy(next * n_, w, basis_.row(m));
-    std::vector<double> r;
-    basis_.orthonormalize(m, next, out_.scale, o_.seed, r);
-    leak_.assign(static_cast<std::size_t>(block_ * block_), 0);
-    for (Index l = 0; l < next; ++l)
-      for (Index j = 0; j < next; ++j)
-        leak_[static_cast<std::size_t>(l * block_ + j)] = r[static_cast<std::size_t>(l * next + j)];
-    if (next < block_) bound_waiting_rows(next, w);
-    block_ = next;
-    return true;
   }
 
-  /// Fewer dimensions than rows are left: rows from `next` on wait for the next product. All rows leak into the same
-  /// few dimensions, so |a + b|^2 <= 2 |a|^2 + 2 |b|^2 and |sum of m|^2 <= m sum of squares make the bound.
-  void bound_waiting_rows(Index next, const T* w) {
-    auto& ops = a_.context().template ops<T>();
-    for (Index j = next; j < last_; ++j)
-      leak_[static_cast<std::size_t>(j * last_ + j)] =
-          std::sqrt(static_cast<double>(last_ - next)) * ops.nrm2(n_, w + j * n_);
-    for (double& entry : leak_) entry *= std::numbers::sqrt2;
-  }
-
-  bool time_to_look() {
-    const Index m = basis_.size();
+  bool time_to_look() const {
+    const Index m = basis_.size(), since = m - looked_;
     const bool full = m + block_ > capacity_, done = block_ == 0, spent = out_.products >= most_products();
-    return full || done || spent || (m >= o_.count && m - looked_ >= std::max<Index>(1, m / 10)) ||
-           (o_.interrupted && o_.interrupted());
+    return full || done || spent || (m >= o_.count && since >= std::max(least_interval(), m / 10));
   }
 
   /// |R s_last| for Ritz vector i.
@@ -158,7 +216,7 @@ class Lanczos {
     return std::sqrt(sum);
   }
 
-  void look() {
+  void look(bool stopped) {
     const Index m = basis_.size();
     looked_ = m;
     std::vector<double> a(static_cast<std::size_t>(m * m));
@@ -175,8 +233,9 @@ class Lanczos {
       out_.stop = "converged";
     else if (out_.products >= most_products())
       out_.stop = "max_products";
-    else if (o_.interrupted && o_.interrupted())
+    else if (stopped)
       out_.stop = "interrupted";
+    set_scale();
   }
 
   std::vector<double> rows_of(const std::vector<Index>& which) const {
@@ -220,7 +279,11 @@ class Lanczos {
   LinearOperator<T>& a_;
   const LanczosOptions& o_;
   Index n_, capacity_, block_ = 1, last_ = 0, looked_ = 0;
+  bool wait_for_each_;  ///< step's coefficients
   Basis<T> basis_;
+  PanelLog<T> log_;
+  Buffer<double> scale_;          ///< [1] out_.scale where the device decides by it
+  std::vector<Step> steps_;       ///< in the log
   std::vector<double> t_, leak_;  ///< [capacity][capacity]; [last][last]
   HostEigen ritz_;
   std::vector<Index> chosen_;
@@ -261,11 +324,13 @@ Index detail::lanczos_basis(Context& context, Index n, const LanczosOptions& o) 
 template <class T>
 Needs detail::lanczos_needs(Index n, const LanczosOptions& o) {
   const Index m = o.basis, block = o.block, element = sizeof(T);
-  const Index vector = checked_multiply(n, element), w = block * vector;
+  const Index vector = checked_multiply(n, element), width = std::min(block, kWidestPanel);
   Needs needs;
-  needs.buffers = checked_multiply(m + block, vector) + (o.vectors ? o.count * vector : 0);
-  needs.scratch = {
-      {w, m * block * element}, {m * m * element, Basis<T>::recombine_bytes(n, m)}, {o.count * m * element}};
+  needs.buffers = checked_multiply(m + block, vector) + (o.vectors ? o.count * vector : 0) +
+                  PanelLog<T>::bytes(log_panels(block), width, m + block) + static_cast<Index>(sizeof(double));
+  needs.scratch = {{(width * width + 1) * static_cast<Index>(sizeof(double)), width * width * element},
+                   {m * m * element, Basis<T>::recombine_bytes(n, m)},
+                   {o.count * m * element}};
   return needs;
 }
 

@@ -37,36 +37,42 @@ void fill_probes(Ops<T>& ops, Index n, Index first, Index lanes, std::uint64_t s
     ops.for_each(1, n, RandomFill<T>{z + p * n, seed, static_cast<std::uint64_t>(first + p), distribution, 0, 1});
 }
 
-/// sample(z, Az) of `probes` Rademacher vectors, `kLanes` at a time; z is passed through `prepare` first.
-template <class T, class Prepare, class Sample>
-Numbers probe(LinearOperator<T>& a, Index first, Index probes, std::uint64_t seed, const Prepare& prepare,
-              const Sample& sample) {
+/// take(first, k, z, Az) of `probes` Rademacher vectors, `kLanes` at a time; z is passed through `prepare` first.
+template <class T, class Prepare, class Take>
+void probe(LinearOperator<T>& a, Index first, Index probes, std::uint64_t seed, const Prepare& prepare,
+           const Take& take) {
   auto& ops = a.context().template ops<T>();
   const Index n = a.dimension(), lanes = std::min(kLanes, probes);
   Buffer<T> z(a.context(), lanes * n), az(a.context(), lanes * n);
-  Numbers out(static_cast<std::size_t>(probes));
   for (Index done = 0; done < probes; done += lanes) {
     const Index k = std::min(lanes, probes - done);
     fill_probes(ops, n, first + done, k, seed, Distribution::rademacher, z.data());
     prepare(k, z.data());
     a.apply(vector_view<const T>(z.data(), n, k), vector_view(az.data(), n, k));
-    sample(ops, k, z.data(), az.data(), out.data() + done);
+    take(done, k, z.data(), az.data());
   }
-  return out;
 }
 
-template <class T>
-void quadratic_forms(Ops<T>& ops, Index n, Index k, const T* z, const T* az, double* out) {
-  ops.dots(k, n, z, n, az, n, out);
+enum class Form { quadratic, squared };  ///< z'Az, |Az|^2
+
+/// One sample a probe, read when all are there.
+template <class T, class Prepare>
+Numbers samples_of(LinearOperator<T>& a, Form form, Index first, Index probes, std::uint64_t seed,
+                   const Prepare& prepare) {
+  auto& ops = a.context().template ops<T>();
+  const Index n = a.dimension();
+  Buffer<double> samples(a.context(), probes);
+  probe(a, first, probes, seed, prepare, [&](Index done, Index k, const T* z, const T* az) {
+    ops.dots_on_device(k, n, form == Form::quadratic ? z : az, n, az, n, samples.data() + done);
+  });
+  return samples.download();
 }
+
+constexpr auto kAsTheyAre = [](Index, auto*) {};
 
 template <class T>
 Estimate hutchinson(LinearOperator<T>& a, const TraceOptions& o) {
-  const Index n = a.dimension();
-  const Numbers samples = probe(
-      a, 0, o.products, o.seed, [](Index, T*) {},
-      [n](Ops<T>& ops, Index k, const T* z, const T* az, double* out) { quadratic_forms(ops, n, k, z, az, out); });
-  return mean_of(samples, o.seed, o.confidence);
+  return mean_of(samples_of(a, Form::quadratic, 0, o.products, o.seed, kAsTheyAre), o.seed, o.confidence);
 }
 
 /// Rows [0, k) of an orthonormal basis of the range of A Z, Z k Rademacher (or sphere) probes.
@@ -81,8 +87,9 @@ struct Sketch {
       const Index lanes = std::min(kLanes, k - first);
       a.apply(vector_view<const T>(probes.data() + first * n, n, lanes), vector_view(range.row(first), n, lanes));
     }
-    double scale = 0;
-    for (Index i = 0; i < k; ++i) scale = std::max(scale, ops.nrm2(n, range.row(i)));
+    Numbers squares(static_cast<std::size_t>(k));
+    ops.dots(k, n, range.row(0), n, range.row(0), n, squares.data());
+    const double scale = std::sqrt(*std::max_element(squares.begin(), squares.end()));
     range.orthonormalize(0, k, scale, seed + 1, r);
     range.resize(k);
   }
@@ -114,12 +121,8 @@ Estimate hutch_plus_plus(LinearOperator<T>& a, const TraceOptions& o) {
   double captured = 0;
   for (Index i = 0; i < k; ++i) captured += h[static_cast<std::size_t>(i * k + i)];
   // z'(I - QQ')A(I - QQ')z of fresh probes
-  const Numbers rest = probe(
-      a, k, std::max<Index>(probes, 2), o.seed,
-      [&](Index lanes, T* z) { sketch.range.project_out(k, lanes, z, nullptr); },
-      [n](Ops<T>& ops, Index lanes, const T* z, const T* az, double* out) {
-        quadratic_forms(ops, n, lanes, z, az, out);
-      });
+  const Numbers rest = samples_of(a, Form::quadratic, k, std::max<Index>(probes, 2), o.seed,
+                                  [&](Index lanes, T* z) { sketch.range.project_out(k, lanes, z); });
   Estimate e = mean_of(rest, o.seed, o.confidence);
   e.value += captured;
   e.low += captured;
@@ -220,11 +223,7 @@ Estimate trace(LinearOperator<T>& a, const TraceOptions& o) {
 template <class T>
 Estimate frobenius_squared(LinearOperator<T>& a, Index probes, std::uint64_t seed, double confidence) {
   if (a.dimension() < 1) throw InputError("frobenius_squared: an operator of dimension 0, expected at least 1");
-  const Index n = a.dimension();
-  const Numbers samples = probe(
-      a, 0, probes, seed, [](Index, T*) {},
-      [n](Ops<T>& ops, Index k, const T*, const T* az, double* out) { quadratic_forms(ops, n, k, az, az, out); });
-  return mean_of(samples, seed, confidence);
+  return mean_of(samples_of(a, Form::squared, 0, probes, seed, kAsTheyAre), seed, confidence);
 }
 
 /// Welford's update of every entry's mean and sum of squared deviations, on the host.
@@ -237,20 +236,19 @@ DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) 
   DiagonalEstimate out{Numbers(size), Numbers(size), options.probes, options.seed};
   std::vector<T> products(size);
   double seen = 0;
-  probe(
-      a, 0, options.probes, options.seed, [](Index, T*) {},
-      [&](Ops<T>& ops, Index k, const T* z, T* az, double*) {
-        for (Index p = 0; p < k; ++p) {
-          ops.for_each(1, n, Scale<T>{z + p * n, az + p * n, n, az + p * n, n, false});
-          a.context().to_host(az + p * n, products.data(), n * static_cast<Index>(sizeof(T)));
-          ++seen;
-          for (std::size_t i = 0; i < size; ++i) {
-            const double from_mean = static_cast<double>(products[i]) - out.values[i];
-            out.values[i] += from_mean / seen;
-            out.standard_errors[i] += from_mean * (static_cast<double>(products[i]) - out.values[i]);
-          }
-        }
-      });
+  auto& ops = a.context().template ops<T>();
+  probe(a, 0, options.probes, options.seed, kAsTheyAre, [&](Index, Index k, const T* z, T* az) {
+    for (Index p = 0; p < k; ++p) {
+      ops.for_each(1, n, Scale<T>{z + p * n, az + p * n, n, az + p * n, n, false});
+      a.context().to_host(az + p * n, products.data(), n * static_cast<Index>(sizeof(T)));
+      ++seen;
+      for (std::size_t i = 0; i < size; ++i) {
+        const double from_mean = static_cast<double>(products[i]) - out.values[i];
+        out.values[i] += from_mean / seen;
+        out.standard_errors[i] += from_mean * (static_cast<double>(products[i]) - out.values[i]);
+      }
+    }
+  });
   for (double& e : out.standard_errors) e = std::sqrt(e / (seen - 1) / seen);
   return out;
 }
@@ -262,7 +260,8 @@ Index detail::trace_lanes(const TraceOptions& o) {
   return std::clamp<Index>(together, 1, kLanes);
 }
 
-/// A sketch is probes and range; beside it lie the products of the range, then what is left of the probes.
+/// A sketch is probes and range; beside it lie what the range is orthonormalised with, then its products, then what is
+/// left of the probes.
 template <class T>
 Needs detail::trace_needs(Index n, const TraceOptions& o) {
   const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), lanes = trace_lanes(o);
@@ -271,8 +270,11 @@ Needs detail::trace_needs(Index n, const TraceOptions& o) {
   const Index beside = plain    ? 2 * std::min(kLanes, o.products)
                        : xtrace ? k
                                 : std::max(k, 2 * std::min(kLanes, o.products - 2 * k));
-  const Index square = 2 * k * k * static_cast<Index>(sizeof(T));
-  return {checked_multiply(2 * k + beside, vector) + square, {{lanes * k * static_cast<Index>(sizeof(T))}}};
+  const Index square = 2 * k * k * static_cast<Index>(sizeof(T)),
+              samples = o.products * static_cast<Index>(sizeof(double));
+  const Index later = checked_multiply(beside, vector) + square + samples;
+  const Index log = k > 0 ? Basis<T>::orthonormalize_bytes(0, k) : 0;
+  return {checked_multiply(2 * k, vector) + std::max(later, log), {{lanes * k * static_cast<Index>(sizeof(T))}}};
 }
 
 template Needs detail::trace_needs<float>(Index, const TraceOptions&);

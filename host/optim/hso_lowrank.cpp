@@ -43,7 +43,8 @@ class LowRank final : public ModelStep<T> {
     return std::clamp(steps, rank, std::max(rank, n));
   }
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
-    return checked_multiply((steps_at(layout.n) + 5) * static_cast<Index>(sizeof(T)), layout.n);
+    const Index parts = checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
+    return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts;
   }
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     if (this->fresh()) make_room(objective.context());
@@ -80,6 +81,8 @@ class LowRank final : public ModelStep<T> {
     rank_ = rank_at(n);
     pairs_ = std::make_unique<KrylovPairs<T>>(context, n, steps_at(n));
     parts_ = Buffer<T>(context, 4 * n);
+    numbers_ = Buffer<double>(context, 5);
+    readback_ = context.make_readback(1);
     n_ = n;
     ready_ = false;
   }
@@ -91,32 +94,38 @@ class LowRank final : public ModelStep<T> {
     T *kept = parts_.data(), *rest = kept + n_;
     split(curvature.context(), inverse, g, kept, rest);
     double a = 1, b = bound_ + delta > 0 ? o_.eps + this->damping().eps_scale() / (bound_ + delta) : o_.eps;
-    rest_ = this->ops().nrm2(n_, rest) / this->ops().nrm2(n_, g);
-    if (o_.subspace && o_.judged && rest_ > kRestThatCounts) choose_lengths(curvature, g, delta, a, b, report);
+    this->ops().dots_on_device(1, n_, rest, n_, rest, n_, numbers_.data());
+    readback_->post(numbers_.data(), 1);
+    if (o_.subspace && o_.judged && !spans_the_gradient() && share_of_rest(report) > kRestThatCounts)
+      choose_lengths(curvature, g, delta, a, b, report);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * a), kept, T(0), step);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * b), rest, T(1), step);
     eps_rest_ = b;
     return {};
   }
 
+  /// A Krylov space that begins with the gradient holds it, so nothing is left to choose a length for.
+  bool spans_the_gradient() const { return from_gradient_ && age_ == 0 && steps_at(n_) == rank_; }
+  /// |g - V'V g| / |g|; may wait for the device.
+  double share_of_rest(const StepReport& report) {
+    return std::sqrt(readback_->values().front()) / report.gradient_norm;
+  }
+
   /// kept = V' (1 / phi + eps) V g, rest = g - V'V g.
   void split(Context& context, const ModifiedInverse& inverse, const T* g, T* kept, T* rest) {
     auto& ops = this->ops();
-    const Index r = pairs_->count(), bytes = 2 * r * static_cast<Index>(sizeof(T));
+    const Index r = pairs_->count();
     const T* v = pairs_->vectors();
     Scratch scratch(context);
-    T* c = scratch.take<T>(2 * r);
+    T *c = scratch.take<T>(3 * r), *factors = c + r, *scaled = factors + r;
+    std::vector<T> host(static_cast<std::size_t>(r));
+    for (std::size_t i = 0; i < host.size(); ++i) host[i] = static_cast<T>(inverse.at(i));
+    context.to_device(host.data(), factors, r * static_cast<Index>(sizeof(T)));
     ops.gemm({r, 1, n_, v, n_, false, g, 1, false, c, 1});
-    std::vector<T> host(static_cast<std::size_t>(2 * r));
-    context.to_host(c, host.data(), bytes / 2);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(r); ++i) {
-      host[static_cast<std::size_t>(r) + i] = -host[i];
-      host[i] = static_cast<T>(inverse.at(i) * static_cast<double>(host[i]));
-    }
-    context.to_device(host.data(), c, bytes);
+    ops.for_each(r, 1, ScaleRows<T>{factors, c, scaled, 1});
     ops.copy(n_, g, rest);
-    ops.gemm({1, n_, r, c, r, false, v, n_, false, kept, n_});
-    ops.gemm({1, n_, r, c + r, r, false, v, n_, false, rest, n_, T(1), T(1)});
+    ops.gemm({1, n_, r, scaled, r, false, v, n_, false, kept, n_});
+    ops.gemm({1, n_, r, c, r, false, v, n_, false, rest, n_, T(-1), T(1)});
   }
 
   /// a, b := the minimum of -a g'k - b g'p + (a k + b p)'(A + delta I)(a k + b p) / 2 where there is one with both
@@ -128,10 +137,12 @@ class LowRank final : public ModelStep<T> {
     curvature.apply(vector_view<const T>(parts, n_, 2), vector_view(products, n_, 2));
     report.products += 2;
     ops.for_each(2, n_, Axpby<T>{static_cast<T>(delta), parts, n_, T(1), products, n_});
-    double slopes[2], own[2];
-    ops.dots(2, n_, parts, n_, g, 0, slopes);
-    ops.dots(2, n_, parts, n_, products, n_, own);
-    const double cross = ops.dot(n_, parts, products + n_), determinant = own[0] * own[1] - cross * cross;
+    ops.dots_on_device(2, n_, parts, n_, g, 0, numbers_.data());
+    ops.dots_on_device(2, n_, parts, n_, products, n_, numbers_.data() + 2);
+    ops.dots_on_device(1, n_, parts, n_, products + n_, n_, numbers_.data() + 4);
+    const std::vector<double> numbers = numbers_.download();
+    const double *slopes = numbers.data(), *own = slopes + 2, cross = own[2];
+    const double determinant = own[0] * own[1] - cross * cross;
     if (!(own[0] > 0 && determinant > 1e-10 * own[0] * own[1])) return;
     const double x = (own[1] * slopes[0] - cross * slopes[1]) / determinant;
     const double y = (own[0] * slopes[1] - cross * slopes[0]) / determinant;
@@ -141,7 +152,7 @@ class LowRank final : public ModelStep<T> {
   void refused() override { age_ = o_.refresh; }
   void taken(StepReport& report) override {
     ++age_;
-    report.metrics.emplace_back("rest", rest_);
+    report.metrics.emplace_back("rest", share_of_rest(report));
     report.metrics.emplace_back("eps_rest", eps_rest_);
   }
   bool rescales() const override { return o_.subspace; }
@@ -152,9 +163,11 @@ class LowRank final : public ModelStep<T> {
   bool from_gradient_;
   Index n_ = -1, rank_ = 0;
   std::unique_ptr<KrylovPairs<T>> pairs_;
-  Buffer<T> parts_;  ///< kept, rest, and their products
+  Buffer<T> parts_;         ///< kept, rest, and their products
+  Buffer<double> numbers_;  ///< [5] that lengths follow from
+  std::unique_ptr<Readback> readback_;
   Spectrum spectrum_;
-  double bound_ = 0, rest_ = 0, eps_rest_ = 0;
+  double bound_ = 0, eps_rest_ = 0;
   bool ready_ = false;
   int age_ = 0;
 };

@@ -29,6 +29,10 @@ std::vector<Index> largest(const std::vector<double>& values, Index count) {
   return order;
 }
 
+/// Steps whose coefficients wait in device memory for the host, at most; and between two looks, at least.
+constexpr Index kSteps = 64, kInterval = 4;
+Index log_panels(Index steps) { return std::min(steps, kSteps) + 1; }
+
 }  // namespace
 
 template <class T>
@@ -36,21 +40,25 @@ KrylovPairs<T>::KrylovPairs(Context& context, Index n, Index steps)
     : context_(context),
       n_(n),
       steps_(steps),
-      basis_(context, n, checked_room(context, n, steps, static_cast<Index>(sizeof(T)))) {
+      basis_(context, n, checked_room(context, n, steps, static_cast<Index>(sizeof(T)))),
+      log_(context, log_panels(steps), 1, steps + 1),
+      scale_(context, 1) {
   Scratch(context).take<char>(steps * steps * static_cast<Index>(sizeof(T)) + Basis<T>::recombine_bytes(n, steps));
 }
 
 template <class T>
+Index KrylovPairs<T>::bytes(Index n, Index steps) {
+  return checked_multiply(checked_multiply(steps + 1, n), static_cast<Index>(sizeof(T))) +
+         PanelLog<T>::bytes(log_panels(steps), 1, steps + 1) + static_cast<Index>(sizeof(double));
+}
+
+template <class T>
 bool KrylovPairs<T>::refresh(LinearOperator<T>& a, const T* start, Index rank, double tolerance, std::uint64_t seed) {
-  auto& ops = context_.template ops<T>();
-  diagonal_.clear();
-  off_diagonal_.clear();
-  values_.clear();
-  products_ = looked_ = 0;
-  basis_.resize(0);
-  ops.axpby(n_, static_cast<T>(1 / ops.nrm2(n_, start)), start, T(0), basis_.row(0));
+  begin(start);
   do {
-    if (!advance(a, seed)) return false;
+    do advance(a);
+    while (!time_to_read(rank));
+    if (!collect(seed)) return false;
   } while (!enough(rank, tolerance));
   std::vector<double> c;
   const auto m = static_cast<std::ptrdiff_t>(diagonal_.size());
@@ -63,28 +71,57 @@ bool KrylovPairs<T>::refresh(LinearOperator<T>& a, const T* start, Index rank, d
   return true;
 }
 
-/// One product: the next row of T, and the next vector behind the basis.
 template <class T>
-bool KrylovPairs<T>::advance(LinearOperator<T>& a, std::uint64_t seed) {
-  auto& ops = context_.template ops<T>();
+void KrylovPairs<T>::begin(const T* start) {
+  diagonal_.clear();
+  off_diagonal_.clear();
+  values_.clear();
+  products_ = looked_ = 0;
+  wait_for_each_ = !context_.is_cuda();
+  log_.clear();
+  basis_.resize(0);
+  context_.ops<T>().copy(n_, start, basis_.row(0));
+  context_.ops<double>().fill(1, 0, scale_.data());
+  basis_.append(0, 1, 0, scale_.data(), log_);
+}
+
+/// One product, and the next vector behind the basis.
+template <class T>
+void KrylovPairs<T>::advance(LinearOperator<T>& a) {
   const Index m = basis_.size() + 1;
   basis_.resize(m);
   T* next = basis_.row(m);
   a.apply(vector_view<const T>(basis_.row(m - 1), n_), vector_view(next, n_));
   ++products_;
-  const double size = ops.nrm2(n_, next);
-  if (!std::isfinite(size)) return false;
-  std::vector<double> h(static_cast<std::size_t>(m), 0), r;
-  basis_.project_out(m, 1, next, h.data());
-  diagonal_.push_back(h.back());
-  if (m == n_) {
-    off_diagonal_.push_back(0);
+  context_.ops<T>().dots_on_device(1, n_, next, n_, next, n_, log_.product());
+  if (m < n_)
+    basis_.append(m, 1, 1, scale_.data(), log_);
+  else
+    basis_.project_beside(m, m, 1, log_);
+}
+
+template <class T>
+bool KrylovPairs<T>::time_to_read(Index rank) const {
+  const Index m = basis_.size(), interval = std::max<Index>(kInterval, m / 10);
+  return wait_for_each_ || m >= std::min(steps_, n_) || !log_.room(1) || (m >= rank && m - looked_ >= interval);
+}
+
+/// The rows of T that were made since the last reading. A vector that was rounding, or little beside what was taken off
+/// it, is repaired, and what was made from it is dropped. False when a product was not finite.
+template <class T>
+bool KrylovPairs<T>::collect(std::uint64_t seed) {
+  for (PanelNumbers& panel : log_.read()) {
+    const Index m = panel.against;
+    if (m == 0) continue;  // the first vector
+    if (!std::isfinite(panel.product)) return false;
+    const bool repaired = basis_.repair({&panel, 1}, scale_.data(), seed, log_);
+    diagonal_.push_back(panel.a[static_cast<std::size_t>(m - 1)]);
+    off_diagonal_.push_back(m < n_ ? panel.a.back() : 0);
+    if (!repaired) continue;
+    basis_.resize(m);
+    wait_for_each_ = true;
     return true;
   }
-  double scale = size;
-  for (std::size_t i = 0; i < diagonal_.size(); ++i) scale = std::max(scale, std::abs(diagonal_[i]));
-  basis_.orthonormalize(m, 1, scale, seed, r);
-  off_diagonal_.push_back(r[0]);
   return true;
 }
 

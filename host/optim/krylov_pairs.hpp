@@ -19,7 +19,8 @@ class KrylovPairs {
 
   /// From `start` (n numbers, not zero): products until the `rank` pairs of largest |value| have residuals within
   /// `tolerance` of the largest, or the steps are spent, or the space is closed. Where it closes before `rank` a random
-  /// vector continues it. False when a product is not finite: there are no pairs then.
+  /// vector continues it. False when a product is not finite: there are no pairs then. Waits for the device where the
+  /// pairs are looked at: once where the steps are no more than the rank.
   bool refresh(LinearOperator<T>& a, const T* start, Index rank, double tolerance, std::uint64_t seed);
 
   const std::vector<double>& values() const { return values_; }  ///< ascending, at most `rank`
@@ -27,13 +28,21 @@ class KrylovPairs {
   const T* vectors() { return basis_.row(0); }  ///< [count][n], row i of values[i]
   Index steps() const { return steps_; }
   Index products() const { return products_; }  ///< of the last refresh
+  /// Device memory that is held.
+  static Index bytes(Index n, Index steps);
 
  private:
-  bool advance(LinearOperator<T>& a, std::uint64_t seed);
+  void begin(const T* start);
+  void advance(LinearOperator<T>& a);
+  bool time_to_read(Index rank) const;
+  bool collect(std::uint64_t seed);
   bool enough(Index rank, double tolerance);
   Context& context_;
   Index n_, steps_, products_ = 0, looked_ = 0;
+  bool wait_for_each_ = false;  ///< step's coefficients
   Basis<T> basis_;
+  PanelLog<T> log_;
+  Buffer<double> scale_;  ///< [1] the largest product, on the device
   std::vector<double> diagonal_, off_diagonal_, values_;
   std::vector<double> ritz_values_, ritz_vectors_;  ///< of T, ascending; [m][m], one a row
   std::vector<Index> chosen_;

@@ -16,8 +16,10 @@
 #include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/model_cg.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
+#include "hsogpu/detail/elements/orthonormal.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
+#include "hsogpu/detail/elements/quadrature.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 #include "hsogpu/detail/elements/truncated_cg.hpp"
@@ -73,7 +75,8 @@ using OtherOps = std::variant<
     EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>,
     Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>, CgStart<T>, CgLength<T>, CgTurn<T>, MinresStart<T>,
     MinresSubtract<T>, MinresRotate<T>, ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>, TruncatedCgStart<T>,
-    TruncatedCgLength<T>, TruncatedCgTurn<T>>;
+    TruncatedCgLength<T>, TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>,
+    ProbeAlpha<T>, ProbeBeta<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -50,11 +50,9 @@ class Ops {
   /// op(o, i) for o in [0, outer), i in [0, inner); the inner index is the contiguous one. Functors whose rows have
   /// coordinates get those of row o. InputError for more than 2^31 rows a lane of such a functor on a CUDA device.
   virtual void for_each(Index outer, Index inner, const ElementOp<T>& op) = 0;
-  /// The recurrence over all lanes, and squares[k] (host) = sum_i y_k[i]^2 of what it wrote, accumulated in double.
-  virtual void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {
-    for_each(lanes, n, op);
-    dots(lanes, n, op.y, op.y_stride, op.y, op.y_stride, squares);
-  }
+  /// The recurrence over all lanes, and squares[k] = sum_i y_k[i]^2 of what it wrote, accumulated in double, in device
+  /// memory and queued like dots_on_device.
+  virtual void recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) = 0;
   virtual void gemm(const GemmArgs<T>& args) = 0;
   virtual void sum_rows(const ReduceArgs<T>& args) = 0;     ///< over rows: y has cols entries
   virtual void sum_columns(const ReduceArgs<T>& args) = 0;  ///< over columns: y has rows entries
@@ -63,6 +61,11 @@ class Ops {
   /// The same into device memory: queued, nobody waits, part of recorded sequences.
   virtual void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
                               double* results) = 0;
+  /// gram[i][j] = sum_l x_i[l] x_j[l] for j <= i < rows, as dots_on_device; what lies above the diagonal is
+  /// unspecified.
+  virtual void gram_on_device(Index rows, Index n, const T* x, Index x_stride, double* gram) {
+    for (Index i = 0; i < rows; ++i) dots_on_device(i + 1, n, x, x_stride, x + i * x_stride, 0, gram + i * rows);
+  }
   /// results[0] = sum_i x_i^2, accumulated in double, results[1] = max |x_i|, in device memory and queued like
   /// dots_on_device. Either is not finite when any x_i is not; the sum also where squares overflow a double.
   virtual void norms_on_device(Index n, const T* x, double* results) = 0;
