@@ -9,6 +9,7 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/masked_objective.hpp"
 #include "hsogpu/separate_curvature.hpp"
+#include "hsogpu/step_queue.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
@@ -36,6 +37,11 @@ constexpr Index kEvaluationRows = 2048;
 
 // Curvature batches come in an order of their own.
 constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
+
+// Queued steps between two glances at what has become of them.
+constexpr std::size_t kGlance = 32;
+constexpr double kSecondsBetweenProgress = 0.1;
+
 struct Cost {
   double seconds = 0, processor_seconds = 0, gradients = 0;
 };
@@ -125,6 +131,13 @@ class Trainer {
     }
     theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
     in_.split = {};
+    if (can_queue(plan.rows)) queue_.emplace(context_, *optimizer_);
+  }
+
+  /// Steps are queued where nobody asks for each one's outcome or time, and a batch fits the device.
+  bool can_queue(Index rows) const {
+    const bool watched = hooks_.on_step || asked_.max_seconds > 0 || asked_.max_processor_seconds > 0;
+    return !watched && optimizer_->queued() != nullptr && !curvature_ && rows >= schedule_.batch;
   }
 
   bool is_masked() const { return !from_.mask.kept.empty() || asked_.l1 > 0; }
@@ -158,22 +171,87 @@ class Trainer {
 
   void advance() {
     if (hooks_.interrupted && hooks_.interrupted()) {
-      result_.stop_reason = "interrupted";
+      if (!pending_.empty()) decide(look());
+      if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
       return;
     }
-    const StepReport report = last_report_ = step();
+    if (queue_) {
+      queue_step();
+      if (look_is_due()) decide(look());
+      return;
+    }
+    const StepReport report = step();
     progress_.count(report);
     if (hooks_.on_step) hooks_.on_step(progress_.calls, report);
+    decide(report);
+  }
+
+  /// What follows from the step that was counted last.
+  void decide(const StepReport& report) {
+    last_report_ = report;
+    if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) {
+      told_ = Clock::now();
+      hooks_.on_progress(progress_.calls, report);
+    }
     result_.stop_reason = schedule_.stop_reason(progress_);
     if (result_.stop_reason.empty()) result_.stop_reason = budget_spent();
     if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
       result_.stop_reason = name_of(report.status);
       result_.numerical_failure = true;
     }
-    if (progress_.calls % schedule_.evaluate_every == 0 || !result_.stop_reason.empty()) record(report);
-    if (asked_.spectrum_every > 0 && progress_.calls % asked_.spectrum_every == 0) log_spectra();
+    if (is_due(schedule_.evaluate_every) || !result_.stop_reason.empty()) record(report);
+    if (is_due(asked_.spectrum_every)) log_spectra();
     if (result_.stop_reason.empty()) result_.stop_reason = target_reached();
-    if (schedule_.checkpoint_every > 0 && progress_.calls % schedule_.checkpoint_every == 0) checkpoint();
+    if (is_due(schedule_.checkpoint_every)) checkpoint();
+  }
+  bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }
+
+  /// Queues a step and counts it as accepted.
+  void queue_step() {
+    if (pending_.empty()) {
+      watch_ = {Clock::now(), processor_seconds()};
+      looked_at_ = {progress_, spent_.gradients};
+    }
+    if (schedule_.whole) {
+      objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
+    } else {
+      const Index epoch = order_.epoch_of(progress_.calls);
+      if (epoch != epoch_on_device_) objective_->set_order(order_.order_of(epoch));
+      epoch_on_device_ = epoch;
+      const auto [first, count] = order_.batch_of(progress_.calls);
+      objective_->select_from_order(first, count, static_cast<std::uint64_t>(progress_.calls));
+    }
+    const double asked_before = asked_so_far();
+    queue_->push(*seen_, theta_.data());
+    last_cost_.gradients = asked_so_far() - asked_before;
+    spent_.gradients += last_cost_.gradients;
+    pending_.push_back(last_cost_.gradients);
+    progress_.count({});
+  }
+
+  bool look_is_due() {
+    if (is_due(schedule_.evaluate_every) || is_due(asked_.spectrum_every) || is_due(schedule_.checkpoint_every))
+      return true;
+    if (!schedule_.stop_reason(progress_).empty() || !budget_spent().empty()) return true;
+    if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) return true;
+    return pending_.size() % kGlance == 0 && queue_->glance();
+  }
+
+  /// Waits for the queued steps. Those behind one that was refused were none: it is the last one counted.
+  StepReport look() {
+    const auto [taken, refused, report] = queue_->look();
+    last_cost_.seconds = seconds_since(watch_.start);
+    last_cost_.processor_seconds = processor_seconds() - watch_.processor_start;
+    spent_.seconds += last_cost_.seconds;
+    spent_.processor_seconds += last_cost_.processor_seconds;
+    progress_ = looked_at_.progress;
+    spent_.gradients = looked_at_.gradients;
+    for (Index i = 0; i < taken; ++i) {
+      progress_.count(i + 1 < taken ? StepReport{} : report);
+      spent_.gradients += last_cost_.gradients = pending_[static_cast<std::size_t>(i)];
+    }
+    pending_.clear();
+    return report;
   }
 
   /// One more step like the last would end beyond it.
@@ -295,6 +373,18 @@ class Trainer {
   std::optional<RunDirectory> directory_;
   Progress progress_;
   StepReport last_report_;
+  std::optional<StepQueue<T>> queue_;
+  std::vector<double> pending_;  ///< cost in gradients of each step that was queued since the last look
+  struct {
+    Clock::time_point start;
+    double processor_start;
+  } watch_{};  ///< of the pending steps
+  struct {
+    Progress progress;
+    double gradients;
+  } looked_at_{};  ///< before the pending steps
+  Index epoch_on_device_ = -1;
+  Clock::time_point told_ = start_;
   Cost spent_, last_cost_;  ///< in steps: evaluations and files are left out
   TrainResult result_;
 };

@@ -16,6 +16,7 @@
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
+#include "hsogpu/detail/elements/queued.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 
@@ -68,7 +69,9 @@ using OtherOps = std::variant<
     Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>,
     AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
     EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>,
-    Keep<T>, KeepBlock<T>, Signs<T>>;
+    Keep<T>, KeepBlock<T>, Signs<T>, ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>, CombineNumbers<T>,
+    TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>, Guarded<Axpby<T>>,
+    Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>, GatherBatch<T>, BatchWeights<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;
