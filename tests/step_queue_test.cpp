@@ -47,6 +47,7 @@ const std::vector<Method> kMethods{
     {"ekfac", {{"factor_every", "3"}, {"inverse_every", "6"}}},
     {"sgd", {}, {"momentum", "weight_decay:0.01", "clip:0.02", "warmup:4", "cosine:9"}},
     {"kfac", {{"factor_every", "3"}, {"inverse_every", "6"}}, {"linear:12"}},
+    {"adam", {}, {"warmup:4", "step:3"}},
     {"sgd", {}, {"adam"}, false},
     {"adam", {}, {"clip_gradient:0.1"}, false},
     {"muon", {}, {}, false},

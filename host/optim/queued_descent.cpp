@@ -52,7 +52,9 @@ template <class T>
 void QueuedDescent<T>::next(std::vector<double>& numbers) {
   ++proposals_;
   ++taken_;
+  const std::size_t before = numbers.size();
   add_numbers(numbers);
+  numbers_ = static_cast<Index>(numbers.size() - before);
 }
 
 template <class T>
@@ -83,6 +85,7 @@ void QueuedDescent<T>::settle(StepRecord& record, StepReport& report) {
   report.trials = 0;
   report.loss_before = report.loss_after = norms.loss;
   report.gradient_norm = std::sqrt(norms.gradient_squares);
+  record.places.numbers(numbers_);
   tell(record.places, point_failed ? nullptr : &report);
   if (point_failed) return this->refuse_point(report);
   if (step_failed) return this->refuse_step(report);

@@ -39,7 +39,7 @@ class QueuedDescent : public Descent<T>, public QueuedStep<T> {
   virtual void form(Objective<T>& objective, const T* theta, const T* g, T* step, DevicePlaces& at) = 0;
   /// Under *go.
   virtual void commit_under(Ops<T>&, const std::uint64_t* /*go*/) {}
-  /// From the same places as form, in the same order; `report` is null where there was no step to tell of.
+  /// From the results that form has, in the same order; `report` is null where there was no step to tell of.
   virtual void tell(StepPlaces<const double>&, StepReport* /*report*/) const {}
 
   /// For `propose` of a step that the host decides about: places with these numbers, and a flag that lets commit_under
@@ -57,6 +57,7 @@ class QueuedDescent : public Descent<T>, public QueuedStep<T> {
 
   std::unique_ptr<DeviceQueue<T>> queue_;  ///< of steps that are taken one by one
   Index proposals_ = 0, taken_ = 0;
+  Index numbers_ = 0;          ///< of a step
   std::uintptr_t starts_ = 0;  ///< part of keys: every start makes other buffers
 };
 
