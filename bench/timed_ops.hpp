@@ -43,6 +43,9 @@ class TimedOps final : public detail::Ops<T> {
   Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
   Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
   Index syevd_workspace_bytes(Index n, bool vectors) override;
+  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override {
+    return inner_.ops<T>().syevd_range_workspace_bytes(n, il, iu, vectors);
+  }
   Index syevd_limit(bool vectors) override { return inner_.ops<T>().syevd_limit(vectors); }
   Index chunk_bytes() const override { return inner_.ops<T>().chunk_bytes(); }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# HSO_WITH_CUDA, and the CUDA language when it is on. CMake 3.25 does not know the C++20 flag of nvcc: it is given here.
+# HSO_WITH_CUDA, HSO_EMULATED_CUDA, and the CUDA language when it is on. CMake 3.25 does not know the C++20 flag of nvcc: it is given here.
 set(HSO_WITH_CUDA OFF)
-if(NOT HSO_CUDA STREQUAL "OFF")
+set(HSO_EMULATED_CUDA OFF)
+if(HSO_CUDA STREQUAL "EMULATE")
+  set(HSO_EMULATED_CUDA ON)
+elseif(NOT HSO_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120")
@@ -27,4 +30,8 @@ if(NOT HSO_CUDA STREQUAL "OFF")
     message(FATAL_ERROR "HSO_CUDA=ON, but no CUDA compiler was found. Set CUDACXX or put nvcc on the PATH.")
   endif()
 endif()
-message(STATUS "hsogpu: CUDA backend ${HSO_WITH_CUDA}")
+if(HSO_EMULATED_CUDA)
+  message(STATUS "hsogpu: CUDA backend over an emulated device, for tests")
+else()
+  message(STATUS "hsogpu: CUDA backend ${HSO_WITH_CUDA}")
+endif()

@@ -27,7 +27,8 @@ bool graphs_wanted() {
 
 CudaContext::CudaContext(int ordinal, const ContextOptions& options)
     : Context(options), ordinal_(ordinal), graphs_enabled_(graphs_wanted()) {
-  HSO_CHECK(cudaSetDevice(ordinal));
+  const CurrentDevice current(ordinal);
+  current.require();
   if (!has_code_for_current_device())
     throw DeviceError(fmt::format("device cuda:{}: {}; this build has code for {}", ordinal, describe_device(ordinal),
                                   built_architectures()));
@@ -35,7 +36,7 @@ CudaContext::CudaContext(int ordinal, const ContextOptions& options)
   std::size_t free = 0, total = 0;
   HSO_CHECK(cudaMemGetInfo(&free, &total));
   total_bytes_ = static_cast<Index>(total);
-  create_pool();
+  pool_ = std::make_unique<MemoryPool>(ordinal);
   HSO_CHECK(cudaStreamCreateWithFlags(stream_.fill(), cudaStreamNonBlocking));
   create_libraries();
   staging_ = std::make_unique<Staging>();
@@ -44,22 +45,16 @@ CudaContext::CudaContext(int ordinal, const ContextOptions& options)
 }
 
 CudaContext::~CudaContext() {
+  const CurrentDevice current(ordinal_);
   destroy_arena();
   wait();
-}
-
-// A pool of our own: the threshold of the device's default pool would change what other code in the process sees.
-void CudaContext::create_pool() {
-  int supported = 0;
-  HSO_CHECK(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, ordinal_));
-  if (supported == 0) return;
-  cudaMemPoolProps properties{};
-  properties.allocType = cudaMemAllocationTypePinned;
-  properties.handleTypes = cudaMemHandleTypeNone;
-  properties.location = {cudaMemLocationTypeDevice, ordinal_};
-  HSO_CHECK(cudaMemPoolCreate(pool_.fill(), &properties));
-  std::uint64_t keep_everything = UINT64_MAX;
-  HSO_CHECK(cudaMemPoolSetAttribute(pool_.get(), cudaMemPoolAttrReleaseThreshold, &keep_everything));
+  staging_.reset();
+  solver_params_.reset();
+  solver_.reset();
+  blas_.reset();
+  blas_workspace_.reset();
+  stream_.reset();
+  pool_.reset();
 }
 
 void CudaContext::create_libraries() {
@@ -75,20 +70,11 @@ void CudaContext::create_libraries() {
   HSO_CHECK(cusolverDnCreateParams(solver_params_.fill()));
 }
 
-cudaStream_t CudaContext::stream() const {
-  HSO_CHECK(cudaSetDevice(ordinal_));
-  return stream_.get();
-}
+OnDevice<cudaStream_t> CudaContext::stream() const { return {ordinal_, stream_.get()}; }
 
-cublasHandle_t CudaContext::blas() const {
-  HSO_CHECK(cudaSetDevice(ordinal_));
-  return blas_.get();
-}
+OnDevice<cublasHandle_t> CudaContext::blas() const { return {ordinal_, blas_.get()}; }
 
-cusolverDnHandle_t CudaContext::solver() const {
-  HSO_CHECK(cudaSetDevice(ordinal_));
-  return solver_.get();
-}
+OnDevice<cusolverDnHandle_t> CudaContext::solver() const { return {ordinal_, solver_.get()}; }
 
 std::string CudaContext::name() const { return fmt::format("cuda:{}", ordinal_); }
 
@@ -96,15 +82,11 @@ std::string CudaContext::description() const { return describe_device(ordinal_);
 
 // What the pool holds and does not use is as good as free.
 DeviceMemory CudaContext::memory() const {
-  HSO_CHECK(cudaSetDevice(ordinal_));
+  const CurrentDevice current(ordinal_);
+  current.require();
   std::size_t free = 0, total = 0;
   HSO_CHECK(cudaMemGetInfo(&free, &total));
-  std::uint64_t reserved = 0, used = 0;
-  if (pool_) {
-    HSO_CHECK(cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrReservedMemCurrent, &reserved));
-    HSO_CHECK(cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrUsedMemCurrent, &used));
-  }
-  return {static_cast<Index>(free + (reserved - used)), static_cast<Index>(total)};
+  return {static_cast<Index>(free + pool_->idle_bytes()), static_cast<Index>(total)};
 }
 
 void CudaContext::synchronize() {
@@ -113,7 +95,7 @@ void CudaContext::synchronize() {
 }
 
 void CudaContext::wait() noexcept {
-  static_cast<void>(cudaSetDevice(ordinal_));
+  const CurrentDevice current(ordinal_);
   static_cast<void>(cudaStreamSynchronize(stream_.get()));
 }
 
@@ -133,39 +115,23 @@ std::unique_ptr<Readback> CudaContext::make_readback(Index capacity) {
   return std::make_unique<CudaReadback>(*this, capacity);
 }
 
-cudaError_t CudaContext::pool_allocate(void** memory, Index bytes) {
-  const auto size = static_cast<std::size_t>(bytes);
-  const cudaStream_t on = stream();
-  return pool_ ? cudaMallocFromPoolAsync(memory, size, pool_.get(), on) : cudaMalloc(memory, size);
-}
-
 void* CudaContext::raw_allocate(Index bytes) {
   require_not_capturing("allocate");
-  void* memory = nullptr;
-  cudaError_t status = pool_allocate(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation && pool_) {  // unused memory of the pool may be in pieces that are too small
-    static_cast<void>(cudaGetLastError());
-    HSO_CHECK(cudaStreamSynchronize(stream_.get()));
-    HSO_CHECK(cudaMemPoolTrimTo(pool_.get(), 0));
-    status = pool_allocate(&memory, bytes);
-  }
-  if (status == cudaErrorMemoryAllocation) {
-    static_cast<void>(cudaGetLastError());
-    return nullptr;
-  }
-  HSO_CHECK(status);
-  return memory;
+  return pool_->allocate(static_cast<std::size_t>(bytes), stream());
 }
 
-// Inside a capture a release would become a node of the graph, and every replay would free the memory again.
+// Inside a capture a release would become a node of the graph, and every replay would free the memory again; the graph
+// would also keep the address. So the capture is given up, and the memory goes back after it.
 void CudaContext::raw_release(void* memory) noexcept {
   if (capturing_) {
     released_in_capture_.push_back(memory);
     return;
   }
-  static_cast<void>(cudaSetDevice(ordinal_));
-  static_cast<void>(pool_ ? cudaFreeAsync(memory, stream_.get()) : cudaFree(memory));
+  const CurrentDevice current(ordinal_);
+  pool_->release(memory, stream_.get());
 }
+
+void CudaContext::make_room() { pool_->make_room(stream()); }
 
 Ops<float>& CudaContext::ops_float() { return *ops_float_; }
 
@@ -188,6 +154,7 @@ GraphHandle CudaContext::end_capture() noexcept {
     graph.reset();
   }
   capturing_ = false;
+  if (!released_in_capture_.empty()) graph.reset();
   for (void* memory : released_in_capture_) raw_release(memory);
   released_in_capture_.clear();
   return graph;

@@ -2,7 +2,7 @@
 //
 // One CUDA device: a stream on which everything is ordered, a memory pool of its own whose memory never goes back to
 // the system, cuBLAS and cuSOLVER handles bound to the stream, and pinned memory for what the host reads and writes.
-// stream(), launch(), blas() and solver() make the device current for the calling thread, so the verbs need not.
+// stream(), launch(), blas() and solver() make the device current for the calling thread while what they return lives.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,9 @@
 
 #include "handles.hpp"
 #include "hsogpu/context.hpp"
+#include "hsogpu/error.hpp"
 #include "launch.hpp"
+#include "memory_pool.hpp"
 #include "staging.hpp"
 
 namespace hso::detail {
@@ -36,21 +38,33 @@ class CudaContext final : public Context {
   std::unique_ptr<Recorded> make_recorded() override;
   std::unique_ptr<Readback> make_readback(Index capacity) override;
 
-  cudaStream_t stream() const;
+  OnDevice<cudaStream_t> stream() const;
   Launch launch() const { return {stream(), multiprocessors_}; }
-  cublasHandle_t blas() const;
-  cusolverDnHandle_t solver() const;
+  OnDevice<cublasHandle_t> blas() const;
+  OnDevice<cusolverDnHandle_t> solver() const;
   cusolverDnParams_t solver_params() const { return solver_params_.get(); }
   Staging& staging() { return *staging_; }
   /// Some device memory, where a size query of a library wants an address.
   const void* device_pointer() const { return blas_workspace_.get(); }
   Index total_bytes() const { return total_bytes_; }
+  /// Runs call(), and once more when memory ran out, after the pools gave back what they do not use: cuBLAS and
+  /// cuSOLVER allocate beside them.
+  template <class Call>
+  void with_room(const Call& call) {
+    try {
+      call();
+    } catch (const MemoryError&) {
+      make_room();
+      call();
+    }
+  }
 
   /// False where HSO_CUDA_GRAPHS=0 is in the environment.
   bool graphs_enabled() const { return graphs_enabled_; }
   bool capturing() const { return capturing_; }
   void begin_capture();
-  /// The recorded graph; empty when the capture was invalidated. Never throws: it also cleans up after exceptions.
+  /// The recorded graph; empty when the capture was invalidated, or memory was released inside it. Never throws: it
+  /// also cleans up after exceptions.
   GraphHandle end_capture() noexcept;
   /// DeviceError while a launch sequence is being recorded: `what` cannot be part of one.
   void require_not_capturing(const char* what) const;
@@ -60,9 +74,8 @@ class CudaContext final : public Context {
   void raw_release(void* memory) noexcept override;
   Ops<float>& ops_float() override;
   Ops<double>& ops_double() override;
-  void create_pool();
   void create_libraries();
-  cudaError_t pool_allocate(void** memory, Index bytes);
+  void make_room();
 
   int ordinal_;
   int multiprocessors_ = 0;
@@ -70,8 +83,7 @@ class CudaContext final : public Context {
   bool graphs_enabled_ = true;
   bool capturing_ = false;
   std::vector<void*> released_in_capture_;
-  // Destroyed from the last to the first: libraries, then their memory, then the stream and the pool.
-  PoolHandle pool_;
+  std::unique_ptr<MemoryPool> pool_;
   StreamHandle stream_;
   DeviceBytes blas_workspace_;
   BlasHandle blas_;

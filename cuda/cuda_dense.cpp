@@ -50,7 +50,7 @@ template <class T>
 Index CudaOps<T>::potrf(Index n, T* a) {
   if (n == 0) return 0;
   context_.require_not_capturing("potrf");
-  const cusolverDnHandle_t solver = context_.solver();
+  const auto solver = context_.solver();
   const cusolverDnParams_t params = context_.solver_params();
   Workspace bytes;
   HSO_CHECK(
@@ -58,8 +58,10 @@ Index CudaOps<T>::potrf(Index n, T* a) {
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(1);
-  HSO_CHECK(cusolverDnXpotrf(solver, params, kUplo, n, kData<T>, a, n, kData<T>, work, bytes.device,
-                             host_workspace(bytes.host), bytes.host, info));
+  context_.with_room([&] {
+    HSO_CHECK(cusolverDnXpotrf(solver, params, kUplo, n, kData<T>, a, n, kData<T>, work, bytes.device,
+                               host_workspace(bytes.host), bytes.host, info));
+  });
   return read_info("potrf", 1, info);
 }
 
@@ -76,14 +78,14 @@ void CudaOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
 
 template <class T>
 Index CudaOps<T>::invert_small(Index n, T* factor) {
-  const cusolverDnHandle_t solver = context_.solver();
+  const auto solver = context_.solver();
   const int order = static_cast<int>(n);
   int size = 0;
-  HSO_CHECK(potri_size(solver, order, factor, &size));
+  if (potri_size(solver, order, factor, &size) != CUSOLVER_STATUS_SUCCESS) return invert_large(n, factor);
   Scratch scratch(context_);
   T* work = scratch.take<T>(size);
   int* info = scratch.take<int>(1);
-  HSO_CHECK(potri_run(solver, order, factor, work, size, info));
+  context_.with_room([&] { HSO_CHECK(potri_run(solver, order, factor, work, size, info)); });
   const Index zero_pivot = read_info("potri", 1, info);
   if (zero_pivot == 0) for_each(n, n, MirrorLower<T>{factor, n});
   return zero_pivot;

@@ -59,9 +59,31 @@ Index CudaOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(1);
-  HSO_CHECK(cusolverDnXsyevd(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n, kData<T>, a, n,
-                             kData<T>, w, kData<T>, work, bytes.device, host_workspace(bytes.host), bytes.host, info));
+  context_.with_room([&] {
+    HSO_CHECK(cusolverDnXsyevd(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n, kData<T>, a,
+                               n, kData<T>, w, kData<T>, work, bytes.device, host_workspace(bytes.host), bytes.host,
+                               info));
+  });
   return read_info("syevd", 1, info);
+}
+
+template <class T>
+auto CudaOps<T>::syevd_range_workspace(Index n, const T* a, const T* w, Index il, Index iu, bool vectors) -> Workspace {
+  T low = 0, high = 0;  // of the other kinds of range
+  std::int64_t found = 0;
+  Workspace bytes;
+  HSO_CHECK(cusolverDnXsyevdx_bufferSize(context_.solver(), context_.solver_params(), eigen_mode(vectors),
+                                         CUSOLVER_EIG_RANGE_I, kUplo, n, kData<T>, a, n, &low, &high, il + 1, iu + 1,
+                                         &found, kData<T>, w, kData<T>, &bytes.device, &bytes.host));
+  return bytes;
+}
+
+template <class T>
+Index CudaOps<T>::syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) {
+  if (n == 0) return 0;
+  const auto* not_read = static_cast<const T*>(context_.device_pointer());
+  return static_cast<Index>(syevd_range_workspace(n, not_read, not_read, il, iu, vectors).device) +
+         n * static_cast<Index>(sizeof(T));  // and room for all values
 }
 
 template <class T>
@@ -73,21 +95,21 @@ Index CudaOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
   check_order("syevd_range", n);
   const cusolverEigMode_t mode = eigen_mode(z != nullptr);
   const cusolverEigRange_t range = CUSOLVER_EIG_RANGE_I;
-  const cusolverDnHandle_t solver = context_.solver();
+  const auto solver = context_.solver();
   const cusolverDnParams_t params = context_.solver_params();
   const Index wanted = iu - il + 1;
   T low = 0, high = 0;  // of the other kinds of range
   std::int64_t found = 0;
   Scratch scratch(context_);
   T* values = scratch.take<T>(n);  // cuSOLVER uses n entries, whatever the range
-  Workspace bytes;
-  HSO_CHECK(cusolverDnXsyevdx_bufferSize(solver, params, mode, range, kUplo, n, kData<T>, a, n, &low, &high, il + 1,
-                                         iu + 1, &found, kData<T>, values, kData<T>, &bytes.device, &bytes.host));
+  const Workspace bytes = syevd_range_workspace(n, a, values, il, iu, z != nullptr);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(1);
-  HSO_CHECK(cusolverDnXsyevdx(solver, params, mode, range, kUplo, n, kData<T>, a, n, &low, &high, il + 1, iu + 1,
-                              &found, kData<T>, values, kData<T>, work, bytes.device, host_workspace(bytes.host),
-                              bytes.host, info));
+  context_.with_room([&] {
+    HSO_CHECK(cusolverDnXsyevdx(solver, params, mode, range, kUplo, n, kData<T>, a, n, &low, &high, il + 1, iu + 1,
+                                &found, kData<T>, values, kData<T>, work, bytes.device, host_workspace(bytes.host),
+                                bytes.host, info));
+  });
   const Index failed = read_info("syevd_range", 1, info);
   if (failed != 0) return failed;
   if (found != wanted)
@@ -99,24 +121,29 @@ Index CudaOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
 
 #if CUSOLVER_VERSION >= 11701  // CUDA 12.6 update 2
 
+/// Empty where cuSOLVER gives no size: the batch is too large for it.
 template <class T>
-auto CudaOps<T>::syevd_batch_workspace(Index n, Index batch, const T* a, const T* w, bool vectors) -> Workspace {
+auto CudaOps<T>::syevd_batch_workspace(Index n, Index batch, const T* a, const T* w, bool vectors)
+    -> std::optional<Workspace> {
   Workspace bytes;
-  HSO_CHECK(cusolverDnXsyevBatched_bufferSize(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo,
-                                              n, kData<T>, a, n, kData<T>, w, kData<T>, &bytes.device, &bytes.host,
-                                              batch));
+  const cusolverStatus_t status =
+      cusolverDnXsyevBatched_bufferSize(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n,
+                                        kData<T>, a, n, kData<T>, w, kData<T>, &bytes.device, &bytes.host, batch);
+  if (status != CUSOLVER_STATUS_SUCCESS) return std::nullopt;
   return bytes;
 }
 
 template <class T>
 Index CudaOps<T>::syevd_batch(Index n, Index batch, T* a, T* w, bool vectors) {
-  const Workspace bytes = syevd_batch_workspace(n, batch, a, w, vectors);
+  const Workspace bytes = syevd_batch_workspace(n, batch, a, w, vectors).value();
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(batch);
-  HSO_CHECK(cusolverDnXsyevBatched(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n, kData<T>,
-                                   a, n, kData<T>, w, kData<T>, work, bytes.device, host_workspace(bytes.host),
-                                   bytes.host, info, batch));
+  context_.with_room([&] {
+    HSO_CHECK(cusolverDnXsyevBatched(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n,
+                                     kData<T>, a, n, kData<T>, w, kData<T>, work, bytes.device,
+                                     host_workspace(bytes.host), bytes.host, info, batch));
+  });
   return read_info("syevd_batched", batch, info);
 }
 
@@ -124,7 +151,11 @@ Index CudaOps<T>::syevd_batch(Index n, Index batch, T* a, T* w, bool vectors) {
 template <class T>
 Index CudaOps<T>::largest_batch(Index n, Index batch, const T* a, const T* w, bool vectors) {
   const auto most = static_cast<std::size_t>(4 * chunk_bytes());
-  while (batch > 1 && syevd_batch_workspace(n, batch, a, w, vectors).device > most) batch = (batch + 1) / 2;
+  const auto fits = [&](Index count) {
+    const auto bytes = syevd_batch_workspace(n, count, a, w, vectors);
+    return bytes && bytes->device <= most;
+  };
+  while (batch > 1 && !fits(batch)) batch = (batch + 1) / 2;
   return batch;
 }
 
@@ -164,11 +195,13 @@ template Index CudaOps<float>::syevd(Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_range(Index, float*, Index, Index, float*, float*);
 template Index CudaOps<float>::syevd_batched(Index, Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_workspace_bytes(Index, bool);
+template Index CudaOps<float>::syevd_range_workspace_bytes(Index, Index, Index, bool);
 template Index CudaOps<float>::syevd_limit(bool);
 template Index CudaOps<double>::syevd(Index, double*, double*, bool);
 template Index CudaOps<double>::syevd_range(Index, double*, Index, Index, double*, double*);
 template Index CudaOps<double>::syevd_batched(Index, Index, double*, double*, bool);
 template Index CudaOps<double>::syevd_workspace_bytes(Index, bool);
+template Index CudaOps<double>::syevd_range_workspace_bytes(Index, Index, Index, bool);
 template Index CudaOps<double>::syevd_limit(bool);
 
 }  // namespace hso::detail

@@ -61,7 +61,7 @@ template <class T>
 void CudaOps<T>::gemm(const GemmArgs<T>& args) {
   if (args.m == 0 || args.n == 0 || args.batch == 0) return;
   if (args.k == 0) return scale_result(args);
-  multiply(context_.blas(), args);
+  context_.with_room([&] { multiply(context_.blas(), args); });
 }
 
 template void CudaOps<float>::gemm(const GemmArgs<float>&);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "cuda_context.hpp"
@@ -38,6 +39,7 @@ class CudaOps final : public Ops<T> {
   Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
   Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
   Index syevd_workspace_bytes(Index n, bool vectors) override;
+  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override;
   Index syevd_limit(bool vectors) override;
 
   Index chunk_bytes() const override;
@@ -47,9 +49,10 @@ class CudaOps final : public Ops<T> {
     std::size_t device = 0, host = 0;  ///< bytes
   };
   Workspace syevd_workspace(Index n, const T* a, const T* w, bool vectors);
+  Workspace syevd_range_workspace(Index n, const T* a, const T* w, Index il, Index iu, bool vectors);
   Index syevd_batch(Index n, Index batch, T* a, T* w, bool vectors);
   Index largest_batch(Index n, Index batch, const T* a, const T* w, bool vectors);
-  Workspace syevd_batch_workspace(Index n, Index batch, const T* a, const T* w, bool vectors);
+  std::optional<Workspace> syevd_batch_workspace(Index n, Index batch, const T* a, const T* w, bool vectors);
   Index invert_small(Index n, T* factor);
   Index invert_large(Index n, T* factor);
   void scale_result(const GemmArgs<T>& args);

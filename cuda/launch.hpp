@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "check.hpp"
+#include "current_device.hpp"
 
 namespace hso::detail {
 
 /// Where kernels go: a stream whose device is current, and how many multiprocessors that device has.
 struct Launch {
-  cudaStream_t stream;
+  OnDevice<cudaStream_t> stream;
   int multiprocessors;
 };
 

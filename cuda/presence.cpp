@@ -63,7 +63,7 @@ std::string built_architectures() {
 }
 
 CudaPresence cuda_presence() {
-  CudaPresence presence{.devices = {}, .reason = {}, .libraries = libraries()};
+  CudaPresence presence{.devices = {}, .first_usable = 0, .reason = {}, .libraries = libraries()};
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {  // then `count` was left alone, whatever it held
@@ -79,6 +79,7 @@ CudaPresence cuda_presence() {
     const int capability =
         attribute(cudaDevAttrComputeCapabilityMajor, i) * 100 + attribute(cudaDevAttrComputeCapabilityMinor, i) * 10;
     const bool runs = can_run_on(kernel_architectures(), capability);
+    if (runs && !any_runs) presence.first_usable = i;
     any_runs = any_runs || runs;
     presence.devices.push_back(describe_device(i) + (runs ? "" : " (no code for it in this build)"));
   }

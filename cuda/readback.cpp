@@ -23,7 +23,7 @@ void CudaReadback::post(const double* device, Index count) {
   context_.require_not_capturing("Readback::post");
   if (count > capacity_)
     throw UsageError(fmt::format("Readback::post: {} numbers, expected at most {}", count, capacity_));
-  const cudaStream_t stream = context_.stream();
+  const auto stream = context_.stream();
   HSO_CHECK(cudaEventSynchronize(copied_.get()));  // what was posted before has left the memory
   HSO_CHECK(cudaMemcpyAsync(memory_.get(), device, static_cast<std::size_t>(count) * sizeof(double),
                             cudaMemcpyDeviceToHost, stream));

@@ -5,6 +5,7 @@
 
 #include "cuda_context.hpp"
 #include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
 
 namespace hso::detail {
 
@@ -44,7 +45,11 @@ void CudaRecorded::run(Span<const std::uintptr_t> key, const std::function<void(
 // Nothing runs during a capture, so a capture that fails has no effect, and the caller launches plainly instead.
 void CudaRecorded::record(Entry& entry, const std::function<void()>& launch) {
   entry.state = State::refused;
-  context_.begin_capture();
+  try {
+    context_.begin_capture();
+  } catch (const DeviceError&) {
+    return;
+  }
   bool complete = true;
   try {
     launch();

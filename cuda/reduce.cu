@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <climits>
+#include <cmath>
 
 #include "check.hpp"
 #include "hsogpu/error.hpp"
 #include "index_math.hpp"
 #include "reduce.hpp"
+#include "shared_memory.cuh"
 
 namespace hso::detail {
 
@@ -34,13 +36,6 @@ struct CombineNorms {
     return {a.squares + b.squares, NanMax{}(a.largest, b.largest)};
   }
 };
-
-/// What the threads of a block share; the launch says how many bytes.
-template <class V>
-__device__ V* shared_memory() {
-  extern __shared__ __align__(16) unsigned char shared_bytes[];
-  return reinterpret_cast<V*>(shared_bytes);
-}
 
 /// begin, begin + step, ... below end; four loads in flight, four partial results. V() is the neutral element.
 template <class V, class Load, class Combine>

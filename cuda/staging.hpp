@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pinned host memory between pageable host memory and the device. Small uploads go through two slots in turn, so the
+// Pinned host memory between pageable host memory and the device. Small uploads go through a ring of slots, so the
 // caller's memory is free again when the call returns, and the device need not have caught up. Small reads go through
 // the slots too. Large copies use the driver's own path and wait. One thread, one stream.
 #pragma once
@@ -14,7 +14,8 @@ namespace hso::detail {
 
 class Staging {
  public:
-  static constexpr Index kSlotBytes = Index{4} << 20;
+  static constexpr Index kSlotBytes = Index{1} << 20;
+  static constexpr std::size_t kSlots = 8;
   static constexpr Index kResults = 1024;
 
   Staging();
@@ -31,7 +32,7 @@ class Staging {
   };
   Slot& next_free_slot();
 
-  std::array<Slot, 2> slots_;
+  std::array<Slot, kSlots> slots_;
   std::size_t next_ = 0;
   PinnedBytes results_;
 };

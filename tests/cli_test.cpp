@@ -193,7 +193,7 @@ TEST_F(Program, RunDirectoriesThatCannotBeWritten) {
 }
 
 TEST_F(Program, DevicesThatAreNotThere) {
-  expect_refused({"--device", "cuda"}, 6, {"cuda"});
+  expect_refused({"--device", "cuda:99"}, 6, {"cuda"});
   expect_refused({"--device", "tpu"}, 2, {"tpu", "auto, cpu, cuda"});
 }
 

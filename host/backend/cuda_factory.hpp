@@ -12,7 +12,8 @@
 namespace hso::detail {
 
 struct CudaPresence {
-  std::vector<std::string> devices;    ///< one description for each usable device
+  std::vector<std::string> devices;    ///< one description for each device, when at least one is usable
+  int first_usable = 0;                ///< of them: this build has code for it
   std::string reason;                  ///< why `devices` is empty
   std::vector<std::string> libraries;  ///< "CUDA runtime 13.0", "cuBLAS ...", ...
 };

@@ -31,8 +31,9 @@ int cuda_ordinal(std::string_view device) {
 std::unique_ptr<Context> Context::create(std::string_view device, const ContextOptions& options) {
   if (device == "cpu") return std::make_unique<detail::CpuContext>(options);
   if (device == "auto") {
-    if (detail::cuda_presence().devices.empty()) return std::make_unique<detail::CpuContext>(options);
-    return detail::create_cuda_context(0, options);
+    const detail::CudaPresence cuda = detail::cuda_presence();
+    if (cuda.devices.empty()) return std::make_unique<detail::CpuContext>(options);
+    return detail::create_cuda_context(cuda.first_usable, options);
   }
   const int ordinal = cuda_ordinal(device);
   if (ordinal < 0) throw UsageError(fmt::format("device '{}': expected auto, cpu, cuda or cuda:N", device));

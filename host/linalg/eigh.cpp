@@ -88,9 +88,15 @@ Index eigh_bytes(Context& context, Index n, const EighOptions& options) {
   const Index square = checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T)));
   const Index count = options.last < 0 ? n - options.first : options.last - options.first + 1;
   const bool part = count < n;
-  Index bytes = takes_reduction<T>(context, n, options) ? tridiagonalize_bytes<T>(n)
-                : part                                  ? count * n * static_cast<Index>(sizeof(T))
-                                                        : context.ops<T>().syevd_workspace_bytes(n, options.vectors);
+  auto& ops = context.ops<T>();
+  Index bytes = 0;
+  if (takes_reduction<T>(context, n, options))
+    bytes = tridiagonalize_bytes<T>(n);
+  else if (part)
+    bytes = count * n * static_cast<Index>(sizeof(T)) +
+            ops.syevd_range_workspace_bytes(n, options.first, options.first + count - 1, options.vectors);
+  else
+    bytes = ops.syevd_workspace_bytes(n, options.vectors);
   if (keeps_copy(options)) bytes += square;
   return bytes;
 }

@@ -48,6 +48,13 @@ std::string BlockMatrix<T>::replace(Index size, Index m, T* h, bool reciprocal) 
       size, e.values.front(), floor);
 }
 
+/// A's Cholesky factor in its place. What is not finite is refused here: factorisations may let NaN through.
+template <class T>
+bool BlockMatrix<T>::factors(Index m, T* a) {
+  auto& ops = context_.ops<T>();
+  return std::isfinite(ops.max_abs(m * m, a)) && ops.potrf(m, a) == 0;
+}
+
 template <class T>
 std::string BlockMatrix<T>::inverse(const std::vector<Index>& rows, Index m, T* to) {
   auto& ops = context_.ops<T>();
@@ -57,7 +64,7 @@ std::string BlockMatrix<T>::inverse(const std::vector<Index>& rows, Index m, T* 
   }
   gather(rows, m, to);
   inverse_note_.clear();
-  if (ops.potrf(m, to) != 0 || ops.potri(m, to) != 0) {
+  if (!factors(m, to) || ops.potri(m, to) != 0) {
     gather(rows, m, to);
     inverse_note_ = replace(static_cast<Index>(rows.size()), m, to, true);
   }
@@ -104,7 +111,7 @@ std::vector<T> BlockMatrix<T>::compensation(const std::vector<Index>& rows, bool
     ops.for_each(size, size, GatherBlock<T>{h.data(), m, where.data(), part.data(), size, T(0)});
   };
   cut();
-  if (ops.potrf(size, part.data()) == 0) {
+  if (factors(size, part.data())) {
     ops.potrs(size, 1, part.data(), shift.data());
     return shift.download();
   }

@@ -28,6 +28,7 @@ class BlockMatrix {
 
  private:
   void gather(const std::vector<Index>& rows, Index m, T* to);
+  bool factors(Index m, T* a);
   /// h := V f(max(|L|, floor)) V', f the reciprocal or nothing. Returns the note.
   std::string replace(Index size, Index m, T* h, bool reciprocal);
 

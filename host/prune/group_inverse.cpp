@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "prune/group_inverse.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "hsogpu/detail/arena.hpp"
@@ -17,14 +18,14 @@ void GroupInverse<T>::gather(const T* from, Index rows, const Buffer<Index>& q, 
   context_.ops<T>().for_each(rows, q.size(), GatherEntries<T>{from, m_, q.data(), to, q.size()});
 }
 
-/// block[q][q] = the Cholesky factor of P_QQ.
+/// block[q][q] = the Cholesky factor of P_QQ. What is not finite is refused here: factorisations may let NaN through.
 template <class T>
 bool GroupInverse<T>::factor(const std::vector<Index>& q, T* block) {
   const Buffer<Index> where(context_, q);
   const Index size = where.size();
   auto& ops = context_.ops<T>();
   ops.for_each(size, size, GatherBlock<T>{p_.data(), m_, where.data(), block, size, T(0)});
-  return ops.potrf(size, block) == 0;
+  return std::isfinite(ops.max_abs(size * size, block)) && ops.potrf(size, block) == 0;
 }
 
 template <class T>

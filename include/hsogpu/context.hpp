@@ -54,7 +54,7 @@ class Readback {
 
 class Context {
  public:
-  /// "auto": the first CUDA device when there is one, else the CPU. "cpu". "cuda" or "cuda:N".
+  /// "auto": the first CUDA device that this build has code for, else the CPU. "cpu". "cuda" (cuda:0) or "cuda:N".
   /// DeviceError when that device or the CUDA build is missing, UsageError for other words.
   static std::unique_ptr<Context> create(std::string_view device = "auto", const ContextOptions& options = {});
 

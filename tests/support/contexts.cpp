@@ -6,8 +6,21 @@
 
 namespace hso::test {
 
+namespace {
+
+std::map<std::string, std::unique_ptr<Context>> made;
+
+/// Handles of a GPU must go before the libraries behind them do: before the process begins to end.
+class ReleasesContexts : public testing::Environment {
+ public:
+  void TearDown() override { made.clear(); }
+};
+
+const auto* const kReleasesContexts = testing::AddGlobalTestEnvironment(new ReleasesContexts);
+
+}  // namespace
+
 Context& context(const std::string& device) {
-  static std::map<std::string, std::unique_ptr<Context>> made;
   std::unique_ptr<Context>& entry = made[device];
   if (!entry) entry = Context::create(device, {.tf32 = false, .poison = true});
   return *entry;

@@ -91,6 +91,8 @@ class Ops {
   virtual Index syevd_limit(bool vectors) = 0;
   /// Device bytes that syevd needs beside A and w.
   virtual Index syevd_workspace_bytes(Index n, bool vectors) = 0;
+  /// Device bytes that syevd_range needs beside A, w and z.
+  virtual Index syevd_range_workspace_bytes(Index /*n*/, Index /*il*/, Index /*iu*/, bool /*vectors*/) { return 0; }
 
   /// Bytes of scratch that one op should use at most (im2col chunks): cache-sized on a CPU, large on a GPU.
   virtual Index chunk_bytes() const = 0;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hso::emulated {
+
+/// The range of all device memory, live or not.
+extern std::uintptr_t heap_begin;
+extern std::size_t heap_bytes;
+
+/// Violation unless the bytes, in the range above, lie in one live block.
+void require_touchable(const char* address, std::size_t bytes);
+
+}  // namespace hso::emulated
