@@ -110,6 +110,14 @@ Tape<T>& NetworkPieces<T>::made(BoundTape<T>& b, Index most_lanes) {
 }
 
 template <class T>
+Tape<T>& NetworkPieces<T>::told(BoundTape<T>& b, Index most_lanes) {
+  Tape<T>& tape = made(b, most_lanes);
+  if (b.masks != masks) tape.set_training(training, step);
+  b.masks = masks;
+  return tape;
+}
+
+template <class T>
 void NetworkPieces<T>::gather(const Buffer<T>& from, Index piece, T* to) {
   const Index columns = from.size() / data.size;
   if (ordered > 0)
@@ -130,9 +138,7 @@ void NetworkPieces<T>::gather_piece(Tape<T>& tape, Index piece) {
 
 template <class T>
 Tape<T>& NetworkPieces<T>::bound(BoundTape<T>& b, Index piece, Index most_lanes) {
-  Tape<T>& tape = made(b, most_lanes);
-  if (b.masks != masks) tape.set_training(training, step);
-  b.masks = masks;
+  Tape<T>& tape = told(b, most_lanes);
   if (b.piece == piece && b.selection == selection) return tape;
   gather_piece(tape, piece);
   b.piece = piece;
@@ -187,12 +193,11 @@ double NetworkPieces<T>::gradient(const T* theta, T* g, const std::function<void
 template <class T>
 bool NetworkPieces<T>::announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) {
   if (pieces() != 1 || (products > 0 && !is_product_of_tape(kind))) return false;
-  if (ordered == 0) main(0);  // bound here: no part of what is recorded
+  const Tape<T>& tape = ordered > 0 ? told(main_tape, lanes) : main(0);  // no part of what is recorded
   ++stand;
   count(1, selected);
   if (products > 0)
     count(static_cast<double>(products) * (kind == Curvature::hessian ? kHessianCost : kGgnCost), selected);
-  const Tape<T>& tape = *main_tape.tape;
   key.insert(key.end(), {id_, reinterpret_cast<std::uintptr_t>(&tape), reinterpret_cast<std::uintptr_t>(rows.data()),
                          static_cast<std::uintptr_t>(ordered > 0), static_cast<std::uintptr_t>(training)});
   return true;

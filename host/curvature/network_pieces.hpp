@@ -110,6 +110,8 @@ struct NetworkPieces {
   void upload_rows(Span<const Index> chosen);
   void place_batch(Index first, Index count, std::uint64_t* step_at);
   Tape<T>& made(BoundTape<T>& b, Index most_lanes);
+  /// That, told of the dropout masks.
+  Tape<T>& told(BoundTape<T>& b, Index most_lanes);
   /// The tape with rows [piece * batch, ...) of the selection bound.
   Tape<T>& bound(BoundTape<T>& b, Index piece, Index most_lanes);
   /// Inputs, targets and weights of a piece to where the tape has them.

@@ -71,7 +71,7 @@ typename DeviceQueue<T>::Outcome DeviceQueue<T>::look(QueuedStep<T>& method) {
   out.taken = taken - looked_at_;
   out.refused = record.failed != 0;
   method.settle(record, out.report);
-  looked_at_ = taken;
+  queued_ = looked_at_ = taken;
   posted_ = false;
   if (out.refused) reset();
   return out;
