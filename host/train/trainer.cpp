@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <limits>
 #include <optional>
 
@@ -13,6 +11,7 @@
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
+#include "train/pending_steps.hpp"
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
@@ -20,17 +19,6 @@
 
 namespace hso {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Of all threads of this process.
-double processor_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 // Wider pieces make an evaluation no faster.
 constexpr Index kEvaluationRows = 2048;
@@ -41,10 +29,6 @@ constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
 // Queued steps between two glances at what has become of them.
 constexpr std::size_t kGlance = 32;
 constexpr double kSecondsBetweenProgress = 0.1;
-
-struct Cost {
-  double seconds = 0, processor_seconds = 0, gradients = 0;
-};
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
@@ -208,10 +192,7 @@ class Trainer {
 
   /// Queues a step and counts it as accepted.
   void queue_step() {
-    if (pending_.empty()) {
-      watch_ = {Clock::now(), processor_seconds()};
-      looked_at_ = {progress_, spent_.gradients};
-    }
+    pending_.begin(progress_, spent_);
     if (schedule_.whole) {
       objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
     } else {
@@ -223,10 +204,7 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     queue_->push(*seen_, theta_.data());
-    last_cost_.gradients = asked_so_far() - asked_before;
-    spent_.gradients += last_cost_.gradients;
-    pending_.push_back(last_cost_.gradients);
-    progress_.count({});
+    pending_.add(asked_so_far() - asked_before, progress_, spent_, last_cost_);
   }
 
   bool look_is_due() {
@@ -240,17 +218,7 @@ class Trainer {
   /// Waits for the queued steps. Those behind one that was refused were none: it is the last one counted.
   StepReport look() {
     const auto [taken, refused, report] = queue_->look();
-    last_cost_.seconds = seconds_since(watch_.start);
-    last_cost_.processor_seconds = processor_seconds() - watch_.processor_start;
-    spent_.seconds += last_cost_.seconds;
-    spent_.processor_seconds += last_cost_.processor_seconds;
-    progress_ = looked_at_.progress;
-    spent_.gradients = looked_at_.gradients;
-    for (Index i = 0; i < taken; ++i) {
-      progress_.count(i + 1 < taken ? StepReport{} : report);
-      spent_.gradients += last_cost_.gradients = pending_[static_cast<std::size_t>(i)];
-    }
-    pending_.clear();
+    pending_.settle(taken, report, progress_, spent_, last_cost_);
     return report;
   }
 
@@ -283,11 +251,11 @@ class Trainer {
       curvature_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
     }
     const double asked_before = asked_so_far();
-    const auto start = Clock::now();
-    const double processor_start = processor_seconds();
+    const Stopwatch watch;
     StepReport report = optimizer_->step(*seen_, theta_.data());
     context_.synchronize();
-    last_cost_ = {seconds_since(start), processor_seconds() - processor_start, asked_so_far() - asked_before};
+    watch.read(last_cost_);
+    last_cost_.gradients = asked_so_far() - asked_before;
     spent_.seconds += last_cost_.seconds;
     spent_.processor_seconds += last_cost_.processor_seconds;
     spent_.gradients += last_cost_.gradients;
@@ -374,15 +342,7 @@ class Trainer {
   Progress progress_;
   StepReport last_report_;
   std::optional<StepQueue<T>> queue_;
-  std::vector<double> pending_;  ///< cost in gradients of each step that was queued since the last look
-  struct {
-    Clock::time_point start;
-    double processor_start;
-  } watch_{};  ///< of the pending steps
-  struct {
-    Progress progress;
-    double gradients;
-  } looked_at_{};  ///< before the pending steps
+  PendingSteps pending_;
   Index epoch_on_device_ = -1;
   Clock::time_point told_ = start_;
   Cost spent_, last_cost_;  ///< in steps: evaluations and files are left out
