@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "hsogpu/error.hpp"
 #include "support/messages.hpp"
@@ -244,6 +246,113 @@ TEST(Train, HooksSeeEveryStepAndRecord) {
   train(options, hooks);
   EXPECT_EQ(steps, (std::vector<Index>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(records, (std::vector<Index>{0, 4, 6}));
+}
+
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+/// A hook that sees every step makes the training wait for each; without one they are queued.
+void expect_the_same_training(const TrainOptions& options, const TrainStart& start = {}) {
+  TrainHooks watched;
+  watched.on_step = [](Index, const StepReport&) {};
+  const TrainResult one = train(options, watched, start), many = train(options, {}, start);
+  EXPECT_EQ(many.theta, one.theta);
+  EXPECT_EQ(many.stop_reason, one.stop_reason);
+  EXPECT_EQ(many.accepted_steps, one.accepted_steps);
+  EXPECT_EQ(many.trials, one.trials);
+  EXPECT_EQ(many.numerical_failure, one.numerical_failure);
+  ASSERT_EQ(many.history.size(), one.history.size());
+  for (std::size_t i = 0; i < one.history.size(); ++i) {
+    const TrainRecord &a = many.history[i], &b = one.history[i];
+    EXPECT_EQ(a.step, b.step);
+    EXPECT_EQ(a.gradient_equivalents, b.gradient_equivalents);
+    EXPECT_TRUE(same(a.train.loss, b.train.loss)) << a.train.loss << " " << b.train.loss;
+    EXPECT_TRUE(same(a.objective, b.objective)) << a.objective << " " << b.objective;
+    EXPECT_EQ(a.report.status, b.report.status);
+    EXPECT_EQ(a.report.message, b.report.message);
+    EXPECT_EQ(a.report.step_norm, b.report.step_norm);
+    if (a.report.status != StepStatus::accepted) continue;
+    EXPECT_EQ(a.report.loss_before, b.report.loss_before);
+    EXPECT_EQ(a.report.gradient_norm, b.report.gradient_norm);
+    EXPECT_EQ(a.report.metrics, b.report.metrics);
+  }
+}
+
+TEST(Train, QueuedStepsTrainAsStepsThatAreWaitedFor) {
+  const TempDir dir;
+  for (const char* optimizer : {"sgd", "adam", "hvp", "kfac", "muon"}) {
+    SCOPED_TRACE(optimizer);
+    TrainOptions options = tiny_options(dir, optimizer);  // 48 rows
+    options.batch = 7;
+    options.epochs = 20;  // steps enough for glances between evaluations
+    options.evaluate_every = 50;
+    options.weight_decay = 1e-3;
+    options.wrappers = {"warmup:5", "cosine:100"};
+    expect_the_same_training(options);
+    options.epochs = 0;
+    options.max_gradients = 2.6;
+    expect_the_same_training(options);
+    options.max_gradients = 0;
+    options.batch = 48;
+    options.steps = 9;
+    options.l1 = 1e-3;
+    TrainStart start;
+    start.mask = Mask::all(22);
+    start.mask.kept[3] = 0;
+    expect_the_same_training(options, start);
+  }
+}
+
+TEST(Train, AQueueEndsAtTheStepThatDiverges) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "sgd");
+  options.batch = 7;
+  options.epochs = 30;
+  options.evaluate_every = 100;
+  options.loss = LossKind::squared_error;
+  options.optimizer_settings = {{"rate", "50"}};
+  expect_the_same_training(options);
+  const TrainResult diverged = train(options);
+  EXPECT_EQ(diverged.stop_reason, "not_finite");
+  EXPECT_LT(diverged.last.step, 100) << "not a step that evaluates anyway";
+  options.optimizer_settings = {{"rate", "1e308"}};
+  options.weight_decay = 1e10;
+  expect_the_same_training(options);
+}
+
+TEST(Train, AnInterruptedQueueIsLookedAt) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "adam");
+  options.batch = 12;
+  options.epochs = 50;
+  options.evaluate_every = 100;
+  TrainHooks hooks;
+  int asked = 0;
+  hooks.interrupted = [&] { return asked++ == 10; };
+  const TrainResult stopped = train(options, hooks);
+  EXPECT_EQ(stopped.stop_reason, "interrupted");
+  EXPECT_EQ(stopped.last.step, 10);
+  options.epochs = 0;
+  options.steps = 10;
+  EXPECT_EQ(stopped.theta, train(options).theta);
+}
+
+TEST(Train, ProgressIsToldWithTheNumbersOfAStep) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "adam");
+  options.batch = 48;
+  options.steps = 3;
+  TrainHooks hooks;
+  Index told = 0;
+  hooks.interrupted = [] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(101));
+    return false;
+  };
+  hooks.on_progress = [&](Index step, const StepReport& r) {
+    told = step;
+    EXPECT_GT(r.gradient_norm, 0);
+  };
+  train(options, hooks);
+  EXPECT_EQ(told, 3);
 }
 
 TEST(Train, BadOptionsAreNamed) {

@@ -186,10 +186,23 @@ void run_elements(const F& f, Index outer, Index inner) {
   }
 }
 
+/// Scalars in device memory are read once, so that the loop is that of the functor they belong to.
+template <class F>
+void run_now(const F& f, Index outer, Index inner) {
+  if constexpr (requires { f.now(); })
+    run_elements(f.now(), outer, inner);
+  else
+    run_elements(f, outer, inner);
+}
+template <class F>
+void run_now(const Guarded<F>& guarded, Index outer, Index inner) {
+  if (*guarded.go != 0) run_now(guarded.f, outer, inner);
+}
+
 template <class T>
 void CpuOps<T>::for_each(Index outer, Index inner, const ElementOp<T>& op) {
   if (outer <= 0 || inner <= 0) return;
-  std::visit([&](const auto& f) { run_elements(f, outer, inner); }, op);
+  std::visit([&](const auto& f) { run_now(f, outer, inner); }, op);
 }
 
 }  // namespace hso::detail

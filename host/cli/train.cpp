@@ -55,7 +55,7 @@ class TrainCommand {
                    static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
       };
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
-      hooks.on_step = [&](Index step, const StepReport& r) { progress.step(step, r); };
+      hooks.on_progress = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }
     const TrainResult result = train(options, hooks);
     if (!quiet_) progress.finish(result);

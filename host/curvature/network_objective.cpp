@@ -38,12 +38,18 @@ void NetworkObjective<T>::select_all() {
 }
 
 template <class T>
+void NetworkObjective<T>::set_order(Span<const Index> rows) {
+  impl_->set_order(rows);
+}
+
+template <class T>
+void NetworkObjective<T>::select_from_order(Index first, Index count, std::uint64_t step) {
+  impl_->select_from_order(first, count, step);
+}
+
+template <class T>
 void NetworkObjective<T>::set_training(bool training, std::uint64_t step) {
-  impl_->training = training;
-  impl_->step = step;
-  ++impl_->stand;
-  for (detail::BoundTape<T>* b : {&impl_->main_tape, &impl_->trial_tape})
-    if (b->tape) b->tape->set_training(training, step);
+  impl_->set_training(training, step);
 }
 
 template <class T>
@@ -83,6 +89,23 @@ double NetworkObjective<T>::value(const T* theta) {
 template <class T>
 double NetworkObjective<T>::gradient(const T* theta, T* g) {
   return impl_->gradient(theta, g, [](Tape<T>&, Index) {});
+}
+
+template <class T>
+bool NetworkObjective<T>::announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) {
+  return impl_->announce_gradient(key, products, kind);
+}
+
+template <class T>
+void NetworkObjective<T>::gradient_on_device(const T* theta, T* g, double* value) {
+  if (impl_->pieces() != 1) return Objective<T>::gradient_on_device(theta, g, value);
+  impl_->gradient_on_device(theta, g, value);
+}
+
+template <class T>
+void NetworkObjective<T>::product_on_device(Curvature kind, const T* v, T* hv) {
+  if (impl_->pieces() != 1) return Objective<T>::product_on_device(kind, v, hv);
+  impl_->product_on_device(kind, v, hv);
 }
 
 namespace {

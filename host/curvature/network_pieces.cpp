@@ -4,17 +4,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "curvature/lanes_that_fit.hpp"
+#include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso::detail {
 
+namespace {
+
+std::uintptr_t next_id() {
+  static std::atomic<std::uintptr_t> last{0};
+  return ++last;
+}
+
+/// Kinds whose products a linearised tape gives without new targets.
+bool is_product_of_tape(Curvature kind) {
+  return kind == Curvature::hessian || kind == Curvature::ggn || kind == Curvature::fisher_empirical;
+}
+
+}  // namespace
+
 template <class T>
 NetworkPieces<T>::NetworkPieces(Context& c, const Network<T>& net, const DeviceData<T>& d,
                                 const NetworkObjectiveOptions& o)
-    : context(c), ops(c.ops<T>()), network(net), data(d), options(o) {
+    : context(c), ops(c.ops<T>()), network(net), data(d), options(o), place(c, 1), id_(next_id()) {
   if (options.fisher_draws < 1)
     throw UsageError(fmt::format("NetworkObjective: fisher_draws {}, expected at least 1", options.fisher_draws));
   batch = std::min(options.batch > 0 ? options.batch : data.size, data.size);
@@ -23,41 +39,111 @@ NetworkPieces<T>::NetworkPieces(Context& c, const Network<T>& net, const DeviceD
 }
 
 template <class T>
-void NetworkPieces<T>::select(Span<const Index> chosen) {
-  if (chosen.empty()) throw UsageError("NetworkObjective::select: no rows");
+void NetworkPieces<T>::require_rows(const char* what, Span<const Index> chosen) const {
+  if (chosen.empty()) throw UsageError(fmt::format("NetworkObjective::{}: no rows", what));
   for (Index row : chosen)
     if (row < 0 || row >= data.size)
-      throw UsageError(fmt::format("NetworkObjective::select: row {} of {}", row, data.size));
+      throw UsageError(fmt::format("NetworkObjective::{}: row {} of {}", what, row, data.size));
+}
+
+template <class T>
+void NetworkPieces<T>::upload_rows(Span<const Index> chosen) {
+  const Index count = static_cast<Index>(chosen.size());
   host_rows.assign(chosen.begin(), chosen.end());
-  selected = static_cast<Index>(host_rows.size());
-  host_rows.resize(static_cast<std::size_t>(padded(selected)), host_rows.front());  // weight zero, but finite
-  if (padded(selected) > rows.size()) rows = Buffer<Index>(context, padded(selected));
+  host_rows.resize(static_cast<std::size_t>(padded(count)), host_rows.front());  // weight zero, but finite
+  if (padded(count) > rows.size()) rows = Buffer<Index>(context, padded(count));
   rows.upload(host_rows);
   ++selection;
   ++stand;
 }
 
 template <class T>
-Tape<T>& NetworkPieces<T>::bound(BoundTape<T>& b, Index piece, Index most_lanes) {
-  if (!b.tape) {
-    b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes);
-    b.tape->set_training(training, step);
-  }
-  if (b.piece == piece && b.selection == selection) return *b.tape;
-  const Index* index = rows.data() + piece * batch;
-  const auto gather = [&](const Buffer<T>& from, View<T> to) {
-    const Index columns = from.size() / data.size;
-    ops.for_each(batch, columns, GatherRows<T>{from.data(), index, to.data, columns});
-  };
-  gather(data.inputs, b.tape->input());
-  gather(data.targets, b.tape->target());
-  const Index real = rows_of(piece);
-  T* weights = b.tape->weights().data;
+void NetworkPieces<T>::select(Span<const Index> chosen) {
+  require_rows("select", chosen);
+  upload_rows(chosen);
+  selected = static_cast<Index>(chosen.size());
+  first_row = ordered = 0;
+}
+
+template <class T>
+void NetworkPieces<T>::set_order(Span<const Index> all) {
+  select(all);
+  ordered = selected;
+  place_batch(0, std::min(batch, ordered), nullptr);
+}
+
+template <class T>
+void NetworkPieces<T>::place_batch(Index first, Index count, std::uint64_t* step_at) {
+  first_row = first;
+  selected = count;
+  ++selection;
+  ++stand;
+  const T weight = static_cast<T>(1.0 / static_cast<double>(count));
+  ops.for_each(1, 1, SetBatch<T>{place.data(), {first, count, weight}, step_at, step});
+}
+
+template <class T>
+void NetworkPieces<T>::select_from_order(Index first, Index count, std::uint64_t training_step) {
+  if (first < 0 || count < 1 || first + count > ordered || count > batch)
+    throw UsageError(
+        fmt::format("NetworkObjective::select_from_order: rows [{}, {} + {}) of an order of {}, at most {} at a time",
+                    first, first, count, ordered, batch));
+  set_training(true, training_step);
+  Traversal<T>& tape = made(main_tape, lanes).traversal();
+  tape.training = true;
+  main_tape.masks = masks;
+  place_batch(first, count, tape.step.data());
+}
+
+template <class T>
+void NetworkPieces<T>::set_training(bool on, std::uint64_t training_step) {
+  training = on;
+  step = training_step;
+  ++masks;
+  ++stand;
+}
+
+template <class T>
+Tape<T>& NetworkPieces<T>::made(BoundTape<T>& b, Index most_lanes) {
+  if (!b.tape) b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes);
+  return *b.tape;
+}
+
+template <class T>
+Tape<T>& NetworkPieces<T>::told(BoundTape<T>& b, Index most_lanes) {
+  Tape<T>& tape = made(b, most_lanes);
+  if (b.masks != masks) tape.set_training(training, step);
+  b.masks = masks;
+  return tape;
+}
+
+template <class T>
+void NetworkPieces<T>::gather(const Buffer<T>& from, Index piece, T* to) {
+  const Index columns = from.size() / data.size;
+  if (ordered > 0)
+    ops.for_each(batch, columns, GatherBatch<T>{from.data(), rows.data(), place.data(), to, columns});
+  else
+    ops.for_each(batch, columns, GatherRows<T>{from.data(), rows.data() + piece * batch, to, columns});
+}
+
+template <class T>
+void NetworkPieces<T>::gather_piece(Tape<T>& tape, Index piece) {
+  gather(data.inputs, piece, tape.input().data);
+  gather(data.targets, piece, tape.target().data);
+  T* weights = tape.weights().data;
+  if (ordered > 0) return ops.for_each(1, batch, BatchWeights<T>{place.data(), weights});
   ops.fill(batch, T(0), weights);
-  ops.fill(real, static_cast<T>(1.0 / static_cast<double>(selected)), weights);
+  ops.fill(rows_of(piece), static_cast<T>(1.0 / static_cast<double>(selected)), weights);
+}
+
+template <class T>
+Tape<T>& NetworkPieces<T>::bound(BoundTape<T>& b, Index piece, Index most_lanes) {
+  Tape<T>& tape = told(b, most_lanes);
+  if (b.piece == piece && b.selection == selection) return tape;
+  gather_piece(tape, piece);
   b.piece = piece;
   b.selection = selection;
-  return *b.tape;
+  return tape;
 }
 
 template <class T>
@@ -71,7 +157,7 @@ double NetworkPieces<T>::count_hits(Tape<T>& tape, Index piece) {
   Scratch scratch(context);
   T* labels = scratch.take<T>(batch);
   T* hits = scratch.take<T>(batch);
-  ops.for_each(batch, 1, GatherRows<T>{data.labels.data(), rows.data() + piece * batch, labels, 1});
+  gather(data.labels, piece, labels);
   ops.for_each(real, 1, Hit<T>{tape.output().data, labels, hits, network.output.size()});
   return ops.dot(real, hits, hits);
 }
@@ -102,6 +188,44 @@ double NetworkPieces<T>::gradient(const T* theta, T* g, const std::function<void
     visit(*main_tape.tape, piece);
   }
   return sum;
+}
+
+template <class T>
+bool NetworkPieces<T>::announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) {
+  if (pieces() != 1 || (products > 0 && !is_product_of_tape(kind))) return false;
+  const Tape<T>& tape = ordered > 0 ? told(main_tape, lanes) : main(0);  // no part of what is recorded
+  ++stand;
+  count(1, selected);
+  if (products > 0)
+    count(static_cast<double>(products) * (kind == Curvature::hessian ? kHessianCost : kGgnCost), selected);
+  key.insert(key.end(), {id_, reinterpret_cast<std::uintptr_t>(&tape), reinterpret_cast<std::uintptr_t>(rows.data()),
+                         static_cast<std::uintptr_t>(ordered > 0), static_cast<std::uintptr_t>(training)});
+  return true;
+}
+
+template <class T>
+void NetworkPieces<T>::gradient_on_device(const T* theta, T* g, double* value) {
+  Tape<T>& tape = *main_tape.tape;
+  if (ordered > 0) {
+    gather_piece(tape, 0);
+    main_tape.piece = -1;  // a replay says nothing: whoever comes next gathers again
+  }
+  const double decay = options.weight_decay;
+  if (decay == 0) return tape.gradient_on_device(theta, g, value);
+  ops.axpby(n(), static_cast<T>(decay), theta, T(0), g);
+  tape.gradient_on_device(theta, g, value, true);
+  Scratch scratch(context);
+  double* squares = scratch.take<double>(1);
+  ops.dots_on_device(1, n(), theta, n(), theta, n(), squares);
+  ops.for_each(1, 1, CombineNumbers<T>{0.5 * decay, squares, 0, squares});
+  ops.for_each(1, 1, CombineNumbers<T>{1, squares, 1, value});
+}
+
+template <class T>
+void NetworkPieces<T>::product_on_device(Curvature kind, const T* v, T* hv) {
+  const double decay = options.weight_decay;
+  if (decay != 0) ops.axpby(n(), static_cast<T>(decay), v, T(0), hv);
+  main_tape.tape->product(kind, vector_view<const T>(v, n()), vector_view(hv, n()), decay != 0);
 }
 
 template <class T>

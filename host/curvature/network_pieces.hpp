@@ -18,12 +18,12 @@ namespace hso::detail {
 constexpr double kValueCost = 1.0 / 3, kAdjointCost = 1.0 / 3, kHessianCost = 2, kGgnCost = 4.0 / 3,
                  kSweepCost = 2.0 / 3;
 
-/// A tape and the piece of the selection that is bound to it.
+/// A tape, the piece of the selection that is bound to it, and the dropout masks that it has been told.
 template <class T>
 struct BoundTape {
   std::unique_ptr<Tape<T>> tape;
   Index piece = -1;
-  std::uint64_t selection = 0;
+  std::uint64_t selection = 0, masks = 0;
 };
 
 /// Vectors of n numbers that go from one operator to the next: a step that asks for a curvature allocates nothing after
@@ -52,6 +52,11 @@ struct NetworkPieces {
   Index n() const { return network.graph.parameter_count(); }
 
   void select(Span<const Index> chosen);
+  void set_order(Span<const Index> all);
+  void select_from_order(Index first, Index count, std::uint64_t training_step);
+  void set_training(bool on, std::uint64_t training_step);
+  /// The row of the data that is number i of the selection.
+  Index row_of(Index i) const { return host_rows[static_cast<std::size_t>(first_row + i)]; }
   Tape<T>& main(Index piece) { return bound(main_tape, piece, lanes); }
   /// Values of trial points run here, so that a linearisation survives them.
   Tape<T>& trial(Index piece) { return bound(trial_tape, piece, 1); }
@@ -63,6 +68,11 @@ struct NetworkPieces {
   /// decay / 2 |theta|^2
   double penalty(const T* theta) const;
   double count_hits(Tape<T>& tape, Index piece);
+
+  /// Objective's: launches alone, for a selection that fits one piece.
+  bool announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind);
+  void gradient_on_device(const T* theta, T* g, double* value);
+  void product_on_device(Curvature kind, const T* v, T* hv);
 
   /// The main tape at theta with this piece bound.
   Tape<T>& linearize(Index piece, const T* theta, Linearization purpose);
@@ -79,9 +89,14 @@ struct NetworkPieces {
   const DeviceData<T>& data;
   NetworkObjectiveOptions options;
   Index batch = 0, lanes = 0, selected = 0;
-  Buffer<Index> rows;
-  std::vector<Index> host_rows;
+  Buffer<Index> rows;            ///< the selection, or an order that it is cut from
+  std::vector<Index> host_rows;  ///< what `rows` holds
+  /// Where the selection begins in an order of `ordered` rows, and in device memory with its length and weight, so that
+  /// launches that gather it are the same for every batch; 0: `rows` is the selection itself.
+  Index first_row = 0, ordered = 0;
+  Buffer<BatchPlace<T>> place;
   std::uint64_t selection = 0, step = 0;
+  std::uint64_t masks = 0;  ///< changes with `training` and `step`
   bool training = false;
   BoundTape<T> main_tape, trial_tape;
   std::shared_ptr<SpareVectors<T>> points = std::make_shared<SpareVectors<T>>();  ///< where operators stand
@@ -91,8 +106,19 @@ struct NetworkPieces {
   double asked = 0;  ///< gradient-equivalents over all rows of the data
 
  private:
+  void require_rows(const char* what, Span<const Index> chosen) const;
+  void upload_rows(Span<const Index> chosen);
+  void place_batch(Index first, Index count, std::uint64_t* step_at);
+  Tape<T>& made(BoundTape<T>& b, Index most_lanes);
+  /// That, told of the dropout masks.
+  Tape<T>& told(BoundTape<T>& b, Index most_lanes);
   /// The tape with rows [piece * batch, ...) of the selection bound.
   Tape<T>& bound(BoundTape<T>& b, Index piece, Index most_lanes);
+  /// Inputs, targets and weights of a piece to where the tape has them.
+  void gather_piece(Tape<T>& tape, Index piece);
+  void gather(const Buffer<T>& from, Index piece, T* to);
+
+  const std::uintptr_t id_;  ///< of this object, never used again
 };
 
 }  // namespace hso::detail

@@ -77,6 +77,22 @@ std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curva
 }
 
 template <class T>
+bool Objective<T>::announce_gradient(std::vector<std::uintptr_t>&, Index, Curvature) {
+  return false;
+}
+
+template <class T>
+void Objective<T>::gradient_on_device(const T* theta, T* g, double* value) {
+  const double found = gradient(theta, g);
+  context().to_device(&found, value, sizeof found);
+}
+
+template <class T>
+void Objective<T>::product_on_device(Curvature, const T*, T*) {
+  throw UsageError("Objective::product_on_device: no product was announced");
+}
+
+template <class T>
 typename Objective<T>::Linearized Objective<T>::linearize(const T* theta, T* g, Curvature kind) {
   const double value = gradient(theta, g);
   return {value, curvature(theta, kind)};

@@ -144,7 +144,7 @@ void Tape<T>::bind(Span<const T> input_rows, Span<const T> target_rows, double w
 template <class T>
 void Tape<T>::set_training(bool training, std::uint64_t step) {
   impl_->training = training;
-  context().to_device(&step, impl_->step.data(), sizeof step);
+  impl_->ops.for_each(1, 1, detail::SetBatch<T>{nullptr, {}, impl_->step.data(), step});
 }
 
 template <class T>
@@ -159,6 +159,14 @@ double Tape<T>::forward(const T* theta) {
 template <class T>
 double Tape<T>::gradient(const T* theta, T* g, bool add) {
   return linearize(theta, g, Linearization::for_hessian, add);
+}
+
+template <class T>
+void Tape<T>::gradient_on_device(const T* theta, T* g, double* value, bool add) {
+  impl_->state = Impl::State::none;
+  impl_->run_forward(theta, g, true, add);
+  impl_->loss_on_device(value);
+  impl_->state = Impl::State::linearized;
 }
 
 template <class T>

@@ -98,6 +98,11 @@ double Traversal<T>::loss() {
 }
 
 template <class T>
+void Traversal<T>::loss_on_device(double* value) {
+  ops.dots_on_device(1, batch, slot(graph.loss_node()).y.data, batch, weights.data(), batch, value);
+}
+
+template <class T>
 void Traversal<T>::forward_pass() {
   for (Node i : plan.order) graph[i].op->forward(ops, point(i));
 }

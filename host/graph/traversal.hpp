@@ -36,6 +36,7 @@ struct Traversal {
   using Visit = std::function<void(Node, const View<T>& adjoint)>;
   void run_adjoints(bool gradient, Index first, Index count, const Visit& visit);
   double loss();
+  void loss_on_device(double* value);  ///< queued, into device memory
   void clear(const View<T>& v);
 
   Point<T> point(Node node);

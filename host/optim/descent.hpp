@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What every method that steps without trials shares: evaluate, form the step, check that everything is finite, and
-// only then touch theta.
+// only then touch theta. Here the host checks; queued_descent.hpp has the device check.
 #pragma once
 
 #include "hsogpu/detail/ops.hpp"
@@ -36,6 +36,14 @@ class Descent : public Optimizer<T> {
   /// when the step is refused belongs to `commit`. A status other than accepted, with a message that says why, refuses.
   virtual void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) = 0;
   virtual void commit(Ops<T>&) {}
+
+  /// Gradient, step and the method's own state where there are none yet, or those of another device or size.
+  void make_room(Objective<T>& objective);
+  T* own_gradient() { return gradient_.data(); }
+  T* own_step() { return step_.data(); }
+  /// What a report says where loss or gradient are not finite, and where the step is not.
+  void refuse_point(StepReport& report) const;
+  void refuse_step(StepReport& report) const;
 
  private:
   std::string name_;

@@ -6,7 +6,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/hso_methods.hpp"
-#include "optim/descent.hpp"
+#include "optim/queued_descent.hpp"
 
 namespace hso {
 namespace detail {
@@ -24,10 +24,10 @@ Probe parse_probe(const std::string& word) {
 
 /// v = momentum v + (g + alpha H u), theta -= rate v.
 template <class T>
-class HvpCorrected final : public Descent<T> {
+class HvpCorrected final : public QueuedDescent<T> {
  public:
   explicit HvpCorrected(const HvpOptions& o)
-      : Descent<T>("hvp"), o_(o), probe_(parse_probe(o.u)), kind_(parse_curvature(o.curvature)) {
+      : QueuedDescent<T>("hvp"), o_(o), probe_(parse_probe(o.u)), kind_(parse_curvature(o.curvature)) {
     require_option(o.rate > 0, "hvp", "rate", o.rate, "above 0");
     require_option(o.momentum >= 0 && o.momentum < 1, "hvp", "momentum", o.momentum, "in [0, 1)");
     if (probe_ == Probe::velocity)
@@ -36,25 +36,70 @@ class HvpCorrected final : public Descent<T> {
 
  private:
   Index vectors() const override { return 4; }
-  void start(Objective<T>& objective) override {
+  void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
       *b = Buffer<T>(objective.context(), objective.dimension());
     share_ = 0;
     alpha_ = o_.alpha;
     objective.context().template ops<T>().fill(velocity_.size(), T(0), velocity_.data());
-    steps_ = 0;
   }
 
-  const T* probe(Ops<T>& ops, const T* gradient) {
+  /// `stream`, of random numbers, in device memory.
+  const T* probe(Ops<T>& ops, const T* gradient, const double* stream) {
     const Index n = u_.size();
     if (probe_ == Probe::gradient) return gradient;
     if (probe_ == Probe::velocity) return velocity_.data();
     if (probe_ == Probe::ones)
       ops.fill(n, T(1), u_.data());
     else
-      ops.for_each(1, n, RandomFill<T>{u_.data(), o_.seed, steps_, Distribution::rademacher, 0.0, 1.0});
+      ops.for_each(1, n, RandomFillAt<T>{{u_.data(), o_.seed, 0, Distribution::rademacher, 0.0, 1.0}, stream});
     return u_.data();
   }
+
+  // With a fixed alpha, on a network whose rows fit one piece: launches alone.
+
+  Queueing announce_gradient(Objective<T>& objective, std::vector<std::uintptr_t>& key) override {
+    const bool fixed = !o_.adaptive && objective.announce_gradient(key, 1, kind_);
+    return fixed ? Queueing::recorded : Queueing::host;
+  }
+  /// The coming step is counted as taken.
+  void add_numbers(std::vector<double>& numbers) const override {
+    numbers.push_back(static_cast<double>(this->taken() - 1));
+  }
+  void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces& at) override {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    const T* u = probe(ops, g, at.numbers(1));
+    objective.product_on_device(kind_, u, product_.data());
+    double* dots = at.results(3);
+    ops.dots_on_device(1, n, u, n, u, n, dots);
+    ops.dots_on_device(1, n, u, n, product_.data(), n, dots + 1);
+    ops.dots_on_device(1, n, product_.data(), n, product_.data(), n, dots + 2);
+    correct(ops, g, step);
+  }
+  void tell(StepPlaces<const double>& from, StepReport* report) const override {
+    const double* dots = from.results(3);
+    if (report != nullptr) tell(dots[0] > 0 ? dots[1] / dots[0] : 0, std::sqrt(dots[2]), *report);
+  }
+  void tell(double along, double product_norm, StepReport& report) const {
+    report.products = 1;
+    report.metrics.emplace_back("alpha", alpha_);
+    report.metrics.emplace_back("curvature_along_u", along);
+    report.metrics.emplace_back("correction_norm", alpha_ * product_norm);
+  }
+
+  void correct(Ops<T>& ops, const T* gradient, T* step) {
+    const Index n = velocity_.size();
+    ops.copy(n, gradient, corrected_.data());
+    ops.axpby(n, static_cast<T>(alpha_), product_.data(), T(1), corrected_.data());
+    ops.axpby(n, static_cast<T>(-o_.rate), corrected_.data(), T(0), step);
+    ops.axpby(n, static_cast<T>(-o_.rate * o_.momentum), velocity_.data(), T(1), step);
+  }
+  void commit_under(Ops<T>& ops, const std::uint64_t* go) override {
+    axpby_under(ops, go, velocity_.size(), static_cast<T>(-1 / o_.rate), this->own_step(), T(0), velocity_.data());
+  }
+
+  // Otherwise, and where alpha adapts, the host decides.
 
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {
     operator_.reset();  // its vector serves the next one
@@ -67,20 +112,14 @@ class HvpCorrected final : public Descent<T> {
   void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) override {
     auto& ops = objective.context().template ops<T>();
     const Index n = objective.dimension();
-    const T* u = probe(ops, gradient);
+    DevicePlaces at = this->decide_now(objective.context(), {static_cast<double>(this->taken())});
+    const T* u = probe(ops, gradient, at.numbers(1));
     operator_->apply(vector_view(u, n), product_.view());
     const double along = curvature_along(ops, u);
     if (o_.adaptive) alpha_ = alpha_at(along);
-    ops.copy(n, gradient, corrected_.data());
-    ops.axpby(n, static_cast<T>(alpha_), product_.data(), T(1), corrected_.data());
-    ops.axpby(n, static_cast<T>(-o_.rate), corrected_.data(), T(0), step);
-    ops.axpby(n, static_cast<T>(-o_.rate * o_.momentum), velocity_.data(), T(1), step);
-    report.products = 1;
-    report.metrics.emplace_back("alpha", alpha_);
-    report.metrics.emplace_back("curvature_along_u", along);
-    report.metrics.emplace_back("correction_norm", alpha_ * ops.nrm2(n, product_.data()));
+    correct(ops, gradient, step);
+    tell(along, ops.nrm2(n, product_.data()), report);
     if (o_.adaptive) judge(objective, gradient, step, report);
-    last_ = step;
   }
 
   /// +-t / (2 |c|); the first t is what makes the user's alpha of it.
@@ -114,9 +153,8 @@ class HvpCorrected final : public Descent<T> {
     report.metrics.emplace_back("ratio", ratio);
   }
   void commit(Ops<T>& ops) override {
-    ops.axpby(velocity_.size(), static_cast<T>(-1 / o_.rate), last_, T(0), velocity_.data());
+    QueuedDescent<T>::commit(ops);
     if (o_.adaptive) share_ = next_share_;
-    ++steps_;
   }
 
   /// u'Hu / u'u
@@ -130,10 +168,9 @@ class HvpCorrected final : public Descent<T> {
   Curvature kind_;
   Buffer<T> velocity_, u_, corrected_, product_;
   std::unique_ptr<LinearOperator<T>> operator_;
-  std::uint64_t steps_ = 0;
   double alpha_ = 0;                   ///< in use
   double share_ = 0, next_share_ = 0;  ///< t of the header; 0: not known yet
-  const T *last_ = nullptr, *theta_ = nullptr;
+  const T* theta_ = nullptr;
 };
 
 }  // namespace

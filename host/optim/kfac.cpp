@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 
 #include "curvature/running_factors.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/objective_around.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
 #include "optim/axis_numbers.hpp"
-#include "optim/descent.hpp"
+#include "optim/queued_descent.hpp"
 #include "optim/slices.hpp"
 
 namespace hso {
@@ -15,10 +14,10 @@ namespace detail {
 namespace {
 
 template <class T>
-class Kfac final : public Descent<T> {
+class Kfac final : public QueuedDescent<T> {
  public:
   Kfac(const char* name, bool corrected, const KfacOptions& o)
-      : Descent<T>(name), o_(o), corrected_(corrected), source_(parse_curvature(o.factors)) {
+      : QueuedDescent<T>(name), o_(o), corrected_(corrected), source_(parse_curvature(o.factors)) {
     require_option(o.rate > 0, name, "rate", o.rate, "above 0");
     require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
     require_option(o.delta > 0, name, "delta", o.delta, "above 0");
@@ -42,19 +41,23 @@ class Kfac final : public Descent<T> {
     if (auto* network = network_inside(objective)) return network->pieces();
     throw UsageError(this->name() + ": this objective has no layers to factor; use shampoo, soap or adahessian");
   }
-  void start(Objective<T>& objective) override {
+  void begin(Objective<T>& objective) override {
     running_.reset();
     running_ = std::make_unique<RunningFactors<T>>(pieces_of(objective), source_);
     ball_.start(objective.context(), objective.dimension());
-    steps_ = 0;
     updates_ = 0;
   }
-  bool factors_due() const { return steps_ % o_.factor_every == 0; }
-  bool inverse_due() const { return steps_ % o_.inverse_every == 0; }
+  bool factors_due() const { return this->proposals() % o_.factor_every == 0; }
+  bool inverse_due() const { return this->proposals() % o_.inverse_every == 0; }
 
+  /// The host takes the steps that refresh factors or inverses; those between are launches alone.
+  Queueing announce_gradient(Objective<T>& objective, std::vector<std::uintptr_t>& key) override {
+    if (!running_->belongs_to(pieces_of(objective))) this->start(objective);
+    if (factors_due() || inverse_due()) return Queueing::host;
+    return QueuedDescent<T>::announce_gradient(objective, key);
+  }
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {
     NetworkPieces<T>& pieces = pieces_of(objective);
-    if (!running_->belongs_to(pieces)) start(objective);
     theta_ = theta;
     if (!factors_due()) return objective.gradient(theta, gradient);
     return finish_gradient(objective, theta, running_->gradient(pieces, theta, gradient, draw()), gradient);
@@ -63,22 +66,28 @@ class Kfac final : public Descent<T> {
   std::uint64_t draw() const { return static_cast<std::uint64_t>(updates_) << 16; }
 
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {
-    auto& ops = objective.context().template ops<T>();
-    NetworkPieces<T>& pieces = pieces_of(objective);
-    if (report.message = refresh(pieces); !report.message.empty()) {
+    if (report.message = refresh(pieces_of(objective)); !report.message.empty())
       report.status = StepStatus::singular;
-      return;
-    }
-    ++steps_;
-    const double delta = o_.delta + pieces.options.weight_decay;
+    else
+      this->form_now(objective, theta_, g, step, report);
+  }
+  void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces& at) override {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    const double delta = o_.delta + pieces_of(objective).options.weight_decay;
     corrected_ ? running_->apply_corrected(g, delta, step) : running_->apply_inverse(g, step);
-    const double along = ops.dot(objective.dimension(), g, step);
-    const double clip = trust(along);
-    if (clip != 1) ops.axpby(objective.dimension(), T(0), step, static_cast<T>(clip), step);
-    report.metrics.emplace_back("clip", clip);
+    double *along = at.results(1), *clip = at.results(1);
+    ops.dots_on_device(1, n, g, n, step, n, along);
+    ops.for_each(1, 1, TrustFactor<T>{along, o_.rate, o_.kl_clip, clip});
+    ops.for_each(1, n, ScaleBy<T>{clip, step});
     ball_.propose(ops, o_.rate, o_.momentum, step);
   }
-  void commit(Ops<T>& ops) override { ball_.commit(ops); }
+  void tell(StepPlaces<const double>& from, StepReport* report) const override {
+    from.results(1);
+    const double clip = *from.results(1);
+    if (report != nullptr) report->metrics.emplace_back("clip", clip);
+  }
+  void commit_under(Ops<T>& ops, const std::uint64_t* go) override { ball_.commit_under(ops, go); }
 
   /// What is due in this step; says why there is no inverse.
   std::string refresh(NetworkPieces<T>& pieces) {
@@ -95,10 +104,6 @@ class Kfac final : public Descent<T> {
     if (fresh || inverse_due()) running_->correct(pieces, theta_, targets, inverse_due() ? 0 : o_.decay);
     return {};
   }
-  double trust(double along) const {
-    const double size = o_.rate * o_.rate * std::fabs(along);
-    return o_.kl_clip > 0 && size > o_.kl_clip ? std::sqrt(o_.kl_clip / size) : 1;
-  }
 
   KfacOptions o_;
   bool corrected_;
@@ -106,7 +111,7 @@ class Kfac final : public Descent<T> {
   std::unique_ptr<RunningFactors<T>> running_;
   HeavyBall<T> ball_;
   const T* theta_ = nullptr;
-  int steps_ = 0, updates_ = 0;
+  int updates_ = 0;
 };
 
 }  // namespace

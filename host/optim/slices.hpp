@@ -61,6 +61,11 @@ class HeavyBall {
     last_ = step;
   }
   void commit(Ops<T>& ops) { ops.axpby(velocity_.size(), static_cast<T>(-1 / rate_), last_, T(0), velocity_.data()); }
+  /// Where *go is not 0.
+  void commit_under(Ops<T>& ops, const std::uint64_t* go) {
+    const Index n = velocity_.size();
+    ops.for_each(1, n, Guarded<Axpby<T>>{go, {static_cast<T>(-1 / rate_), last_, n, T(0), velocity_.data(), n}});
+  }
 
  private:
   Buffer<T> velocity_;

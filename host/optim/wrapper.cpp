@@ -25,6 +25,7 @@ void Wrapper<T>::make_room(Objective<T>& objective) {
   start(objective.context(), objective.dimension());
   n_ = objective.dimension();
   steps_ = 0;
+  ++starts_;
 }
 
 template <class T>
@@ -60,15 +61,70 @@ void Wrapper<T>::take_displacement(const T* theta) {
 template <class T>
 StepReport Wrapper<T>::apply(T* theta, StepReport& report) {
   if (!std::isfinite(ops_->max_abs(n_, trial_.data()))) {
-    report.status = StepStatus::not_finite;
-    report.loss_after = report.loss_before;
-    report.message = fmt::format("{}: the step is not finite; parameters unchanged", name_);
+    refuse(report);
     return report;
   }
   ops_->copy(n_, trial_.data(), theta);
   commit(displacement_.data());
   ++steps_;
   return report;
+}
+
+template <class T>
+void Wrapper<T>::refuse(StepReport& report) const {
+  report.status = StepStatus::not_finite;
+  report.loss_after = report.loss_before;
+  report.message = fmt::format("{}: the step is not finite; parameters unchanged", name_);
+}
+
+template <class T>
+Queueing Wrapper<T>::announce(Objective<T>& objective, const T*, std::vector<std::uintptr_t>& key) {
+  make_room(objective);
+  key.push_back(starts_);
+  return inner_->queued()->announce(objective, trial_.data(), key);
+}
+
+template <class T>
+void Wrapper<T>::next(std::vector<double>& numbers) {
+  inner_->queued()->next(numbers);
+  add_numbers(numbers);
+  ++steps_;
+}
+
+template <class T>
+void Wrapper<T>::launch(Objective<T>& objective, T* theta, DevicePlaces& at) {
+  T *trial = trial_.data(), *d = displacement_.data();
+  ops_->copy(n_, theta, trial);
+  inner_->queued()->launch(objective, trial, at);
+  double *squares = at.results(1), *of_trial = at.results(2);
+  const std::uint64_t check = at.check();
+  ops_->copy(n_, inner_->displacement(), d);
+  change_on_device(theta, d, at);
+  ops_->copy(n_, theta, trial);
+  ops_->axpby(n_, T(1), d, T(1), trial);
+  ops_->dots_on_device(1, n_, d, n_, d, n_, squares);
+  ops_->norms_on_device(n_, trial, of_trial);
+  ops_->for_each(1, 1, CheckFinite<T>{at.flags(), of_trial + 1, 1, check});
+  ops_->for_each(1, n_, Guarded<Convert<T, T>>{at.go(), {trial, theta}});
+  commit_under(d, at.go());
+}
+
+template <class T>
+void Wrapper<T>::settle(StepRecord& record, StepReport& report) {
+  inner_->queued()->settle(record, report);
+  const double squares = *record.places.results(1);
+  record.places.results(2);
+  const bool failed = record.places.check() == record.failed, before = report.status != StepStatus::accepted;
+  steps_ -= record.skipped + (failed || before ? 1 : 0);
+  StepReport nobody;
+  const double inner_norm = report.step_norm;
+  const bool changed = tell_change(record.places, before ? nobody : report);
+  if (before) return;
+  if (changed) {
+    report.metrics.emplace_back("step_norm_before_" + kind_, inner_norm);
+    report.step_norm = std::sqrt(squares);
+  }
+  if (failed) refuse(report);
 }
 
 template class Wrapper<float>;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What every wrapper shares: let the inner method step on a copy, take the displacement, change it, check it, apply it.
+// Where inner method and wrapper allow, all of it can be queued: schedules, momentum, weight_decay and clip do; adam
+// and clip_gradient read norms on the host, so that steps under them are taken one by one.
 #pragma once
 
 #include <functional>
 
-#include "hsogpu/detail/ops.hpp"
 #include "hsogpu/wrappers.hpp"
+#include "optim/queued_step.hpp"
 
 namespace hso::detail {
 
 template <class T>
-class Wrapper : public Optimizer<T> {
+class Wrapper : public Optimizer<T>, public QueuedStep<T> {
  public:
   /// `kind` is the wrapper's name in the table; name() is "inner+kind".
   Wrapper(std::unique_ptr<Optimizer<T>> inner, std::string kind);
@@ -20,6 +22,11 @@ class Wrapper : public Optimizer<T> {
   bool dense() const override { return inner_->dense(); }
   const T* displacement() const override { return displacement_.data(); }
   StepReport step(Objective<T>& objective, T* theta) override;
+  QueuedStep<T>* queued() override { return queues() && inner_->queued() != nullptr ? this : nullptr; }
+  Queueing announce(Objective<T>& objective, const T* theta, std::vector<std::uintptr_t>& key) override;
+  void next(std::vector<double>& numbers) override;
+  void launch(Objective<T>& objective, T* theta, DevicePlaces& at) override;
+  void settle(StepRecord& record, StepReport& report) override;
   /// Trial point, displacement and two vectors at the most of the wrapper's own, beside the inner method's.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return inner_->bytes(context, layout) + checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
@@ -34,6 +41,14 @@ class Wrapper : public Optimizer<T> {
   virtual bool change(const T* theta, T* d, StepReport& report) = 0;
   virtual void commit(const T* /*d*/) {}
 
+  /// The same for queued steps, by launches alone; what is below counts only where this is true.
+  virtual bool queues() const { return false; }
+  virtual void add_numbers(std::vector<double>&) const {}
+  virtual void change_on_device(const T* /*theta*/, T* /*d*/, DevicePlaces&) {}
+  /// From the same places; true when the displacement was changed.
+  virtual bool tell_change(StepPlaces<const double>&, StepReport&) const { return false; }
+  virtual void commit_under(const T* /*d*/, const std::uint64_t* /*go*/) {}
+
   Optimizer<T>& inner() { return *inner_; }
   Ops<T>& ops() { return *ops_; }
   Index n() const { return n_; }
@@ -42,11 +57,13 @@ class Wrapper : public Optimizer<T> {
  private:
   void make_room(Objective<T>& objective);
   void take_displacement(const T* theta);
+  void refuse(StepReport& report) const;
   StepReport apply(T* theta, StepReport& report);
 
   std::unique_ptr<Optimizer<T>> inner_;
   std::string kind_, name_;
   Index n_ = -1, steps_ = 0;
+  std::uintptr_t starts_ = 0;  ///< part of keys: every start makes other buffers
   Ops<T>* ops_ = nullptr;
   Buffer<T> trial_, displacement_;
 };

@@ -25,6 +25,14 @@ class MomentumWrapper final : public Wrapper<T> {
     return true;
   }
   void commit(const T* d) override { this->ops().copy(this->n(), d, velocity_.data()); }
+  bool queues() const override { return true; }
+  void change_on_device(const T*, T* d, DevicePlaces&) override {
+    this->ops().axpby(this->n(), static_cast<T>(momentum_), velocity_.data(), T(1), d);
+  }
+  bool tell_change(StepPlaces<const double>&, StepReport&) const override { return true; }
+  void commit_under(const T* d, const std::uint64_t* go) override {
+    this->ops().for_each(1, this->n(), Guarded<Convert<T, T>>{go, {d, velocity_.data()}});
+  }
   double momentum_;
   Buffer<T> velocity_;
 };
@@ -71,6 +79,11 @@ class WeightDecayWrapper final : public Wrapper<T> {
     this->ops().axpby(this->n(), static_cast<T>(-decay_), theta, T(1), d);
     return true;
   }
+  bool queues() const override { return true; }
+  void change_on_device(const T* theta, T* d, DevicePlaces&) override {
+    if (decay_ != 0) this->ops().axpby(this->n(), static_cast<T>(-decay_), theta, T(1), d);
+  }
+  bool tell_change(StepPlaces<const double>&, StepReport&) const override { return decay_ != 0; }
   double decay_;
 };
 
@@ -85,6 +98,18 @@ class ClipWrapper final : public Wrapper<T> {
     if (norm <= bound_) return false;
     this->ops().axpby(this->n(), T(0), d, static_cast<T>(bound_ / norm), d);
     return true;
+  }
+  bool queues() const override { return true; }
+  void change_on_device(const T*, T* d, DevicePlaces& at) override {
+    double *squares = at.results(1), *factor = at.results(1);
+    this->ops().dots_on_device(1, this->n(), d, this->n(), d, this->n(), squares);
+    this->ops().for_each(1, 1, NormFactor<T>{squares, bound_, factor});
+    this->ops().for_each(1, this->n(), ScaleBy<T>{factor, d});
+  }
+  bool tell_change(StepPlaces<const double>& from, StepReport&) const override {
+    const double norm = std::sqrt(*from.results(1));
+    from.results(1);
+    return !(norm <= bound_);
   }
   double bound_;
 };
@@ -102,6 +127,18 @@ class ScheduleWrapper final : public Wrapper<T> {
     if (factor == 1) return false;
     this->ops().axpby(this->n(), T(0), d, static_cast<T>(factor), d);
     return true;
+  }
+  bool queues() const override { return true; }
+  void add_numbers(std::vector<double>& numbers) const override {
+    numbers.push_back(factor_(static_cast<double>(this->steps())));
+  }
+  void change_on_device(const T*, T* d, DevicePlaces& at) override {
+    this->ops().for_each(1, this->n(), ScaleBy<T>{at.numbers(1), d});
+  }
+  bool tell_change(StepPlaces<const double>& from, StepReport& report) const override {
+    const double factor = *from.numbers(1);
+    report.metrics.emplace_back(metric_, factor);
+    return factor != 1;
   }
   std::string metric_;
   Schedule factor_;

@@ -115,7 +115,7 @@ std::shared_ptr<Buffer<T>> sample_gradients(Stage<T>& stage, Index& samples) {
   auto g = std::make_shared<Buffer<T>>(stage.context, samples * n);
   const std::vector<Index> order = shuffled_indices(pieces.selected, stage.rule.seed);
   for (Index s = 0; s < samples; ++s) {
-    const Index row = pieces.host_rows[static_cast<std::size_t>(order[static_cast<std::size_t>(s)])];
+    const Index row = pieces.row_of(order[static_cast<std::size_t>(s)]);
     single.select({&row, 1});
     single.gradient(stage.point.data(), g->data() + s * n);
   }

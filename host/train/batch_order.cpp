@@ -22,15 +22,22 @@ std::uint64_t epoch_seed(std::uint64_t seed, Index epoch) {
 BatchOrder::BatchOrder(Index rows, Index batch, std::uint64_t seed)
     : rows_(rows), batch_(std::clamp<Index>(batch, 1, rows)), seed_(seed) {}
 
-Span<const Index> BatchOrder::rows_of(Index step) {
-  const Index epoch = step / steps_per_epoch();
+Span<const Index> BatchOrder::order_of(Index epoch) {
   if (epoch != epoch_) {
     order_ = shuffled_indices(rows_, epoch_seed(seed_, epoch));
     epoch_ = epoch;
   }
-  const Index begin = step % steps_per_epoch() * batch_;
-  return Span<const Index>(order_).subspan(static_cast<std::size_t>(begin),
-                                           static_cast<std::size_t>(std::min(batch_, rows_ - begin)));
+  return order_;
+}
+
+BatchOrder::Batch BatchOrder::batch_of(Index step) const {
+  const Index first = step % steps_per_epoch() * batch_;
+  return {first, std::min(batch_, rows_ - first)};
+}
+
+Span<const Index> BatchOrder::rows_of(Index step) {
+  const auto [first, count] = batch_of(step);
+  return order_of(epoch_of(step)).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
 }
 
 }  // namespace hso

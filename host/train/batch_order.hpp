@@ -14,7 +14,15 @@ class BatchOrder {
  public:
   BatchOrder(Index rows, Index batch, std::uint64_t seed);
   Index steps_per_epoch() const { return (rows_ + batch_ - 1) / batch_; }
-  /// Steps count from 0. The span lives until the next call.
+  Index epoch_of(Index step) const { return step / steps_per_epoch(); }
+  /// All rows in the order of an epoch. Spans live until the next call.
+  Span<const Index> order_of(Index epoch);
+  /// The batch of a step in the order of its epoch. Steps count from 0.
+  struct Batch {
+    Index first, count;
+  };
+  Batch batch_of(Index step) const;
+  /// The same as rows.
   Span<const Index> rows_of(Index step);
 
  private:

@@ -147,10 +147,9 @@ class Comparer {
     Index calls = 0;
     bool steps_spent = false;
     TrainHooks hooks;
-    hooks.on_step = [&](Index step, const StepReport&) { calls = step; };
-    hooks.interrupted = [&] {
+    hooks.interrupted = [&] {  // asked once a step, before it
       stopped_ = o_.interrupted && o_.interrupted();
-      steps_spent = budget.kind == BudgetKind::steps && static_cast<double>(calls) >= budget.amount;
+      steps_spent = budget.kind == BudgetKind::steps && static_cast<double>(calls++) >= budget.amount;
       return stopped_ || steps_spent;
     };
     try {

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 
 #include "curvature/fitting.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "optim/queued_step.hpp"
 
 namespace hso {
 
@@ -150,6 +152,44 @@ typename Objective<T>::Linearized MaskedObjective<T>::linearize(const T* theta, 
 }
 
 template <class T>
+bool MaskedObjective<T>::announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) {
+  if (is_factored(kind) || !this->inside().announce_gradient(key, products, kind)) return false;
+  key.insert(key.end(), {reinterpret_cast<std::uintptr_t>(point_.data()), std::bit_cast<std::uint64_t>(options_.l1),
+                         kept_ ? reinterpret_cast<std::uintptr_t>(kept_->data()) : 0});
+  return true;
+}
+
+template <class T>
+void MaskedObjective<T>::gradient_on_device(const T* theta, T* g, double* value) {
+  const T* point = at_kept(theta);
+  this->inside().gradient_on_device(point, g, value);
+  const Index n = this->dimension();
+  auto& ops = this->context().template ops<T>();
+  if (kept_) ops.for_each(1, n, Keep<T>{kept_->data(), g, n, g, n});
+  if (options_.l1 == 0) return;
+  ops.for_each(1, n, detail::Signs<T>{static_cast<T>(options_.l1), point, g, true});
+  Scratch scratch(this->context());
+  T* signs = scratch.take<T>(n);
+  double* sum = scratch.take<double>(1);
+  ops.for_each(1, n, detail::Signs<T>{T(1), point, signs, false});
+  ops.dots_on_device(1, n, signs, n, point, n, sum);
+  ops.for_each(1, 1, detail::CombineNumbers<T>{options_.l1, sum, 0, sum});
+  ops.for_each(1, 1, detail::CombineNumbers<T>{1, sum, 1, value});
+}
+
+template <class T>
+void MaskedObjective<T>::product_on_device(Curvature kind, const T* v, T* hv) {
+  if (!kept_) return this->inside().product_on_device(kind, v, hv);
+  const Index n = this->dimension();
+  auto& ops = this->context().template ops<T>();
+  Scratch scratch(this->context());
+  T* masked = scratch.take<T>(n);
+  ops.for_each(1, n, Keep<T>{kept_->data(), v, n, masked, n});
+  this->inside().product_on_device(kind, masked, hv);
+  ops.for_each(1, n, Keep<T>{kept_->data(), hv, n, hv, n});
+}
+
+template <class T>
 Index MaskedObjective<T>::bytes(Index n) {
   return checked_multiply(n, 3 * static_cast<Index>(sizeof(T)) + 1);
 }
@@ -157,7 +197,7 @@ Index MaskedObjective<T>::bytes(Index n) {
 namespace {
 
 template <class T>
-class MaskedOptimizer final : public Optimizer<T> {
+class MaskedOptimizer final : public Optimizer<T>, public detail::QueuedStep<T> {
  public:
   MaskedOptimizer(std::unique_ptr<Optimizer<T>> inner, const Mask& mask) : inner_(std::move(inner)), mask_(mask) {}
   const std::string& name() const override { return inner_->name(); }
@@ -179,6 +219,26 @@ class MaskedOptimizer final : public Optimizer<T> {
     return report;
   }
 
+  detail::QueuedStep<T>* queued() override { return inner_->queued() != nullptr ? this : nullptr; }
+  detail::Queueing announce(Objective<T>& objective, const T*, std::vector<std::uintptr_t>& key) override {
+    make_room(objective);
+    key.push_back(starts_);
+    return inner_->queued()->announce(objective, trial_.data(), key);
+  }
+  void next(std::vector<double>& numbers) override { inner_->queued()->next(numbers); }
+  void launch(Objective<T>& objective, T* theta, detail::DevicePlaces& at) override {
+    keep(theta, trial_.data());
+    inner_->queued()->launch(objective, trial_.data(), at);
+    take_displacement(theta);
+    ops_->dots_on_device(1, n_, displacement_.data(), n_, displacement_.data(), n_, at.results(1));
+    ops_->for_each(1, n_, detail::Guarded<Keep<T>>{at.go(), {kept_.data(), trial_.data(), n_, theta, n_}});
+  }
+  void settle(detail::StepRecord& record, StepReport& report) override {
+    inner_->queued()->settle(record, report);
+    const double squares = *record.places.results(1);
+    if (report.status == StepStatus::accepted) report.step_norm = std::sqrt(squares);
+  }
+
  private:
   void make_room(Objective<T>& objective) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
@@ -188,6 +248,7 @@ class MaskedOptimizer final : public Optimizer<T> {
     kept_ = Buffer<std::uint8_t>(objective.context(), Span<const std::uint8_t>(mask_.kept));
     for (Buffer<T>* b : {&trial_, &displacement_}) *b = Buffer<T>(objective.context(), mask_.size());
     n_ = mask_.size();
+    ++starts_;
   }
   void keep(const T* x, T* y) { ops_->for_each(1, n_, Keep<T>{kept_.data(), x, n_, y, n_}); }
 
@@ -203,6 +264,7 @@ class MaskedOptimizer final : public Optimizer<T> {
   std::unique_ptr<Optimizer<T>> inner_;
   Mask mask_;
   Index n_ = -1;
+  std::uintptr_t starts_ = 0;  ///< part of keys: every start makes other buffers
   detail::Ops<T>* ops_ = nullptr;
   Buffer<std::uint8_t> kept_;
   Buffer<T> trial_, displacement_;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <limits>
 #include <optional>
 
@@ -9,9 +7,11 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/masked_objective.hpp"
 #include "hsogpu/separate_curvature.hpp"
+#include "hsogpu/step_queue.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/fields.hpp"
+#include "train/pending_steps.hpp"
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
@@ -20,25 +20,15 @@
 namespace hso {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Of all threads of this process.
-double processor_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 // Wider pieces make an evaluation no faster.
 constexpr Index kEvaluationRows = 2048;
 
 // Curvature batches come in an order of their own.
 constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
-struct Cost {
-  double seconds = 0, processor_seconds = 0, gradients = 0;
-};
+
+// Queued steps between two glances at what has become of them.
+constexpr std::size_t kGlance = 32;
+constexpr double kSecondsBetweenProgress = 0.1;
 
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
@@ -125,6 +115,13 @@ class Trainer {
     }
     theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
     in_.split = {};
+    if (can_queue(plan.rows)) queue_.emplace(context_, *optimizer_);
+  }
+
+  /// Steps are queued where nobody asks for each one's outcome or time, and a batch fits the device.
+  bool can_queue(Index rows) const {
+    const bool watched = hooks_.on_step || asked_.max_seconds > 0 || asked_.max_processor_seconds > 0;
+    return !watched && optimizer_->queued() != nullptr && !curvature_ && rows >= schedule_.batch;
   }
 
   bool is_masked() const { return !from_.mask.kept.empty() || asked_.l1 > 0; }
@@ -158,22 +155,71 @@ class Trainer {
 
   void advance() {
     if (hooks_.interrupted && hooks_.interrupted()) {
-      result_.stop_reason = "interrupted";
+      if (!pending_.empty()) decide(look());
+      if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
       return;
     }
-    const StepReport report = last_report_ = step();
+    if (queue_) {
+      queue_step();
+      if (look_is_due()) decide(look());
+      return;
+    }
+    const StepReport report = step();
     progress_.count(report);
     if (hooks_.on_step) hooks_.on_step(progress_.calls, report);
+    decide(report);
+  }
+
+  /// What follows from the step that was counted last.
+  void decide(const StepReport& report) {
+    last_report_ = report;
+    if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) {
+      told_ = Clock::now();
+      hooks_.on_progress(progress_.calls, report);
+    }
     result_.stop_reason = schedule_.stop_reason(progress_);
     if (result_.stop_reason.empty()) result_.stop_reason = budget_spent();
     if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
       result_.stop_reason = name_of(report.status);
       result_.numerical_failure = true;
     }
-    if (progress_.calls % schedule_.evaluate_every == 0 || !result_.stop_reason.empty()) record(report);
-    if (asked_.spectrum_every > 0 && progress_.calls % asked_.spectrum_every == 0) log_spectra();
+    if (is_due(schedule_.evaluate_every) || !result_.stop_reason.empty()) record(report);
+    if (is_due(asked_.spectrum_every)) log_spectra();
     if (result_.stop_reason.empty()) result_.stop_reason = target_reached();
-    if (schedule_.checkpoint_every > 0 && progress_.calls % schedule_.checkpoint_every == 0) checkpoint();
+    if (is_due(schedule_.checkpoint_every)) checkpoint();
+  }
+  bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }
+
+  /// Queues a step and counts it as accepted.
+  void queue_step() {
+    pending_.begin(progress_, spent_);
+    if (schedule_.whole) {
+      objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
+    } else {
+      const Index epoch = order_.epoch_of(progress_.calls);
+      if (epoch != epoch_on_device_) objective_->set_order(order_.order_of(epoch));
+      epoch_on_device_ = epoch;
+      const auto [first, count] = order_.batch_of(progress_.calls);
+      objective_->select_from_order(first, count, static_cast<std::uint64_t>(progress_.calls));
+    }
+    const double asked_before = asked_so_far();
+    queue_->push(*seen_, theta_.data());
+    pending_.add(asked_so_far() - asked_before, progress_, spent_, last_cost_);
+  }
+
+  bool look_is_due() {
+    if (is_due(schedule_.evaluate_every) || is_due(asked_.spectrum_every) || is_due(schedule_.checkpoint_every))
+      return true;
+    if (!schedule_.stop_reason(progress_).empty() || !budget_spent().empty()) return true;
+    if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) return true;
+    return pending_.size() % kGlance == 0 && queue_->glance();
+  }
+
+  /// Waits for the queued steps. Those behind one that was refused were none: it is the last one counted.
+  StepReport look() {
+    const auto [taken, refused, report] = queue_->look();
+    pending_.settle(taken, report, progress_, spent_, last_cost_);
+    return report;
   }
 
   /// One more step like the last would end beyond it.
@@ -205,11 +251,11 @@ class Trainer {
       curvature_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
     }
     const double asked_before = asked_so_far();
-    const auto start = Clock::now();
-    const double processor_start = processor_seconds();
+    const Stopwatch watch;
     StepReport report = optimizer_->step(*seen_, theta_.data());
     context_.synchronize();
-    last_cost_ = {seconds_since(start), processor_seconds() - processor_start, asked_so_far() - asked_before};
+    watch.read(last_cost_);
+    last_cost_.gradients = asked_so_far() - asked_before;
     spent_.seconds += last_cost_.seconds;
     spent_.processor_seconds += last_cost_.processor_seconds;
     spent_.gradients += last_cost_.gradients;
@@ -295,6 +341,10 @@ class Trainer {
   std::optional<RunDirectory> directory_;
   Progress progress_;
   StepReport last_report_;
+  std::optional<StepQueue<T>> queue_;
+  PendingSteps pending_;
+  Index epoch_on_device_ = -1;
+  Clock::time_point told_ = start_;
   Cost spent_, last_cost_;  ///< in steps: evaluations and files are left out
   TrainResult result_;
 };

@@ -35,6 +35,7 @@
 #include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/solvers.hpp"
 #include "hsogpu/spectrum.hpp"
+#include "hsogpu/step_queue.hpp"
 #include "hsogpu/structure.hpp"
 #include "hsogpu/surgeon.hpp"
 #include "hsogpu/tape.hpp"

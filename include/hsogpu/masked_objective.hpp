@@ -38,6 +38,9 @@ class MaskedObjective final : public ObjectiveAround<T> {
   /// kinds (kfac, ekfac, diagonal) are A itself at P theta: preconditioners, which look inside.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
+  bool announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) override;
+  void gradient_on_device(const T* theta, T* g, double* value) override;
+  void product_on_device(Curvature kind, const T* v, T* hv) override;
 
   /// l1 |P theta|_1
   double penalty(const T* theta);

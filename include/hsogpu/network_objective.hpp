@@ -59,6 +59,12 @@ class NetworkObjective final : public Objective<T> {
   /// The rows that value, gradient and curvature see from now on.
   void select(Span<const Index> rows);
   void select_all();
+  /// The same without a copy for each batch: an order of rows goes to the device once, its first batch being selected,
+  /// then a training batch is rows [first, first + count) of it, with the dropout masks of set_training(true, step).
+  /// UsageError for rows that are not there, for a batch beyond the order or larger than what the device takes at a
+  /// time, and where select was called since the order was set.
+  void set_order(Span<const Index> rows);
+  void select_from_order(Index first, Index count, std::uint64_t step);
   /// Dropout on or off; `step` selects the masks.
   void set_training(bool training, std::uint64_t step = 0);
 
@@ -71,6 +77,10 @@ class NetworkObjective final : public Objective<T> {
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override;
+  /// True while the rows fit one piece and `kind` is one of hessian, ggn and fisher_empirical.
+  bool announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) override;
+  void gradient_on_device(const T* theta, T* g, double* value) override;
+  void product_on_device(Curvature kind, const T* v, T* hv) override;
 
   /// Kronecker factors at theta, which outlive later calls. UsageError names a parameter that belongs to no linear or
   /// conv2d layer, or to two.

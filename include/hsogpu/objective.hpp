@@ -76,6 +76,18 @@ class Objective {
   /// The default differentiates the gradient.
   virtual std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind);
 
+  // Steps that nobody waits for (step_queue.hpp). The caller announces a gradient, and `products` products at the same
+  // point, then launches them or replays launches that it has recorded under the same key.
+
+  /// True when the launches of gradient_on_device, and of product_on_device where there are products, wait for nothing
+  /// and are the same every time for what is appended to `key`. False, the default: gradient() is what there is.
+  virtual bool announce_gradient(std::vector<std::uintptr_t>& key, Index products = 0,
+                                 Curvature kind = Curvature::hessian);
+  /// Queues g := the gradient and *value (device memory) := the value. The default asks gradient(), which may wait.
+  virtual void gradient_on_device(const T* theta, T* g, double* value);
+  /// Queues hv := the curvature times v where gradient_on_device stands. UsageError where none was announced.
+  virtual void product_on_device(Curvature kind, const T* v, T* hv);
+
   struct Linearized {
     double value;
     std::unique_ptr<LinearOperator<T>> curvature;

@@ -21,6 +21,11 @@
 
 namespace hso {
 
+namespace detail {
+template <class T>
+class QueuedStep;
+}
+
 enum class StepStatus {
   accepted,
   rejected,    ///< no trial lowered the loss; theta unchanged
@@ -64,6 +69,8 @@ class Optimizer {
   /// What the last accepted step added to theta, not rounded to theta's last bit: the optimizer's own device memory,
   /// good until its next step. Null where a method does not keep it.
   virtual const T* displacement() const { return nullptr; }
+  /// Its steps for those who do not wait for each outcome (step_queue.hpp); null: every step needs the host.
+  virtual detail::QueuedStep<T>* queued() { return nullptr; }
   /// True when a step wants the whole batch (the trainer's default batch).
   virtual bool full_batch() const { return false; }
   /// True when it forms and decomposes an [n][n] matrix.

@@ -78,6 +78,9 @@ class Tape {
   /// f, and g (+)= its gradient.
   double gradient(const T* theta, T* g, bool add = false);
 
+  /// The same with f left in device memory: queued, nobody waits, part of recorded sequences.
+  void gradient_on_device(const T* theta, T* g, double* value, bool add = false);
+
   /// Makes theta the point of the products that follow, until the next forward or linearize. `g` may be null: for
   /// Hessian products the interior adjoints are computed all the same, for GGN products nothing is. Returns f.
   double linearize(const T* theta, T* g, Linearization purpose = Linearization::for_hessian, bool add = false);

@@ -100,9 +100,12 @@ struct TrainResult {
 struct TrainHooks {
   /// Before anything is computed: bytes that the training is expected to take on the device, and bytes that are free.
   std::function<void(Index planned, Index free)> on_plan;
-  std::function<void(const TrainRecord&)> on_record;           ///< after every evaluation
-  std::function<void(Index step, const StepReport&)> on_step;  ///< after every optimizer step
-  std::function<bool()> interrupted;                           ///< asked once a step; true stops after a checkpoint
+  std::function<void(const TrainRecord&)> on_record;  ///< after every evaluation
+  /// After every optimizer step, which is waited for then; steps that nobody looks at are queued (step_queue.hpp).
+  std::function<void(Index step, const StepReport&)> on_step;
+  /// Now and then, after a step whose outcome is known: for people who watch. At most ten times a second.
+  std::function<void(Index step, const StepReport&)> on_progress;
+  std::function<bool()> interrupted;  ///< asked once a step; true stops after a checkpoint
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
