@@ -10,8 +10,10 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "hsogpu/detail/ops.hpp"
+#include "linalg/dots_together.hpp"
 #include "optim/damping.hpp"
 
 namespace hso::detail {
@@ -36,17 +38,19 @@ class ModelStep : public Optimizer<T> {
     evaluations_ = 0;
     const auto [value, curvature] = linearize(objective, theta, gradient_.data(), kind_);
     report.loss_before = report.loss_after = value;
-    report.gradient_norm = ops_->nrm2(n_, gradient_.data());
-    if (!std::isfinite(value) || !std::isfinite(report.gradient_norm))
-      return refuse(report, StepStatus::not_finite, fmt::format("loss {} or its gradient is not finite", value));
-    if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
+    const T* g = gradient_.data();
+    queued_->queue(*ops_, n_, {{g, g}});
+    if ((!late() || !std::isfinite(value)) && refuses_gradient(report)) return report;
     if (const std::string why = prepare(objective, theta, *curvature, report); !why.empty())
       return refuse(report, report.status == StepStatus::accepted ? StepStatus::singular : report.status, why);
     fresh_ = false;
     std::string last = "no trial was made";
     while (report.trials < common_.max_trials) {
       ++report.trials;
-      last = try_one(objective, theta, *curvature, report);
+      const double delta = damping_.delta();
+      last = propose(*curvature, g, step_.data(), report);
+      if (late() && report.trials == 1 && refuses_gradient(report)) return report;
+      if (last.empty()) last = try_one(objective, theta, *curvature, delta, report);
       if (last.empty()) {
         taken(report);
         return report;
@@ -90,6 +94,9 @@ class ModelStep : public Optimizer<T> {
   virtual bool subspace() const { return false; }
   /// Of steps that nothing judges: false where momentum may carry one uphill on its batch.
   virtual bool must_descend() const { return true; }
+  /// Where results come late: the gradient's norm is looked at behind `propose`, and the product that judges a step is
+  /// queued before its value is known. For forms that a gradient that is not finite leaves as they were.
+  virtual bool looks_late() const { return false; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
   virtual void adapt_accepted(double ratio) { damping_.accepted(ratio); }
   virtual bool adapt_rejected() { return damping_.rejected(); }
@@ -117,9 +124,20 @@ class ModelStep : public Optimizer<T> {
     for (Buffer<T>* b : {&pair_, &products_})
       if (subspace()) *b = Buffer<T>(objective.context(), 2 * objective.dimension());
     moved_ = false;
+    queued_ = std::make_unique<QueuedDots<T>>(objective.context());
     damping_ = Damping(common_);
     ops_ = &objective.context().template ops<T>();
     n_ = objective.dimension();
+  }
+  bool late() const { return looks_late() && ops_->context().is_cuda(); }
+  /// From the queued square of the norm.
+  bool refuses_gradient(StepReport& report) {
+    report.gradient_norm = std::sqrt(queued_->values()[0]);
+    if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
+      refuse(report, StepStatus::not_finite, fmt::format("loss {} or its gradient is not finite", report.loss_before));
+    else if (report.gradient_norm == 0)
+      refuse(report, StepStatus::rejected, "the gradient is zero");
+    return !report.message.empty();
   }
   StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
     report.status = status;
@@ -143,25 +161,37 @@ class ModelStep : public Optimizer<T> {
       if (!(before < value)) break;
       value = before;
       std::swap(step_, other_);
+      queued_for_ = nullptr;
     }
     return value;
   }
 
   struct Model {
     double slope, bend;  ///< g's and s'As
+    double square;       ///< s's
     double decrease() const { return -(slope + bend / 2); }
   };
   Model model(LinearOperator<T>& curvature, StepReport& report) {
-    curvature.apply(vector_view<const T>(step_.data(), n_), other_.view());
+    if (queued_for_ != step_.data()) queue_model(curvature);
+    queued_for_ = nullptr;
     ++report.products;
-    return {ops_->dot(n_, gradient_.data(), step_.data()), ops_->dot(n_, step_.data(), other_.data())};
+    const Span<const double> found = queued_->values();
+    return {found[0], found[1], found[2]};
+  }
+  void queue_model(LinearOperator<T>& curvature) {
+    curvature.apply(vector_view<const T>(step_.data(), n_), other_.view());
+    const T *g = gradient_.data(), *s = step_.data(), *as = other_.data();
+    queued_->queue(*ops_, n_, {{g, s}, {s, as}, {s, s}});
+    queued_for_ = s;
   }
 
   /// Empty when the step was taken.
-  std::string try_one(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
-    const double delta = damping_.delta(), eps_scale = damping_.eps_scale();
-    if (std::string why = propose(curvature, gradient_.data(), step_.data(), report); !why.empty()) return why;
+  std::string try_one(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, double delta,
+                      StepReport& report) {
+    const double eps_scale = damping_.eps_scale();
     if (!judged()) return take(theta, report);
+    queued_for_ = nullptr;
+    if (late() && !rescales()) queue_model(curvature);
     double whole = rescales() ? kNone : backtrack(objective, theta);
     const bool both = rescales() && subspace() && moved_;
     Model m = both ? plane(delta, curvature, report) : model(curvature, report);
@@ -180,7 +210,7 @@ class ModelStep : public Optimizer<T> {
     moved_ = true;
     const double predicted = m.decrease(), ratio = (report.loss_before - whole) / predicted;
     report.loss_after = value;
-    report.step_norm = length * ops_->nrm2(n_, step_.data());
+    report.step_norm = length * std::sqrt(m.square);
     report.metrics.emplace_back("delta", delta);
     report.metrics.emplace_back("eps_scale", eps_scale);
     report.metrics.emplace_back("predicted_decrease", predicted);
@@ -224,16 +254,18 @@ class ModelStep : public Optimizer<T> {
     ops_->copy(n_, p, step_.data());
     ops_->axpby(n_, static_cast<T>(b), d, static_cast<T>(a), step_.data());
     report.metrics.emplace_back("momentum", b);
-    return {a * slopes[0] + b * slopes[1], a * a * bends[0] + 2 * a * b * cross + b * b * bends[1]};
+    return {a * slopes[0] + b * slopes[1], a * a * bends[0] + 2 * a * b * cross + b * b * bends[1],
+            ops_->dot(n_, step_.data(), step_.data())};
   }
 
   void rescale(double delta, Model& m) {
-    const double damped = m.bend + delta * ops_->dot(n_, step_.data(), step_.data());
+    const double damped = m.bend + delta * m.square;
     if (!(damped > 0)) return;
     const double length = common_.rate * -m.slope / damped;
     ops_->axpby(n_, T(0), step_.data(), static_cast<T>(length), step_.data());
     m.slope *= length;
     m.bend *= length * length;
+    m.square = ops_->dot(n_, step_.data(), step_.data());
   }
 
   std::string name_;
@@ -246,6 +278,8 @@ class ModelStep : public Optimizer<T> {
   Buffer<T> gradient_, step_, other_, trial_;
   Buffer<T> pair_, products_;  ///< subspace: the proposed step and the last displacement, and their products
   bool moved_ = false;         ///< there is a last displacement
+  std::unique_ptr<QueuedDots<T>> queued_;  ///< the gradient's square, then the model of a step
+  const T* queued_for_ = nullptr;          ///< the step whose model is queued
 };
 
 /// The options that the damping loop reads, from a form's own.
