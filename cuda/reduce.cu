@@ -131,7 +131,7 @@ struct RecurrenceSquares {
   using Combine = Plus;
   LaneRecurrence<T> recurrence;
   __device__ double operator()(Index lane, Index i) const {
-    recurrence(lane, i);
+    run_element(recurrence, lane, i);
     const auto value = static_cast<double>(recurrence.y[lane * recurrence.y_stride + i]);
     return value * value;
   }
