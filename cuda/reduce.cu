@@ -129,10 +129,15 @@ template <class T>
 struct RecurrenceSquares {
   using Value = double;
   using Combine = Plus;
-  LaneRecurrence<T> recurrence;
+  LaneRecurrence<T> of;
   __device__ double operator()(Index lane, Index i) const {
-    recurrence(lane, i);
-    const auto value = static_cast<double>(recurrence.y[lane * recurrence.y_stride + i]);
+    const T* factors = of.factors + lane;
+    T* y = of.y + lane * of.y_stride + i;
+    T written = *y;
+    of.element(factors[0], of.w[lane * of.w_stride + i], factors[of.lanes], of.u[lane * of.u_stride + i],
+               factors[2 * of.lanes], written);
+    *y = written;
+    const auto value = static_cast<double>(written);
     return value * value;
   }
 };

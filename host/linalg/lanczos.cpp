@@ -349,18 +349,26 @@ PowerResult power_iteration(LinearOperator<T>& a, double tolerance, Index max_pr
   T* w = scratch.take<T>(n);
   ops.for_each(1, n, RandomFill<T>{v, seed, 0, Distribution::normal, 0, 1});
   ops.axpby(n, T(0), v, static_cast<T>(1 / ops.nrm2(n, v)), v);
+  double* numbers = scratch.take<double>(2);
   PowerResult r;
   while (!r.converged && r.products < max_products) {
     a.apply(vector_view<const T>(v, n), vector_view(w, n));
     ++r.products;
+    double found[2];  // |A v|^2, v'A v
+    ops.dots_on_device(1, n, w, n, w, n, numbers);
+    ops.dots_on_device(1, n, v, n, w, n, numbers + 1);
+    a.context().to_host(numbers, found, sizeof(found));
     const double before = r.norm;
-    r.norm = ops.nrm2(n, w);
-    r.value = ops.dot(n, v, w);
+    r.norm = std::sqrt(found[0]);
+    r.value = found[1];
     if (!(r.norm > 0) || !std::isfinite(r.norm)) break;
     r.converged = r.products > 1 && r.norm - before <= tolerance * r.norm;
-    ops.axpby(n, static_cast<T>(-r.value), v, T(1), w);
-    r.residual = ops.nrm2(n, w);
-    ops.axpby(n, static_cast<T>(1 / r.norm), w, static_cast<T>(r.value / r.norm), v);  // A v / |A v|
+    if (r.converged || r.products == max_products) {
+      ops.axpby(n, static_cast<T>(-r.value), v, T(1), w);
+      r.residual = ops.nrm2(n, w);
+    } else {
+      ops.axpby(n, static_cast<T>(1 / r.norm), w, T(0), v);
+    }
   }
   return r;
 }

@@ -85,7 +85,8 @@ Needs detail::near_needs(Index n, const LanczosOptions& options, Index product) 
   LanczosOptions o = options;
   o.vectors = true;
   Needs needs = lanczos_needs<T>(n, o);
-  needs.scratch.insert(needs.scratch.begin(), {vector, vector, product});  // power_iteration
+  needs.scratch.insert(needs.scratch.begin(),
+                       {vector, vector, 2 * static_cast<Index>(sizeof(double)), product});  // power_iteration
   needs.scratch.push_back({o.block * vector, 2 * o.block * static_cast<Index>(sizeof(T)), o.block * vector,
                            o.block * vector, o.block * vector, o.block * vector, o.block * vector, product});
   return needs;

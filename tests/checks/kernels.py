@@ -52,6 +52,8 @@ DOUBLE_IN_FLOAT = {
         "random numbers are made in double, so that every backend rounds alike",
     r"Convert<(float, double|double, float)>": "converts from or to double",
     r"(Products|SquaresAndMagnitudes|AbsoluteValues)<float>": "dot products and norms accumulate in double",
+    r"RecurrenceSquares<float>": "so do the squares of what a recurrence writes",
+    r"(FactorPanel|ProbeAlpha|ProbeBeta)<float>": "the coefficients of a recurrence, a few numbers a step, are doubles",
     r"combine_kernel<hso::detail::Partial(Sums|Norms)>": "the second pass of the same, in double alone",
 }
 NARROW_LOADS = {  # of kernels that take packs, and how many
