@@ -96,9 +96,10 @@ __global__ void __launch_bounds__(kThreads) sum_rows_kernel(ReduceArgs<T> args, 
 /// y[lane][row][part] gets the sum of a piece of the row. `width` threads share a row.
 template <class T>
 __global__ void __launch_bounds__(kThreads) sum_columns_kernel(ReduceArgs<T> args, int width, Index parts) {
-  const Index block = blockIdx.x, part = block % parts;
+  const unsigned pieces = static_cast<unsigned>(parts);
+  const Index part = blockIdx.x % pieces;
   const int me = static_cast<int>(threadIdx.x), position = me % width;
-  const Index segment = block / parts * (kThreads / width) + me / width;
+  const Index segment = static_cast<Index>(blockIdx.x / pieces) * (kThreads / width) + me / width;
   const Index lane = segment / args.rows, row = segment % args.rows;
   const Range range = part_of(args.cols, parts, part);
   T sum = 0;

@@ -16,7 +16,8 @@ and every kernel of for_each (cuda/element_kernels.cuh) in addition
   * divide no 64-bit integers,
   * move its packs in accesses of 16 bytes.
 
-Exceptions are listed below with their reasons; one that no kernel needs is an error too. --json writes a table: for
+Exceptions are listed below with their reasons; one that no kernel of any architecture needs is an
+error too. --json writes a table: for
 each kernel registers, bytes of parameters, instructions from its entry to its first store to global memory, and
 instructions for each element. Exit status: 0 all hold, 1 some do not, 77 cuobjdump or nvdisasm is missing.
 For every architecture, and to renew bench/results/kernels.json:
@@ -45,6 +46,7 @@ THREADS = {75: 1024, 80: 2048, 86: 1536, 89: 1536, 90: 2048, 100: 2048, 103: 204
 # Reasons for exceptions, by pattern of the kernel's name.
 LOCAL_MEMORY = {
     r"<(double|float), hso::detail::(Sin|Cos)>": "CUDA's sin and cos reduce huge arguments digit by digit, in an array",
+    r"AvgPoolValue<double>": "sm_120: a value lies on the stack while CUDA's slow path of a division runs",
 }
 DOUBLE_IN_FLOAT = {
     r"<float, hso::detail::(Sin|Cos)>": "the same reduction ends in a product in double",
@@ -296,10 +298,11 @@ def main():
         write_table(options.json, kernels, architectures)
     for complaint in rules.broken:
         print(complaint)
-    for pattern in rules.unneeded():
+    unneeded = [] if options.architecture else rules.unneeded()
+    for pattern in unneeded:
         print(f"the exception {pattern} is not needed")
     print(f"{len(kernels)} kernels for sm_{', sm_'.join(map(str, architectures))}: {len(rules.broken)} rules broken")
-    sys.exit(1 if rules.broken or rules.unneeded() else 0)
+    sys.exit(1 if rules.broken or unneeded else 0)
 
 
 if __name__ == "__main__":

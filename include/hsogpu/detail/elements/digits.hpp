@@ -34,10 +34,19 @@ struct Radix {
     return at;
   }
   /// The coordinates of o + 1.
-  HSO_HD void next(Digits<N>& at) const {
-    int i = 0;
-    for (; i < N - 1 && ++at.d[i] == extent[i]; ++i) at.d[i] = 0;
-    if (i == N - 1) ++at.d[i];
+  HSO_HD void next(Digits<N>& at) const { count_up<0>(at); }
+
+ private:
+  // Every index is a constant: an array indexed by a variable would go to local memory on a device.
+  template <int I>
+  HSO_HD void count_up(Digits<N>& at) const {
+    ++at.d[I];
+    if constexpr (I < N - 1) {
+      if (at.d[I] == extent[I]) {
+        at.d[I] = 0;
+        count_up<I + 1>(at);
+      }
+    }
   }
 };
 

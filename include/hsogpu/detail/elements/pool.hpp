@@ -177,8 +177,8 @@ struct AvgPoolValue {
     T sum = 0;
     for (Index iy = rows.begin; iy < rows.end; ++iy)
       for (Index ix = columns.begin; ix < columns.end; ++ix) sum += image[iy * g.x.in + ix];
-    const T mean = sum / static_cast<T>(g.y.count(oy) * g.x.count(ox));
-    store(&y[lane * y_stride + plane * g.out() + oy * g.x.out + ox], mean, accumulate);
+    T* to = y + lane * y_stride + plane * g.out() + oy * g.x.out + ox;
+    store(to, sum / static_cast<T>(g.y.count(oy) * g.x.count(ox)), accumulate);
   }
 };
 
