@@ -18,10 +18,10 @@ class LateLook {
   /// Of `count` numbers at `device`.
   LateLook(Context& context, const double* device, Index count) : context_(context), device_(device), count_(count) {}
 
-  /// A new solve, whose first look comes after iteration `first`, and the next ones `share` of the iterations so far
-  /// later, at least kBetween.
+  /// A new solve, whose first look comes after iteration `first` (0: not known), and the next ones `share` of the
+  /// iterations so far later, at least kBetween.
   void start(Index first, double share) {
-    next_ = std::max(first, Index{1});
+    next_ = first > 0 ? first : kBetween;
     share_ = share;
     posted_ = false;
   }
