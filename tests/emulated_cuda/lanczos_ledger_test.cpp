@@ -14,7 +14,15 @@ namespace {
 
 constexpr const char* kModel = "mlp:5-8-7-3:tanh";
 
-Context& device() { return context("cuda"); }
+/// A context of its own: the shared one fills released scratch, which would be counted.
+class EmulatedLanczos : public testing::Test {
+ protected:
+  Context& device() { return *device_; }
+
+ private:
+  std::unique_ptr<Context> device_ = Context::create("cuda");
+};
+
 Context& cpu() {
   static const std::unique_ptr<Context> made = Context::create("cpu");
   return *made;
@@ -40,7 +48,7 @@ emulated::Ledger sixteen_steps(const std::function<void(Index)>& run) {
   return emulated::ledger() - few;
 }
 
-TEST(EmulatedLanczos, StepsDoNotWait) {
+TEST_F(EmulatedLanczos, StepsDoNotWait) {
   Setting<double> s(device(), kModel, LossKind::cross_entropy, 20);
   auto f = s.objective();
   const auto h = f.curvature(s.theta.data(), Curvature::hessian);
@@ -59,7 +67,7 @@ TEST(EmulatedLanczos, StepsDoNotWait) {
   }
 }
 
-TEST(EmulatedLanczos, StepsOfQuadratureDoNotWait) {
+TEST_F(EmulatedLanczos, StepsOfQuadratureDoNotWait) {
   Setting<double> s(device(), kModel, LossKind::cross_entropy, 20);
   auto f = s.objective();
   const auto h = f.curvature(s.theta.data(), Curvature::hessian);
@@ -74,7 +82,7 @@ TEST(EmulatedLanczos, StepsOfQuadratureDoNotWait) {
   }
 }
 
-TEST(EmulatedLanczos, TracesWaitOnce) {
+TEST_F(EmulatedLanczos, TracesWaitOnce) {
   Setting<double> s(device(), kModel, LossKind::cross_entropy, 20);
   auto f = s.objective();
   const auto h = f.curvature(s.theta.data(), Curvature::hessian);
@@ -85,7 +93,7 @@ TEST(EmulatedLanczos, TracesWaitOnce) {
 }
 
 /// A space that ends before the rank: what was made behind its end is dropped, and random vectors go on.
-TEST(EmulatedLanczos, ASpaceThatEndsIsContinued) {
+TEST_F(EmulatedLanczos, ASpaceThatEndsIsContinued) {
   Setting<double> s(device(), "mlp:3-2-2:tanh", LossKind::squared_error, 2);
   Setting<double> on_cpu(cpu(), "mlp:3-2-2:tanh", LossKind::squared_error, 2);
   auto f = s.objective(), plain = on_cpu.objective();
@@ -102,7 +110,7 @@ TEST(EmulatedLanczos, ASpaceThatEndsIsContinued) {
   }
 }
 
-TEST(EmulatedLanczos, KrylovPairsWaitOnce) {
+TEST_F(EmulatedLanczos, KrylovPairsWaitOnce) {
   constexpr Index kRank = 12;
   Setting<double> s(device(), kModel, LossKind::cross_entropy, 20);
   auto f = s.objective();
