@@ -8,7 +8,8 @@
 
 namespace hso::ledger {
 
-/// A row of `work(long) - work(few)` over long - few; `work` does that many units, and waits for them at the end once.
+/// A row of work(many) - work(few) over many - few; `work` does that many units, and waits for them at the end once. It
+/// has run before where it keeps what it records.
 inline Row count(Row row, Index few, Index many, const std::function<void(Index units)>& work) {
   const auto run = [&](Index units) {
     emulated::reset_ledger();

@@ -47,7 +47,7 @@ struct Fixture {
 Row product_row(const Case& c, const std::string& work, Curvature kind, Index k, bool fresh) {
   Fixture f(c, k);
   auto held = f.objective.linearize(f.theta.data(), f.g.data(), kind);
-  return count({.work = work, .network = c.network, .batch = c.batch}, 4, 8, [&](Index units) {
+  const auto run = [&](Index units) {
     for (Index i = 0; i < units; ++i) {
       if (fresh) {
         held.curvature.reset();
@@ -56,15 +56,19 @@ Row product_row(const Case& c, const std::string& work, Curvature kind, Index k,
       held.curvature->apply(f.directions(k), f.results(k));
     }
     f.context->synchronize();
-  });
+  };
+  run(3);
+  return count({.work = work, .network = c.network, .batch = c.batch}, 1, 3, run);
 }
 
 Row gradient_row(const Case& c) {
   Fixture f(c, 1);
-  return count({.work = "gradient", .network = c.network, .batch = c.batch}, 4, 8, [&](Index units) {
+  const auto run = [&](Index units) {
     for (Index i = 0; i < units; ++i) f.objective.gradient(f.theta.data(), f.g.data());
     f.context->synchronize();
-  });
+  };
+  run(3);
+  return count({.work = "gradient", .network = c.network, .batch = c.batch}, 1, 3, run);
 }
 
 Row cg_row(const Case& c) {
@@ -82,7 +86,7 @@ Row lanczos_row(const Case& c, Index block) {
   Fixture f(c, block);
   const auto ggn = f.objective.curvature(f.theta.data(), Curvature::ggn);
   const auto run = [&](Index steps) {
-    LanczosOptions o{.count = 4, .block = block, .basis = 40 * block, .max_products = steps * block};
+    LanczosOptions o{.count = 30, .block = block, .basis = 40 * block, .max_products = steps * block};
     o.vectors = false;
     o.tolerance = 1e-30;
     lanczos<float>(*ggn, o);

@@ -114,6 +114,9 @@ void start_tracking(const std::string& kernel, bool races) {
   tracking = true;
 }
 bool is_tracking() { return tracking; }
+void forget_shared() {
+  if (tracking) std::erase_if(now.words, [](const auto& entry) { return is_shared(entry.first); });
+}
 void set_place(const ThreadPlace& place) { now.place = place; }
 
 std::vector<Change> undo_changes() {

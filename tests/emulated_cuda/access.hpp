@@ -26,6 +26,8 @@ struct Change {
 /// `races`: two threads that touch a word, one of them writing, with nothing between them are a violation.
 void start_tracking(const std::string& kernel, bool races);
 bool is_tracking();
+/// Another block begins: what the last one did to shared memory is none of its business.
+void forget_shared();
 void set_place(const ThreadPlace& place);
 /// What was written so far, which is undone; tracking goes on from there.
 std::vector<Change> undo_changes();

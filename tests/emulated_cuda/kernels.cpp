@@ -71,6 +71,7 @@ void run_block(const Grid& grid, const std::vector<unsigned>& threads) {
     }
     return;
   }
+  forget_shared();
   std::memset(detail::shared_bytes, 0xFF, detail::kSharedBytes + 256);
   run_fibers(threads, grid.name, [&](unsigned t) { grid.kernel.run(&t, 1); });
   const unsigned char* end = detail::shared_bytes + grid.config.dynamicSmemBytes;
