@@ -13,7 +13,8 @@ namespace hso::detail {
 namespace {
 
 constexpr int kThreads = 256, kTile = 32;
-constexpr Index kEach = 8;  // elements that a thread adds at least before a reduction is cut into pieces
+constexpr Index kEach = 8;      // elements that a thread adds at least before a reduction is cut into pieces
+constexpr Index kEachRow = 32;  // of sums of rows: fewer additions a thread than that cost less than a second launch
 
 struct Plus {
   template <class V>
@@ -250,7 +251,7 @@ int columns_width(Index cols) { return power_of_two_above(ceil_divide(cols, 4), 
 
 Index rows_parts(Index lanes, Index rows, Index cols) {
   const int width = rows_width(cols);
-  return reduction_parts(rows, lanes * ceil_divide(cols, width), kEach * (kThreads / width));
+  return reduction_parts(rows, lanes * ceil_divide(cols, width), kEachRow * (kThreads / width));
 }
 
 Index columns_parts(Index lanes, Index rows, Index cols) {

@@ -37,15 +37,41 @@ class Linear final : public Op<T>, public ProductLayer<T> {
   }
 
   void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
+    Remainder<T> left;
+    begin_jvp(ops, p, Rx, Ry, left);
+    if (left.bias) add_bias(ops, left.bias, sizes(p), Ry.write());
+  }
+
+  void begin_jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry,
+                 Remainder<T>& left) const override {
     const Sizes s = sizes(p);
+    const bool biased = Rx.size() == 3 && Rx[2];
+    if (!Rx[0] && !Rx[1]) {
+      if (biased) add_bias(ops, Rx[2], s, Ry.write());
+      return;
+    }
+    if (biased) left.bias = Rx[2];
+    if (biased && Rx[0] && Rx[1] && lie_in_order(p.x[0], Rx[0], Rx[1], p.x[1], left)) {
+      const auto y = Ry.write();
+      two_products(ops, {s.rows, s.out, s.in, p.x[0].data, s.in, false, Rx[1].data, s.in, true, y.view.data, s.out},
+                   Rx[0].data, p.x[1].data, left);
+      return;
+    }
     if (Rx[0]) times_rows(ops, Rx[0], p.x[1].data, true, s.rows, s.in, s.out, Ry.write());
     if (Rx[1]) times_tangent(ops, p.x[0].data, Rx[1], s, Ry.write());
-    if (Rx.size() == 3 && Rx[2]) {
-      const auto y = Ry.write();
-      ops.for_each(
-          y.view.lanes * s.rows, s.out,
-          AddToRows<T>{Rx[2].data, Rx[2].lane_stride, y.view.data, y.view.lane_stride, s.rows, s.out, y.accumulate});
-    }
+  }
+
+  /// Rdx_0 = Rdy W + dy RW
+  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const override {
+    const Sizes s = sizes(p);
+    const bool both = r.left != nullptr && Rdx[0] && !Rdx[0].written() && r.Rdy && r.dy && r.Rx[1];
+    if (!both || !lie_in_order(r.dy, r.Rdy, r.Rx[1], p.x[1], *r.left)) return Op<T>::reverse(ops, p, r, Rdx);
+    const auto x = Rdx[0].write();
+    two_products(ops, {s.rows, s.in, s.out, r.dy.data, s.out, false, r.Rx[1].data, s.in, false, x.view.data, s.in},
+                 r.Rdy.data, p.x[1].data, *r.left);
+    Sink<T> others[3];
+    for (std::size_t i = 1; i < Rdx.size(); ++i) others[i] = Rdx[i];
+    Op<T>::reverse(ops, p, r, Span<const Sink<T>>(others, Rdx.size()));
   }
 
   void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
@@ -85,6 +111,27 @@ class Linear final : public Op<T>, public ProductLayer<T> {
   static Sizes sizes(const Point<T>& p) {
     const Index in = p.x[1].shape[1];
     return {p.x[0].size() / in, in, p.x[1].shape[0]};
+  }
+
+  static void add_bias(Ops<T>& ops, const View<T>& b, const Sizes& s, const Target& y) {
+    ops.for_each(y.view.lanes * s.rows, s.out,
+                 AddToRows<T>{b.data, b.lane_stride, y.view.data, y.view.lane_stride, s.rows, s.out, y.accumulate});
+  }
+
+  /// The strides of a batch of two must not be negative.
+  static bool lie_in_order(const View<T>& a, const View<T>& next_a, const View<T>& b, const View<T>& next_b,
+                           const Remainder<T>& left) {
+    return left.room != nullptr && a.data < next_a.data && b.data < next_b.data;
+  }
+
+  /// The product `args`, and that of a and b into the room left for it, as one batch of two.
+  static void two_products(Ops<T>& ops, GemmArgs<T> args, const T* a, const T* b, Remainder<T>& left) {
+    args.batch = 2;
+    args.stride_a = a - args.a;
+    args.stride_b = b - args.b;
+    args.stride_c = left.room - args.c;
+    ops.gemm(args);
+    left.in_room = true;
   }
 
   /// The transpose, lane by lane: to[channel][lane][row].

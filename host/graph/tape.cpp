@@ -110,7 +110,7 @@ View<T> Tape<T>::target() {
 }
 template <class T>
 View<T> Tape<T>::weights() {
-  return impl_->weights.view();
+  return vector_view(impl_->weights, impl_->batch);
 }
 template <class T>
 View<const T> Tape<T>::output() const {
@@ -253,8 +253,8 @@ void Tape<T>::dense(Curvature kind, T* h, bool add) {
 template <class T>
 Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
   const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
-  const Index elements = graph.parameter_count() + batch + plan.value_elements + lanes * plan.pool_elements;
-  return elements * static_cast<Index>(sizeof(T)) + plan.saved_bytes;
+  return detail::place_tape(plan, graph.parameter_count(), batch, lanes).elements * static_cast<Index>(sizeof(T)) +
+         plan.saved_bytes;
 }
 
 template <class T>

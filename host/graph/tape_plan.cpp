@@ -117,6 +117,20 @@ Index pack(std::vector<Interval>& intervals) {
 
 }  // namespace
 
+TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes) {
+  Index widest = 0;
+  for (const NodePlan& node : plan.nodes)
+    if (node.tangent >= 0) widest = std::max(widest, node.size);
+  TapeMemory at{};
+  at.theta = aligned(n);
+  at.weights = at.theta + aligned(n);
+  at.values = at.weights + aligned(batch);
+  at.pool = at.values + plan.value_elements;
+  at.room = at.pool + checked_multiply(plan.pool_elements, lanes);
+  at.elements = at.room + widest;
+  return at;
+}
+
 template <class T>
 TapePlan plan_tape(const Graph<T>& graph, Index batch) {
   TapePlan plan;

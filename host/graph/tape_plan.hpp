@@ -31,6 +31,19 @@ struct TapePlan {
   Index saved_bytes = 0;
 };
 
+/// One allocation holds all numbers of a tape of n parameters, so that a product with an operand and one with its
+/// tangent can be one strided batch, whose strides are positive: the order is the order of the members.
+struct TapeMemory {
+  Index direction;  ///< [n] a copy of the vector of a product of one lane
+  Index theta;      ///< [n]
+  Index weights;    ///< [batch]
+  Index values;
+  Index pool;
+  Index room;  ///< of one lane of the widest tangent: the second of two products that are one batch
+  Index elements;
+};
+TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes);
+
 template <class T>
 TapePlan plan_tape(const Graph<T>& graph, Index batch);
 

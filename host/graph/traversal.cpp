@@ -28,17 +28,17 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
       lanes(k),
       partition(false),
       plan(plan_tape(g, n)),
-      theta(c, g.parameter_count()),
-      weights(c, n),
-      values(c, plan.value_elements),
-      pool(c, checked_multiply(plan.pool_elements, k)),
+      place(place_tape(plan, g.parameter_count(), n, k)),
+      memory(c, place.elements),
+      theta(memory.data() + place.theta),
+      weights(memory.data() + place.weights),
       saved(c, plan.saved_bytes),
       step(c, 1),
       recorded_forward_(c.make_recorded()),
       recorded_product_(c.make_recorded()) {
   const std::uint64_t zero = 0;
   c.to_device(&zero, step.data(), sizeof zero);
-  ops.fill(n, T(0), weights.data());
+  ops.fill(n, T(0), weights);
   partition = leaves_partition(g, plan.leaves);
   make_slots();
 }
@@ -46,6 +46,7 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
 template <class T>
 void Traversal<T>::make_slots() {
   using Kind = typename Graph<T>::Kind;
+  T* values = memory.data() + place.values;
   slots.resize(plan.nodes.size());
   wanted_.resize(plan.nodes.size());
   for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
@@ -54,13 +55,13 @@ void Traversal<T>::make_slots() {
     Slot& s = slot(i);
     if (!own.live) continue;
     const bool parameter = graph[own.root].kind == Kind::parameter;
-    s.y = {(parameter ? theta.data() : values.data()) + root.value, own.shape, 1, own.size};
-    if (own.adjoint >= 0) s.dy.view = {values.data() + own.adjoint, own.shape, 1, own.size};
+    s.y = {(parameter ? theta : values) + root.value, own.shape, 1, own.size};
+    if (own.adjoint >= 0) s.dy.view = {values + own.adjoint, own.shape, 1, own.size};
     if (own.saved >= 0) s.saved = saved.data() + own.saved;
     for (Node in : graph[i].inputs) s.x.push_back(slot(in).y);
   }
   // d(sum_n w_n loss_n)/d loss_n = w_n: the loss node's adjoint is the weights.
-  slot(graph.loss_node()).dy.view = {weights.data(), Shape{batch}, 1, batch};
+  slot(graph.loss_node()).dy.view = {weights, Shape{batch}, 1, batch};
 }
 
 template <class T>
@@ -71,7 +72,7 @@ Point<T> Traversal<T>::point(Node node) {
 
 template <class T>
 void Traversal<T>::run_forward(const T* at, T* g, bool backward, bool add) {
-  if (at != theta.data()) ops.copy(graph.parameter_count(), at, theta.data());
+  if (at != theta) ops.copy(graph.parameter_count(), at, theta);
   key_ = {reinterpret_cast<std::uintptr_t>(g), backward, add, training, context.arena().position()};
   recorded_forward_->run(key_, [&] {
     forward_pass();
@@ -94,12 +95,12 @@ void Traversal<T>::restore_reached() {
 
 template <class T>
 double Traversal<T>::loss() {
-  return ops.dot(batch, slot(graph.loss_node()).y.data, weights.data());
+  return ops.dot(batch, slot(graph.loss_node()).y.data, weights);
 }
 
 template <class T>
 void Traversal<T>::loss_on_device(double* value) {
-  ops.dots_on_device(1, batch, slot(graph.loss_node()).y.data, batch, weights.data(), batch, value);
+  ops.dots_on_device(1, batch, slot(graph.loss_node()).y.data, batch, weights, batch, value);
 }
 
 template <class T>
@@ -173,6 +174,7 @@ bool Traversal<T>::gather_tangents(Node node) {
 
 template <class T>
 void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
+  T* pool = memory.data() + place.pool;
   Index k = 1;
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views)
@@ -181,8 +183,8 @@ void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T
     const NodePlan& p = node_plan(i);
     wanted_[static_cast<std::size_t>(i)] = 0;
     if (p.tangent < 0) continue;
-    slot(i).Ry = {{pool.data() + p.tangent * lanes, p.shape, k, p.size}, false};
-    slot(i).Rdy = {{pool.data() + p.tangent_adjoint * lanes, p.shape, k, p.size}, false};
+    slot(i).Ry = {{pool + p.tangent * lanes, p.shape, k, p.size}, false};
+    slot(i).Rdy = {{pool + p.tangent_adjoint * lanes, p.shape, k, p.size}, false};
   }
   for (std::size_t l = 0; l < plan.leaves.size(); ++l) {
     const Node leaf = plan.leaves[l];
@@ -196,10 +198,28 @@ void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T
 }
 
 template <class T>
-void Traversal<T>::tangent_pass() {
-  for (Node i : plan.order) {
+bool Traversal<T>::reads_first(Node reader, Node node) const {
+  return node_plan(graph[reader].inputs[0]).root == node;
+}
+
+/// An op may leave a part of its tangent to the very next one: nobody sees the tangent in between.
+template <class T>
+void Traversal<T>::tangent_pass(T* room) {
+  Remainder<T> left;
+  for (auto it = plan.order.begin(); it != plan.order.end(); ++it) {
+    const Node i = *it;
     if (i == graph.loss_node() || !gather_tangents(i)) continue;
-    graph[i].op->jvp(ops, point(i), Rx_, Sink<T>(slot(i).Ry, node_plan(i).shape));
+    const Op<T>& op = *graph[i].op;
+    const Sink<T> Ry(slot(i).Ry, node_plan(i).shape);
+    if (left.bias) {
+      op.complete_jvp(ops, point(i), left, Rx_[0], Ry);
+      left = {};
+    } else if (it + 1 != plan.order.end() && graph[it[1]].op->completes_tangents() && reads_first(it[1], i)) {
+      left.room = room;
+      op.begin_jvp(ops, point(i), Rx_, Ry, left);
+    } else {
+      op.jvp(ops, point(i), Rx_, Ry);
+    }
   }
 }
 
@@ -212,44 +232,71 @@ void Traversal<T>::fisher_seed() {
   Scratch scratch(context);
   Accumulator<T> along{{scratch.take<T>(k * batch), Shape{batch}, k, batch}, false};
   graph[i].op->jvp(ops, point(i), Rx_, Sink<T>(along, Shape{batch}));
-  ops.for_each(k, batch, Scale<T>{weights.data(), along.view.data, batch, along.view.data, batch, false});
+  ops.for_each(k, batch, Scale<T>{weights, along.view.data, batch, along.view.data, batch, false});
   graph[i].op->vjp(ops, point(i), along.view, sinks_);
 }
 
+/// Rdy unless nothing was added to it, and what `cross` needs unless this curvature has no such term here.
 template <class T>
-void Traversal<T>::reverse_tangent_pass(Curvature kind) {
+ReverseArgs<T> Traversal<T>::reverse_args(Node i, Curvature kind) {
+  const Slot& s = slot(i);
+  const bool is_loss = i == graph.loss_node();
+  ReverseArgs<T> r;
+  if (!is_loss && s.Rdy.written) r.Rdy = s.Rdy.view;
+  const bool curved = is_loss || (kind == Curvature::hessian && s.dy.written);
+  if (curved && gather_tangents(i)) {
+    r.dy = s.dy.view;
+    r.Rx = Rx_;
+    if (!is_loss) r.Ry = tangent(i);
+  }
+  return r;
+}
+
+/// An op may leave a part of an adjoint to the op before it, if that is where the adjoint goes: all that is added to
+/// it later on the graph was added before.
+template <class T>
+void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room) {
+  Remainder<T> left{room, false, {}};
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
     const Node i = *it;
-    Slot& s = slot(i);
     gather_sinks(i, &Slot::Rdy);
-    const bool is_loss = i == graph.loss_node();
     if (std::none_of(sinks_.begin(), sinks_.end(), [](const Sink<T>& x) { return static_cast<bool>(x); })) continue;
-    if (!is_loss && s.Rdy.written) graph[i].op->vjp(ops, point(i), s.Rdy.view, sinks_);
-    if (kind != Curvature::hessian && !is_loss) continue;
-    if (kind == Curvature::fisher_empirical) {
+    if (kind == Curvature::fisher_empirical && i == graph.loss_node()) {
       fisher_seed();
       continue;
     }
-    if (!is_loss && !s.dy.written) continue;
-    if (gather_tangents(i)) graph[i].op->cross(ops, point(i), s.dy.view, Rx_, is_loss ? View<T>{} : tangent(i), sinks_);
+    ReverseArgs<T> r = reverse_args(i, kind);
+    if (std::exchange(left.in_room, false)) r.more = left.room;
+    const auto before = it + 1;
+    if (room != nullptr && before != plan.order.rend() && graph[*before].op->completes_tangents() &&
+        reads_first(i, *before))
+      r.left = &left;
+    graph[i].op->reverse(ops, point(i), r, sinks_);
   }
 }
 
 template <class T>
 void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position()};
+  launch_product(kind, tangents, results, add, nullptr, nullptr);
+}
+
+template <class T>
+void Traversal<T>::launch_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add,
+                                  const T* copied, T* room) {
+  key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position(), reinterpret_cast<std::uintptr_t>(copied)};
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views) {
       key_.insert(key_.end(), {reinterpret_cast<std::uintptr_t>(v.data), static_cast<std::uintptr_t>(v.lane_stride),
                                static_cast<std::uintptr_t>(v.lanes), reinterpret_cast<std::uintptr_t>(v.one_hot)});
     }
   recorded_product_->run(key_, [&] {
+    if (copied != nullptr) copy_direction(copied);
     start_product(tangents, results, add);  // here: a capture that is refused launches again, from a clean start
     if (!add && !partition)
       for (const View<T>& r : results)
         if (r) clear(r);
-    tangent_pass();
-    reverse_tangent_pass(kind);
+    tangent_pass(room);
+    reverse_tangent_pass(kind, room);
     clear_unwritten(&Slot::Rdy);
   });
 }
@@ -263,20 +310,32 @@ void Traversal<T>::run_product(Curvature kind, const View<const T>& v, const Vie
   const Index n = v.size(), k = v.lanes;
   Scratch scratch(context);
   View<const T> from = v;
-  if (moved_v) {
+  const T* copied = nullptr;
+  if (replays() && k == 1) {
+    if (moved_v)
+      copy_direction(v.data);
+    else
+      copied = v.data;
+    from = vector_view<const T>(memory.data() + place.direction, n);
+  } else if (moved_v) {
     T* fixed = scratch.take<T>(k * n);
     ops.for_each(k, n, Axpby<T>{T(1), v.data, v.lane_stride, T(0), fixed, n});
     from = vector_view<const T>(fixed, n, k);
   }
-  if (!moved_hv) return product_at(kind, from, hv, add);
+  if (!moved_hv) return product_at(kind, from, hv, add, copied);
   const View<T> to = vector_view(scratch.take<T>(k * n), n, k);
-  product_at(kind, from, to, false);
+  product_at(kind, from, to, false, copied);
   ops.for_each(k, n, Axpby<T>{T(1), to.data, n, add ? T(1) : T(0), hv.data, hv.lane_stride});
+}
+
+template <class T>
+void Traversal<T>::copy_direction(const T* v) {
+  ops.copy(graph.parameter_count(), v, memory.data() + place.direction);
 }
 
 /// Entries of hv that no leaf holds are zero, and leaves that overlap add up.
 template <class T>
-void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add) {
+void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add, const T* copied) {
   if (!add && !partition) clear(hv);
   tangents_.clear();
   results_.clear();
@@ -286,7 +345,8 @@ void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View
     tangents_.push_back({const_cast<T*>(v.data) + info.offset, info.shape, v.lanes, v.lane_stride});
     results_.push_back({hv.data + info.offset, info.shape, hv.lanes, hv.lane_stride});
   }
-  run_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !partition);
+  T* room = v.data == memory.data() + place.direction ? memory.data() + place.room : nullptr;
+  launch_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !partition, copied, room);
 }
 
 /// Results are wanted at product layers alone: what lies before the first of them is never visited.
@@ -298,9 +358,10 @@ void Traversal<T>::start_adjoints(Index count) {
     bool wanted = info.op && info.op->as_product() != nullptr;
     for (Node in : info.inputs) wanted = wanted || wanted_[static_cast<std::size_t>(in)] != 0;
     wanted_[static_cast<std::size_t>(i)] = wanted;
-    slot(i).Rdy = p.tangent < 0
-                      ? Accumulator<T>{}
-                      : Accumulator<T>{{pool.data() + p.tangent_adjoint * lanes, p.shape, count, p.size}, false};
+    slot(i).Rdy =
+        p.tangent < 0
+            ? Accumulator<T>{}
+            : Accumulator<T>{{memory.data() + place.pool + p.tangent_adjoint * lanes, p.shape, count, p.size}, false};
   }
 }
 
@@ -309,10 +370,10 @@ void Traversal<T>::seed_adjoints(bool gradient, Index first, Index count) {
   const Node i = graph.loss_node();
   gather_sinks(i, &Slot::Rdy);
   if (!sinks_[0]) return;
-  if (!gradient) return graph[i].op->root(ops, point(i), weights.data(), first, sinks_[0]);
+  if (!gradient) return graph[i].op->root(ops, point(i), weights, first, sinks_[0]);
   Scratch scratch(context);
   const View<T> roots{scratch.take<T>(batch), Shape{batch}, count, batch};
-  ops.for_each(batch, 1, SampleRoots<T>{weights.data(), roots.data, 1});
+  ops.for_each(batch, 1, SampleRoots<T>{weights, roots.data, 1});
   graph[i].op->vjp(ops, point(i), roots, sinks_);
 }
 

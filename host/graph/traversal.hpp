@@ -49,7 +49,9 @@ struct Traversal {
   Index batch, lanes;
   bool partition;  ///< every entry of theta lies in exactly one leaf: the first write to a leaf may overwrite
   TapePlan plan;
-  Buffer<T> theta, weights, values, pool;
+  TapeMemory place;
+  Buffer<T> memory;
+  T *theta, *weights;
   Buffer<char> saved;
   Buffer<std::uint64_t> step;
   bool training = false;
@@ -59,8 +61,8 @@ struct Traversal {
   void make_slots();
   void forward_pass();
   void backward_pass(T* g, bool add);
-  void tangent_pass();
-  void reverse_tangent_pass(Curvature kind);
+  void tangent_pass(T* room);
+  void reverse_tangent_pass(Curvature kind, T* room);
   void fisher_seed();
   void start_adjoints(Index count);
   void seed_adjoints(bool gradient, Index first, Index count);
@@ -71,8 +73,16 @@ struct Traversal {
   View<T> tangent(Node node);
   bool gather_tangents(Node node);
   void gather_sinks(Node node, Accumulator<T> Slot::*which);
+  /// Whether the first input of `reader` lies in the memory of `node`.
+  bool reads_first(Node reader, Node node) const;
+  ReverseArgs<T> reverse_args(Node node, Curvature kind);
 
-  void product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add);
+  /// `copied`: the vector is copied from there to v first, unless null.
+  void product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add, const T* copied);
+  /// `room`: ops may leave parts of tangents there (Remainder); null: they may not.
+  void launch_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add,
+                      const T* copied, T* room);
+  void copy_direction(const T* v);
   void keep_reached();
   void restore_reached();
 

@@ -56,8 +56,13 @@ struct ActivationOps {
   using First = ActivationFirst<T, F>;
   template <class F>
   using Second = ActivationSecond<T, F>;
-  using type = typename Joined<ForActivations<Value>, ForActivations<First>, ForActivations<Second>,
-                               ForFunctions<Value>, ForFunctions<First>, ForFunctions<Second>>::type;
+  template <class F>
+  using Reverse = ActivationReverse<T, F>;
+  template <class F>
+  using AfterBias = ActivationAfterBias<T, F>;
+  template <template <class> class... Use>
+  using All = typename Joined<ForActivations<Use>..., ForFunctions<Use>...>::type;
+  using type = All<Value, First, Second, Reverse, AfterBias>;
 };
 
 template <class T>

@@ -7,8 +7,14 @@
 //   vjp       dx_i += J_i' dy                             1 or K lanes
 //   cross     Rdx_i += (R J_i)' dy                        K lanes: the second-order term and nothing else
 //
-// R-backward is composed by the tape: per node in reverse, vjp of Rdy, then cross of dy. Rules are stateless and const;
-// scratch comes from the context's arena. Control flow may depend on which views are null, never on data.
+// R-backward is composed: per node in reverse, vjp of Rdy, then cross of dy. Rules are stateless and const; scratch
+// comes from the context's arena. Control flow may depend on which views are null, never on data.
+//
+// Three more are optional, for speed: they do what the four do in fewer launches, and say the same by default.
+//
+//   reverse          vjp of Rdy and cross of dy in one pass
+//   begin_jvp        jvp that leaves terms of Ry to the op that reads it next (a bias, one of two products)
+//   complete_jvp     jvp of an op that adds such terms to its Rx while it reads it
 #pragma once
 
 #include <string>
@@ -52,6 +58,7 @@ class Sink {
   Sink(Accumulator<T>& accumulator, const Shape& shape) : accumulator_(&accumulator), shape_(shape) {}
   explicit operator bool() const { return accumulator_ != nullptr; }
   Index lanes() const { return accumulator_->view.lanes; }
+  bool written() const { return accumulator_->written; }
 
   /// Ask right before each whole-tensor write: two inputs of an op may be one node.
   Target write() const {
@@ -70,6 +77,26 @@ class Sink {
  private:
   Accumulator<T>* accumulator_ = nullptr;
   Shape shape_;
+};
+
+/// What a tangent still lacks when its op is done: the next op adds it.
+template <class T>
+struct Remainder {
+  /// Room for a tensor of one lane, or null: then a sum of two products is made whole. It lies behind everything else
+  /// of the tape in one allocation, as do the operands: two products of equal shape then are one strided batch.
+  T* room = nullptr;
+  bool in_room = false;  ///< the tensor there is to be added
+  View<T> bias;          ///< null, or a row for each lane, to be added to each of its rows
+};
+
+/// What R-backward knows of a node: null views are zero.
+template <class T>
+struct ReverseArgs {
+  View<T> Rdy, dy;
+  Span<const View<T>> Rx;
+  View<T> Ry;
+  const T* more = nullptr;       ///< one lane that Rdy still lacks; only for ops that complete tangents
+  Remainder<T>* left = nullptr;  ///< where a part of Rdx_0 may be left; null: nowhere
 };
 
 /// Which inputs may carry the batch as their first axis; parameters and what is computed from them alone do not.
@@ -137,6 +164,20 @@ class Op {
   virtual void vjp(Ops<T>&, const Point<T>&, View<T> dy, Span<const Sink<T>> dx) const = 0;
   virtual void cross(Ops<T>&, const Point<T>&, View<T> dy, Span<const View<T>> Rx, View<T> Ry,
                      Span<const Sink<T>> Rdx) const = 0;
+
+  virtual void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const {
+    if (r.Rdy) vjp(ops, p, r.Rdy, Rdx);
+    if (r.dy) cross(ops, p, r.dy, r.Rx, r.Ry, Rdx);
+  }
+  virtual void begin_jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry, Remainder<T>&) const {
+    jvp(ops, p, Rx, Ry);
+  }
+  /// True: complete_jvp is there, and reverse adds `more`. Such an op has one input.
+  virtual bool completes_tangents() const { return false; }
+  /// Rx gets what it lacks; Ry is that of the whole.
+  virtual void complete_jvp(Ops<T>&, const Point<T>&, const Remainder<T>&, View<T> /*Rx*/, Sink<T> /*Ry*/) const {
+    throw UsageError(std::string(name()) + ": completes no tangents");
+  }
 };
 
 }  // namespace hso::detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pointwise activations: value, first and second derivative of each, and the three functors that serve every rule.
+// Pointwise activations: value, first and second derivative of each, and the functors that serve every rule.
 // d1 and d2 get x and y = value(x) and use whichever is cheaper.
 #pragma once
 
@@ -199,6 +199,70 @@ struct ActivationSecond {
   }
   HSO_HD void element(const T& xi, const T& yi, const T& dyi, const T& from, T& result) const {
     store(&result, f.d2(xi, yi) * dyi * from, accumulate);
+  }
+};
+
+/// A sum of which one part may be missing: `second` is used only where `split` says so, and must be readable anyway.
+template <class T>
+HSO_HD inline T sum_of_parts(T first, T second, bool split) {
+  return split ? first + second : first;
+}
+
+/// rdx[o][i] (+)= f'(x[i]) Rdy[o][i] + f''(x[i]) dy[i] Rx[o][i], where Rdy = rdy, or rdy + more when `split`. Of
+/// piecewise linear functions dy and rx are not used, but must be readable.
+template <class T, class F>
+struct ActivationReverse {
+  static constexpr bool kPacks = packs_pay<F>();
+  F f;
+  const T* x;
+  const T* y;
+  const T* rdy;
+  const T* more;
+  Index rdy_stride;
+  const T* dy;
+  const T* rx;
+  Index rx_stride;
+  T* rdx;
+  Index rdx_stride;
+  bool split, accumulate;
+  HSO_HD void rows(Index o, const auto& use) const {
+    use(x, y, rdy + o * rdy_stride, more + o * rdy_stride, dy, rx + o * rx_stride,
+        out(rdx + o * rdx_stride, accumulate));
+  }
+  HSO_HD void element(const T& xi, const T& yi, const T& from, const T& second, const T& dyi, const T& rxi,
+                      T& result) const {
+    T sum = f.d1(xi, yi) * sum_of_parts(from, second, split);
+    if constexpr (F::kHasSecond) sum += f.d2(xi, yi) * dyi * rxi;
+    store(&result, sum, accumulate);
+  }
+};
+
+/// Completes a tangent, then applies f to it: rx[lane][row][i] += b[lane][i] (+ more[lane][row][i] when `split`), then
+/// ry[lane][row][i] (+)= f'(x[row][i]) rx[lane][row][i]. Launch with (lanes * lane_rows) x cols.
+template <class T, class F>
+struct ActivationAfterBias {
+  static constexpr bool kPacks = packs_pay<F>();
+  F f;
+  const T* x;
+  const T* y;
+  const T* b;
+  Index b_stride;
+  T* rx;
+  const T* more;
+  Index rx_stride;
+  T* ry;
+  Index ry_stride, lane_rows, cols;
+  bool split, accumulate;
+  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index here = at[0] * cols;
+    use(x + here, y + here, b + at[1] * b_stride, more + at[1] * rx_stride + here,
+        out(rx + at[1] * rx_stride + here, true), out(ry + at[1] * ry_stride + here, accumulate));
+  }
+  HSO_HD void element(const T& xi, const T& yi, const T& bi, const T& second, T& rxi, T& result) const {
+    const T whole = sum_of_parts(rxi, second, split) + bi;
+    rxi = whole;
+    store(&result, f.d1(xi, yi) * whole, accumulate);
   }
 };
 
