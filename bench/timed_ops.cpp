@@ -101,6 +101,18 @@ void TimedOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index
   timed("argmin", [&] { inner_.ops<T>().argmin(lanes, n, x, x_stride, at); });
 }
 template <class T>
+void TimedOps<T>::sort(Index n, const T* x, Index* order) {
+  timed(fmt::format("sort {}", n), [&] { inner_.ops<T>().sort(n, x, order); });
+}
+template <class T>
+void TimedOps<T>::permute(Index n, std::uint64_t seed, Index* order) {
+  timed(fmt::format("permute {}", n), [&] { inner_.ops<T>().permute(n, seed, order); });
+}
+template <class T>
+void TimedOps<T>::select(Index n, const std::uint8_t* flags, Index* at, Index* count) {
+  timed(fmt::format("select {}", n), [&] { inner_.ops<T>().select(n, flags, at, count); });
+}
+template <class T>
 void TimedOps<T>::copy(Index n, const T* from, T* to) {
   timed(fmt::format("copy {}", n), [&] { inner_.ops<T>().copy(n, from, to); });
 }

@@ -35,6 +35,10 @@ class TimedOps final : public detail::Ops<T> {
   void norms_on_device(Index n, const T* x, double* results) override;
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
+  void sort(Index n, const T* x, Index* order) override;
+  void permute(Index n, std::uint64_t seed, Index* order) override;
+  void select(Index n, const std::uint8_t* flags, Index* at, Index* count) override;
+  Index sort_workspace_bytes(Index n) override { return inner_.ops<T>().sort_workspace_bytes(n); }
   void copy(Index n, const T* from, T* to) override;
   Index potrf(Index n, T* a) override;
   void potrs(Index n, Index nrhs, const T* factor, T* b) override;

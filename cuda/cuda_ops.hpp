@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs on a CUDA device. One file a family: cuda_ops.cpp (elements, reductions, copies), cuda_gemm.cpp (cuBLAS),
-// cuda_dense.cpp and cuda_eigen.cpp (cuSOLVER). Row-major matrices are the transposes of what the libraries call
-// column-major, so operands of a product change places and "lower" becomes "upper"; no data moves.
+// cuda_sort.cpp (CUB), cuda_dense.cpp and cuda_eigen.cpp (cuSOLVER). Row-major matrices are the transposes of what the
+// libraries call column-major, so operands of a product change places and "lower" becomes "upper"; no data moves.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +32,10 @@ class CudaOps final : public Ops<T> {
   void norms_on_device(Index n, const T* x, double* results) override;
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
+  void sort(Index n, const T* x, Index* order) override;
+  void permute(Index n, std::uint64_t seed, Index* order) override;
+  void select(Index n, const std::uint8_t* flags, Index* at, Index* count) override;
+  Index sort_workspace_bytes(Index n) override;
   void copy(Index n, const T* from, T* to) override;
 
   Index potrf(Index n, T* a) override;

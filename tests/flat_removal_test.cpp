@@ -25,7 +25,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, FlatRemovalTest, testing::ValuesIn(test::conte
 Numbers flat_scores(Objective<double>& f, const Numbers& theta, RemovalRule rule, std::optional<FlatReport>& report) {
   const Mask mask = Mask::all(static_cast<Index>(theta.size()));
   detail::Stage<double> stage = detail::make_stage<double>(f, theta, mask, {1}, rule);
-  Numbers out = detail::flat_scores(stage);
+  Numbers out = detail::scores_on_device(stage).download();
   for (double& s : out) s = -s;
   report = stage.flat;
   return out;

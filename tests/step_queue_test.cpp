@@ -14,6 +14,7 @@
 #include "hsogpu/wrappers.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
+#include "train/batch_order.hpp"
 
 namespace hso::test {
 namespace {
@@ -295,6 +296,19 @@ TEST_P(Queued, AnOrderOfRowsIsAnyOtherSelection) {
   EXPECT_TRUE(contains(refused(0, 2), "order of 0"));
   order[3] = kRows;
   EXPECT_TRUE(contains(message_of<UsageError>([&] { g.set_order(order); }), "row 40 of 40"));
+}
+
+TEST_P(Queued, AShuffleIsTheBatchOrderOfAnEpoch) {
+  Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, kRows);
+  auto f = s.objective({kBatch, 2}), g = s.objective({kBatch, 2});
+  BatchOrder order(kRows, kBatch, 3);
+  for (Index step = 0; step < 3 * order.steps_per_epoch(); ++step) {
+    const auto [first, count] = order.batch_of(step);
+    if (first == 0) g.shuffle(order.seed_of(order.epoch_of(step)));
+    g.select_from_order(first, count, 0);
+    f.select(order.rows_of(step));
+    EXPECT_EQ(g.value(s.theta.data()), f.value(s.theta.data())) << "step " << step;
+  }
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs on a CPU: OpenMP loops, OpenBLAS, LAPACK. One file a family: cpu_for_each.hpp, cpu_blas.cpp,
-// cpu_reduce.cpp, cpu_lapack.cpp. OpenBLAS runs its own OpenMP threads; inside a parallel region it stays on one.
+// cpu_reduce.cpp, cpu_sort.cpp, cpu_lapack.cpp. OpenBLAS runs its own OpenMP threads; inside a parallel region it stays
+// on one.
 #pragma once
 
 #include <vector>
@@ -33,6 +34,10 @@ class CpuOps : public Ops<T> {
   }
   double max_abs(Index n, const T* x) override;
   void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
+  void sort(Index n, const T* x, Index* order) override;
+  void permute(Index n, std::uint64_t seed, Index* order) override;
+  void select(Index n, const std::uint8_t* flags, Index* at, Index* count) override;
+  Index sort_workspace_bytes(Index n) override;
   void copy(Index n, const T* from, T* to) override;
 
   Index potrf(Index n, T* a) override;

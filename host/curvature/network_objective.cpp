@@ -43,6 +43,11 @@ void NetworkObjective<T>::set_order(Span<const Index> rows) {
 }
 
 template <class T>
+void NetworkObjective<T>::shuffle(std::uint64_t seed) {
+  impl_->shuffle(seed);
+}
+
+template <class T>
 void NetworkObjective<T>::select_from_order(Index first, Index count, std::uint64_t step) {
   impl_->select_from_order(first, count, step);
 }

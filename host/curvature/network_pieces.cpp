@@ -73,6 +73,20 @@ void NetworkPieces<T>::set_order(Span<const Index> all) {
 }
 
 template <class T>
+void NetworkPieces<T>::shuffle(std::uint64_t seed) {
+  ops.permute(data.size, seed, rows.data());
+  host_rows.clear();
+  ordered = data.size;
+  place_batch(0, std::min(batch, ordered), nullptr);
+}
+
+template <class T>
+Index NetworkPieces<T>::row_of(Index i) {
+  if (host_rows.empty()) host_rows = rows.download();
+  return host_rows[static_cast<std::size_t>(first_row + i)];
+}
+
+template <class T>
 void NetworkPieces<T>::place_batch(Index first, Index count, std::uint64_t* step_at) {
   first_row = first;
   selected = count;

@@ -53,10 +53,11 @@ struct NetworkPieces {
 
   void select(Span<const Index> chosen);
   void set_order(Span<const Index> all);
+  void shuffle(std::uint64_t seed);
   void select_from_order(Index first, Index count, std::uint64_t training_step);
   void set_training(bool on, std::uint64_t training_step);
   /// The row of the data that is number i of the selection.
-  Index row_of(Index i) const { return host_rows[static_cast<std::size_t>(first_row + i)]; }
+  Index row_of(Index i);
   Tape<T>& main(Index piece) { return bound(main_tape, piece, lanes); }
   /// Values of trial points run here, so that a linearisation survives them.
   Tape<T>& trial(Index piece) { return bound(trial_tape, piece, 1); }
@@ -90,7 +91,7 @@ struct NetworkPieces {
   NetworkObjectiveOptions options;
   Index batch = 0, lanes = 0, selected = 0;
   Buffer<Index> rows;            ///< the selection, or an order that it is cut from
-  std::vector<Index> host_rows;  ///< what `rows` holds
+  std::vector<Index> host_rows;  ///< what `rows` holds; empty: nobody has asked for it since it was made on the device
   /// Where the selection begins in an order of `ordered` rows, and in device memory with its length and weight, so that
   /// launches that gather it are the same for every batch; 0: `rows` is the selection itself.
   Index first_row = 0, ordered = 0;

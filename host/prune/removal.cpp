@@ -9,8 +9,10 @@
 #include <limits>
 #include <numeric>
 
+#include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "prune/ascending_scores.hpp"
 #include "prune/leading.hpp"
 #include "prune/models.hpp"
 #include "prune/quotas.hpp"
@@ -130,32 +132,27 @@ void make_quotas(Stage<T>& stage, const RemovalTarget& target) {
 
 /// The smallest scores that the quotas allow; of equal ones the first.
 template <class T>
-Surgery by_scores(const Stage<T>& stage, const std::vector<double>& scores) {
-  std::vector<Index> order;
-  for (const Index j : stage.kept)
-    if (stage.removable[static_cast<std::size_t>(j)] != 0) order.push_back(j);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return scores[static_cast<std::size_t>(a)] < scores[static_cast<std::size_t>(b)];
-  });
+Surgery by_scores(const Stage<T>& stage, const Buffer<double>& scores) {
+  AscendingScores ascending(stage.context, scores, stage.removable, stage.count);
   Surgery out;
   out.theta.assign(stage.theta.begin(), stage.theta.end());
   QuotaCounts counts(stage.quotas);
   const bool priced = predicts(stage.rule);
-  for (const Index j : order) {
-    if (static_cast<Index>(out.removals.size()) == stage.count) break;
-    if (!counts.allows(j)) continue;
-    counts.count(j);
-    const auto at = static_cast<std::size_t>(j);
-    out.removals.push_back({j, priced ? scores[at] : std::numeric_limits<double>::quiet_NaN()});
-    out.theta[at] = 0;
+  while (static_cast<Index>(out.removals.size()) < stage.count) {
+    const std::optional<Removal> next = ascending.next();
+    if (!next) break;
+    if (!counts.allows(next->parameter)) continue;
+    counts.count(next->parameter);
+    out.removals.push_back({next->parameter, priced ? next->predicted : std::numeric_limits<double>::quiet_NaN()});
+    out.theta[static_cast<std::size_t>(next->parameter)] = 0;
     out.predicted += out.removals.back().predicted;
   }
   if (!priced) out.predicted = std::numeric_limits<double>::quiet_NaN();
   return out;
 }
 
-void require_finite(const std::vector<double>& scores, PruneScore score) {
-  if (!std::all_of(scores.begin(), scores.end(), [](double s) { return std::isfinite(s); }))
+void require_finite(Context& context, const Buffer<double>& scores, PruneScore score) {
+  if (!std::isfinite(context.ops<double>().max_abs(scores.size(), scores.data())))
     throw NumericalError(fmt::format("{}: a score is not finite, expected finite curvature", name_of(score)));
 }
 
@@ -225,9 +222,8 @@ Surgery by_surgery(Stage<T>& stage) {
 template <class T>
 Surgery perform(Stage<T>& stage) {
   if (compensates(stage.rule.score)) return by_surgery(stage);
-  const bool flat = stage.rule.score == PruneScore::hsp || stage.rule.score == PruneScore::hsp_literal;
-  const std::vector<double> scores = flat ? flat_scores(stage) : simple_scores(stage);
-  require_finite(scores, stage.rule.score);
+  const Buffer<double> scores = scores_on_device(stage);
+  require_finite(stage.context, scores, stage.rule.score);
   const Surgery out = by_scores(stage, scores);
   watch(stage, out);
   return out;

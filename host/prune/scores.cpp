@@ -15,34 +15,51 @@ namespace hso::detail {
 namespace {
 
 template <class T>
-std::vector<double> on_host(const Buffer<T>& buffer) {
-  const std::vector<T> values = buffer.download();
-  return {values.begin(), values.end()};
+Ops<double>& wide(Stage<T>& stage) {
+  return stage.context.template ops<double>();
 }
 
-/// values of kept parameters, back at their places.
 template <class T>
-std::vector<double> spread(const Stage<T>& stage, const std::vector<double>& values) {
-  std::vector<double> out(static_cast<std::size_t>(stage.n()), 0);
-  for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<std::size_t>(stage.kept[i])] = values[i];
+Buffer<double> theta_of(Stage<T>& stage) {
+  return Buffer<double>(stage.context, stage.theta);
+}
+
+/// scale * values + shift of kept parameters at their places, 0 elsewhere.
+template <class T>
+Buffer<double> spread(Stage<T>& stage, const Buffer<T>& values, double scale = 1, double shift = 0) {
+  const Buffer<Index> kept(stage.context, stage.kept);
+  Buffer<double> out(stage.context, stage.n());
+  wide(stage).fill(stage.n(), 0.0, out.data());
+  stage.context.template ops<T>().for_each(1, stage.m(),
+                                           SpreadScores<T>{values.data(), kept.data(), scale, shift, out.data()});
+  return out;
+}
+
+template <class T>
+Buffer<double> magnitudes(Stage<T>& stage) {
+  const Buffer<double> theta = theta_of(stage);
+  Buffer<double> out(stage.context, stage.n());
+  wide(stage).for_each(1, stage.n(), MagnitudeScore<double>{theta.data(), out.data()});
   return out;
 }
 
 /// A random permutation's ranks: the same on every machine.
-std::vector<double> random_scores(Index n, std::uint64_t seed) {
-  std::vector<double> out(static_cast<std::size_t>(n));
-  const std::vector<Index> order = shuffled_indices(n, seed);
-  for (Index rank = 0; rank < n; ++rank)
-    out[static_cast<std::size_t>(order[static_cast<std::size_t>(rank)])] = static_cast<double>(rank);
-  return out;
+template <class T>
+Buffer<double> random_scores(Stage<T>& stage) {
+  std::vector<double> out(static_cast<std::size_t>(stage.n()));
+  const std::vector<Index> order = shuffled_indices(stage.n(), stage.rule.seed);
+  for (std::size_t rank = 0; rank < order.size(); ++rank)
+    out[static_cast<std::size_t>(order[rank])] = static_cast<double>(rank);
+  return Buffer<double>(stage.context, out);
 }
 
 template <class T>
-std::vector<double> gradient_scores(Stage<T>& stage) {
+Buffer<double> gradient_scores(Stage<T>& stage) {
+  const Buffer<double> theta = theta_of(stage);
   Buffer<T> g(stage.context, stage.n());
+  Buffer<double> out(stage.context, stage.n());
   stage.objective.gradient(stage.point.data(), g.data());
-  std::vector<double> out = on_host(g);
-  for (std::size_t j = 0; j < out.size(); ++j) out[j] = std::abs(out[j] * stage.theta[j]);
+  stage.context.template ops<T>().for_each(1, stage.n(), GradientScore<T>{g.data(), theta.data(), out.data()});
   return out;
 }
 
@@ -55,13 +72,13 @@ Index matrix_bytes(Index n) {
 constexpr Index kDiagonalByMatrix = 4096;
 
 template <class T>
-std::vector<double> curvature_diagonal(Stage<T>& stage) {
+Buffer<double> curvature_diagonal(Stage<T>& stage) {
   auto* network = network_inside(stage.objective);
   if (stage.n() <= kDiagonalByMatrix || network == nullptr) {
     const Buffer<T> h = kept_curvature(stage, matrix_bytes<T>);
     Buffer<T> d(stage.context, stage.m());
     stage.context.template ops<T>().for_each(1, stage.m(), Diagonal<T>{h.data(), d.data(), stage.m()});
-    return spread(stage, on_host(d));
+    return spread(stage, d);
   }
   if (stage.rule.curvature != Curvature::ggn)
     stage.notes.push_back(fmt::format("obd: the exact diagonal of the ggn stands for that of {} above {} parameters",
@@ -70,19 +87,22 @@ std::vector<double> curvature_diagonal(Stage<T>& stage) {
   Buffer<T> ones(stage.context, stage.n()), d(stage.context, stage.n());
   stage.context.template ops<T>().fill(stage.n(), T(1), ones.data());
   diagonal->apply(ones.view(), d.view());
-  return on_host(d);
+  Buffer<double> out(stage.context, stage.n());
+  wide(stage).for_each(1, stage.n(), Convert<double, T>{d.data(), out.data()});
+  return out;
 }
 
 template <class T>
-std::vector<double> diagonal_scores(Stage<T>& stage) {
-  std::vector<double> out = curvature_diagonal(stage);
-  for (std::size_t j = 0; j < out.size(); ++j) out[j] *= 0.5 * stage.theta[j] * stage.theta[j];
+Buffer<double> diagonal_scores(Stage<T>& stage) {
+  Buffer<double> out = curvature_diagonal(stage);
+  const Buffer<double> theta = theta_of(stage);
+  wide(stage).for_each(1, stage.n(), CurvatureScore<double>{theta.data(), out.data()});
   return out;
 }
 
 /// squares[i] = sum of v_ki^2 over `rows` vectors.
 template <class T>
-std::vector<double> squares_of(Stage<T>& stage, Index rows, T* v) {
+Buffer<T> squares_of(Stage<T>& stage, Index rows, T* v) {
   auto& ops = stage.context.template ops<T>();
   const Index m = stage.m();
   Buffer<T> sums(stage.context, m);
@@ -91,18 +111,16 @@ std::vector<double> squares_of(Stage<T>& stage, Index rows, T* v) {
     ops.for_each(1, rows * m, Square<T>{v, v});
     ops.sum_rows({1, rows, m, v, rows * m, sums.data(), m, T(0)});
   }
-  return on_host(sums);
+  return sums;
 }
 
 /// The flat set is all but the largest |l|: s = 1 - sum of their squares.
 template <class T>
-std::vector<double> scores_by_rank(Stage<T>& stage) {
+Buffer<double> scores_by_rank(Stage<T>& stage) {
   EigenPairs<T> pairs = leading_pairs(stage);
   const auto rank = static_cast<Index>(pairs.values.size());
   stage.flat = FlatReport{stage.m() - rank, stage.m() - rank, 0, 0};
-  std::vector<double> out = squares_of(stage, rank, pairs.vectors.data());
-  for (double& s : out) s -= 1;
-  return out;
+  return spread(stage, squares_of(stage, rank, pairs.vectors.data()), 1, -1);
 }
 
 template <class T>
@@ -115,30 +133,9 @@ EighResult eigenvectors(Stage<T>& stage, Buffer<T>& h) {
   return e;
 }
 
-}  // namespace
-
 template <class T>
-std::vector<double> simple_scores(Stage<T>& stage) {
-  switch (stage.rule.score) {
-    case PruneScore::random:
-      return random_scores(stage.n(), stage.rule.seed);
-    case PruneScore::gradient:
-      return gradient_scores(stage);
-    case PruneScore::obd:
-      return diagonal_scores(stage);
-    default:
-      break;
-  }
-  std::vector<double> out(stage.theta.begin(), stage.theta.end());
-  for (double& w : out) w = std::abs(w);
-  return out;
-}
-
-template <class T>
-std::vector<double> flat_scores(Stage<T>& stage) {
-  if (stage.rule.rank > 0 && stage.rule.score == PruneScore::hsp) {
-    return spread(stage, scores_by_rank(stage));
-  }
+Buffer<double> flat_scores(Stage<T>& stage) {
+  if (stage.rule.rank > 0 && stage.rule.score == PruneScore::hsp) return scores_by_rank(stage);
   const Index m = stage.m();
   Buffer<T> h =
       kept_curvature<T>(stage, [&](Index n) { return 2 * matrix_bytes<T>(n) + eigh_bytes<T>(stage.context, n); });
@@ -153,14 +150,29 @@ std::vector<double> flat_scores(Stage<T>& stage) {
   const Buffer<Index> order(stage.context, std::vector<Index>(flat.order.begin(), flat.order.begin() + rows));
   Buffer<T> v(stage.context, rows * m);
   stage.context.template ops<T>().for_each(rows, m, GatherRows<T>{h.data(), order.data(), v.data(), m});
-  std::vector<double> out = squares_of(stage, rows, v.data());
-  for (double& s : out) s = -s;
-  return spread(stage, out);
+  return spread(stage, squares_of(stage, rows, v.data()), -1);
 }
 
-template std::vector<double> simple_scores(Stage<float>&);
-template std::vector<double> simple_scores(Stage<double>&);
-template std::vector<double> flat_scores(Stage<float>&);
-template std::vector<double> flat_scores(Stage<double>&);
+}  // namespace
+
+template <class T>
+Buffer<double> scores_on_device(Stage<T>& stage) {
+  switch (stage.rule.score) {
+    case PruneScore::random:
+      return random_scores(stage);
+    case PruneScore::gradient:
+      return gradient_scores(stage);
+    case PruneScore::obd:
+      return diagonal_scores(stage);
+    case PruneScore::hsp:
+    case PruneScore::hsp_literal:
+      return flat_scores(stage);
+    default:
+      return magnitudes(stage);
+  }
+}
+
+template Buffer<double> scores_on_device(Stage<float>&);
+template Buffer<double> scores_on_device(Stage<double>&);
 
 }  // namespace hso::detail

@@ -31,12 +31,12 @@ struct Stage {
   Index m() const { return static_cast<Index>(kept.size()); }
 };
 
-// ---- scores.cpp: one number a parameter of theta, smallest first; what is not kept is not read ----
+// ---- scores.cpp ----
 
+/// One number a parameter of theta in device memory, smallest first; what is not kept is not read. For scores without
+/// compensation: magnitude, random, gradient, obd, hsp, hsp_literal.
 template <class T>
-std::vector<double> simple_scores(Stage<T>& stage);  ///< magnitude, random, gradient, obd
-template <class T>
-std::vector<double> flat_scores(Stage<T>& stage);  ///< hsp, hsp_literal
+Buffer<double> scores_on_device(Stage<T>& stage);
 
 // ---- dense.cpp ----
 

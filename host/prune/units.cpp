@@ -71,10 +71,8 @@ std::vector<double> signed_gradient(Stage<T>& stage) {
 template <class T>
 std::unique_ptr<UnitCosts> added_costs(Stage<T>& stage, const std::vector<UnitGroup>& groups) {
   const PruneScore score = stage.rule.score;
-  const bool flat = score == PruneScore::hsp || score == PruneScore::hsp_literal;
-  const std::vector<double> values = score == PruneScore::gradient ? signed_gradient(stage)
-                                     : flat                        ? flat_scores(stage)
-                                                                   : simple_scores(stage);
+  const std::vector<double> values =
+      score == PruneScore::gradient ? signed_gradient(stage) : scores_on_device(stage).download();
   std::map<const Unit*, double> costs;
   for (const UnitGroup& group : groups) {
     double mean = 0, count = 0;

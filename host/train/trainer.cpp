@@ -138,6 +138,7 @@ class Trainer {
     if (is_masked()) needs.method += MaskedObjective<T>::bytes(layout.n);
     needs.curvature_rows = std::min(asked_.curvature_batch, train.size);
     if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, train.size));
+    if (!schedule_.whole) needs.order = context_.ops<T>().sort_workspace_bytes(train.size);
     if (test.size > 0) needs.evaluations.push_back(std::min(wanted, test.size));
     return plan_memory<T>(context_, network_.graph, needs);
   }
@@ -197,7 +198,7 @@ class Trainer {
       objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
     } else {
       const Index epoch = order_.epoch_of(progress_.calls);
-      if (epoch != epoch_on_device_) objective_->set_order(order_.order_of(epoch));
+      if (epoch != epoch_on_device_) objective_->shuffle(order_.seed_of(epoch));
       epoch_on_device_ = epoch;
       const auto [first, count] = order_.batch_of(progress_.calls);
       objective_->select_from_order(first, count, static_cast<std::uint64_t>(progress_.calls));

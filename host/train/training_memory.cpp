@@ -36,7 +36,7 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
     const Index numbers = kVectors * size + needs.values;
     const double share = static_cast<double>(size) / static_cast<double>(std::max<Index>(n, 1));
     return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element) +
-           static_cast<Index>(share * static_cast<double>(needs.method)) + kSmallChange;
+           static_cast<Index>(share * static_cast<double>(needs.method)) + needs.order + kSmallChange;
   };
   const auto tapes = [&](Index rows, Index lanes) {
     const Index own = std::min(rows, needs.curvature_rows);

@@ -19,6 +19,7 @@ struct TrainingNeeds {
   /// Rows at a time that objectives beside the first want, which only evaluate.
   std::vector<Index> evaluations{};
   Index curvature_rows = 0;  ///< of a curvature batch of its own; 0: none
+  Index order = 0;           ///< bytes in which an epoch's order of rows is made
 };
 
 struct MemoryPlan {
@@ -29,7 +30,7 @@ struct MemoryPlan {
 };
 
 /// Data, theta and the point of an operator, the method's own, two tapes (of the steps and of trial points), a tape for
-/// each further evaluation, and a small change for the scratch of traversals.
+/// each further evaluation, the making of orders, and a small change for the scratch of traversals.
 /// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes
 /// and evaluations likewise. MemoryError says what is needed, what is there, and which n a dense method could have.
 template <class T>

@@ -64,6 +64,8 @@ class NetworkObjective final : public Objective<T> {
   /// UsageError for rows that are not there, for a batch beyond the order or larger than what the device takes at a
   /// time, and where select was called since the order was set.
   void set_order(Span<const Index> rows);
+  /// set_order with all rows in a random order, which is made on the device and depends on the seed alone.
+  void shuffle(std::uint64_t seed);
   void select_from_order(Index first, Index count, std::uint64_t step);
   /// Dropout on or off; `step` selects the masks.
   void set_training(bool training, std::uint64_t step = 0);

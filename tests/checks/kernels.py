@@ -56,6 +56,7 @@ DOUBLE_IN_FLOAT = {
     r"(Products|SquaresAndMagnitudes|AbsoluteValues)<float>": "dot products and norms accumulate in double",
     r"RecurrenceSquares<float>": "so do the squares of what a recurrence writes",
     r"(FactorPanel|ProbeAlpha|ProbeBeta)<float>": "the coefficients of a recurrence, a few numbers a step, are doubles",
+    r"(Magnitude|Gradient|Curvature)Score<float>|SpreadScores<float>": "scores of pruning are doubles",
     r"combine_kernel<hso::detail::Partial(Sums|Norms)>": "the second pass of the same, in double alone",
 }
 NARROW_LOADS = {  # of kernels that take packs, and how many

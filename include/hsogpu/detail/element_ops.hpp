@@ -16,6 +16,7 @@
 #include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/model_cg.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
+#include "hsogpu/detail/elements/order.hpp"
 #include "hsogpu/detail/elements/orthonormal.hpp"
 #include "hsogpu/detail/elements/pool.hpp"
 #include "hsogpu/detail/elements/pruning.hpp"
@@ -84,7 +85,9 @@ using OtherOps = std::variant<
     TruncatedCgLength<T>, TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>,
     SolveRows<T, 8>, ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>,
     CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>, Guarded<Axpby<T>>,
-    Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>, GatherBatch<T>, BatchWeights<T>>;
+    Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>, GatherBatch<T>, BatchWeights<T>,
+    SortKeys<T>, PermutationKeys<T>, Places<T>, OrderedEntries<T>, MagnitudeScore<T>, GradientScore<T>,
+    CurvatureScore<T>, SpreadScores<T>>;
 
 template <class T>
 using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;

@@ -73,6 +73,15 @@ class Ops {
   virtual double max_abs(Index n, const T* x) = 0;
   /// at[k] (device memory) = the first i with the smallest x_k[i], -1 where none is below infinity.
   virtual void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) = 0;
+  /// order (device memory) = the places 0..n-1 of x by ascending x: equal numbers by place, -0 equal to +0, NaN of
+  /// either sign last. This and the next two are queued, nobody waits, and the answers are the same on every backend.
+  virtual void sort(Index n, const T* x, Index* order) = 0;
+  /// order (device memory) = the permutation of 0..n-1 that sorts permutation_key(seed, i), equal keys by i.
+  virtual void permute(Index n, std::uint64_t seed, Index* order) = 0;
+  /// at[0], ..., at[*count - 1] = the places of flags that are not 0, ascending; all in device memory.
+  virtual void select(Index n, const std::uint8_t* flags, Index* at, Index* count) = 0;
+  /// Bytes of scratch that sort and permute take, at most.
+  virtual Index sort_workspace_bytes(Index n) = 0;
   virtual void copy(Index n, const T* from, T* to) = 0;
 
   // Dense linear algebra on symmetric [n][n] matrices; both triangles are stored, the lower one (row-major) is read.

@@ -117,4 +117,39 @@ struct Diagonal {
   HSO_HD void operator()(Index o, Index i) const { d[o * m + i] = a[(o * m + i) * m + i]; }
 };
 
+/// Scores of pruning, in double whatever the network computes in. scores[i] = |theta[i]|.
+template <class T>
+struct MagnitudeScore {
+  const double* theta;
+  double* scores;
+  HSO_HD void operator()(Index, Index i) const { scores[i] = std::fabs(theta[i]); }
+};
+
+/// scores[i] = |gradient[i] theta[i]|
+template <class T>
+struct GradientScore {
+  const T* gradient;
+  const double* theta;
+  double* scores;
+  HSO_HD void operator()(Index, Index i) const { scores[i] = std::fabs(static_cast<double>(gradient[i]) * theta[i]); }
+};
+
+/// scores[i] *= theta[i]^2 / 2, of the curvature's diagonal.
+template <class T>
+struct CurvatureScore {
+  const double* theta;
+  double* scores;
+  HSO_HD void operator()(Index, Index i) const { scores[i] *= 0.5 * theta[i] * theta[i]; }
+};
+
+/// scores[at[i]] = scale values[i] + shift; the places differ.
+template <class T>
+struct SpreadScores {
+  const T* values;
+  const Index* at;
+  double scale, shift;
+  double* scores;
+  HSO_HD void operator()(Index, Index i) const { scores[at[i]] = scale * static_cast<double>(values[i]) + shift; }
+};
+
 }  // namespace hso::detail
