@@ -14,6 +14,12 @@ template <class T>
 std::unique_ptr<LinearOperator<T>> products_of(NetworkPieces<T>& pieces, const T* theta, Curvature kind,
                                                bool linearized);
 
+/// Queues g and the value (device memory) and gives the products at theta, all without a wait; null where that cannot be
+/// done: more than one piece, or a kind whose products need more than the gradient's pass.
+template <class T>
+std::unique_ptr<LinearOperator<T>> linearize_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature kind,
+                                                       double* value);
+
 /// UsageError for a source that has no factors.
 template <class T>
 std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, const T* theta,
@@ -31,6 +37,11 @@ struct KroneckerState;
 template <class T>
 double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
                              KroneckerState<T>& fresh);
+
+/// The same for a selection that fits one piece, with the value left in device memory. Queued, nobody waits.
+template <class T>
+void gradient_with_factors_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value, Curvature source,
+                                     std::uint64_t draw, KroneckerState<T>& fresh);
 
 /// The eigenvalues of a decomposed state := keep times themselves + (1 - keep) second moments at theta in its basis.
 template <class T>
