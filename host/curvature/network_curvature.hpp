@@ -14,10 +14,11 @@ template <class T>
 std::unique_ptr<LinearOperator<T>> products_of(NetworkPieces<T>& pieces, const T* theta, Curvature kind,
                                                bool linearized);
 
-/// Queues g and the value (device memory) and gives the products at theta, all without a wait; null where that cannot be
-/// done: more than one piece, or a kind whose products need more than the gradient's pass.
+/// Where results come late: queues g and the value (device memory) and gives the products at theta, without a wait.
+/// Null, and nothing done, where that cannot be: on a CPU, for an objective that is not a network's alone, for more
+/// than one piece, and for a kind whose products need more than the gradient's pass.
 template <class T>
-std::unique_ptr<LinearOperator<T>> linearize_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature kind,
+std::unique_ptr<LinearOperator<T>> linearize_on_device(Objective<T>& objective, const T* theta, T* g, Curvature kind,
                                                        double* value);
 
 /// UsageError for a source that has no factors.

@@ -79,9 +79,8 @@ class ModelStep : public Optimizer<T> {
   }
   /// Value, gradient and the curvature of the quadratic model; a form that can gather more on the way takes it here.
   virtual typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) {
-    if (auto* network = dynamic_cast<NetworkObjective<T>*>(&objective); network != nullptr && ops_->context().is_cuda())
-      if (auto products = linearize_on_device(network->pieces(), theta, g, kind, value_at_))
-        return {queued_value(), std::move(products)};
+    if (auto products = linearize_on_device(objective, theta, g, kind, value_at_))
+      return {queued_value(), std::move(products)};
     return objective.linearize(theta, g, kind);
   }
   /// Where `linearize` may leave the value in device memory; what it returns in its place then.
