@@ -82,6 +82,7 @@ class CudaOps final : public Ops<T>, public QueuedFactorisations<T> {
   std::vector<std::byte> host_workspace_;
   std::vector<std::vector<std::byte>> queued_workspaces_;  ///< of the last group
   EventHandle group_done_;
+  bool group_open_ = false;
 };
 
 }  // namespace hso::detail

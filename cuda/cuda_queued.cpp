@@ -18,14 +18,17 @@ Index CudaOps<T>::queued_limit() {
 
 template <class T>
 void CudaOps<T>::begin_group() {
-  if (!group_done_.get()) HSO_CHECK(cudaEventCreateWithFlags(group_done_.fill(), cudaEventDisableTiming));
+  if (!group_done_) HSO_CHECK(cudaEventCreateWithFlags(group_done_.fill(), cudaEventDisableTiming));
+  if (group_open_) context_.synchronize();  // an error ended the last one
   HSO_CHECK(cudaEventSynchronize(group_done_.get()));
+  group_open_ = true;
   queued_workspaces_.clear();
 }
 
 template <class T>
 void CudaOps<T>::end_group() {
   HSO_CHECK(cudaEventRecord(group_done_.get(), context_.stream()));
+  group_open_ = false;
 }
 
 template <class T>
