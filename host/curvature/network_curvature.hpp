@@ -39,10 +39,13 @@ template <class T>
 double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
                              KroneckerState<T>& fresh);
 
-/// The same for a selection that fits one piece, with the value left in device memory. Queued, nobody waits.
+/// `fresh` becomes the factors where the main tape stands, behind a gradient of a selection that fits one piece.
+/// Queued, nobody waits; but for fisher_mc the launches are the same every time, and what they cost is not counted.
 template <class T>
-void gradient_with_factors_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value, Curvature source,
-                                     std::uint64_t draw, KroneckerState<T>& fresh);
+void factors_on_device(NetworkPieces<T>& pieces, Curvature source, std::uint64_t draw, KroneckerState<T>& fresh);
+/// Gradients of the selected rows that they cost.
+template <class T>
+double cost_of_factors(NetworkPieces<T>& pieces, Curvature source);
 
 /// The eigenvalues of a decomposed state := keep times themselves + (1 - keep) second moments at theta in its basis.
 template <class T>

@@ -121,16 +121,17 @@ void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature sourc
 }
 
 template <class T>
-void gradient_with_factors_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value, Curvature source,
-                                     std::uint64_t draw, KroneckerState<T>& fresh) {
-  require_source(source, "kfac", "ggn, fisher_mc or fisher_empirical");
-  std::vector<std::uintptr_t> not_recorded;
-  if (!pieces.announce_gradient(not_recorded, 0, source))
-    throw UsageError("kfac: a gradient on the device of more rows than a piece has");
+void factors_on_device(NetworkPieces<T>& pieces, Curvature source, std::uint64_t draw, KroneckerState<T>& fresh) {
+  const double asked = pieces.asked;
   clear_factors(fresh);
-  pieces.gradient_on_device(theta, g, value);
   AdjointWalk<T> walk(pieces, source, draw);
   add_factors(walk, *pieces.main_tape.tape, 0, fresh);
+  pieces.asked = asked;
+}
+
+template <class T>
+double cost_of_factors(NetworkPieces<T>& pieces, Curvature source) {
+  return AdjointWalk<T>(pieces, source).cost(*pieces.main_tape.tape);
 }
 
 template <class T>
@@ -165,10 +166,10 @@ template double gradient_with_factors(NetworkPieces<float>&, const float*, float
                                       KroneckerState<float>&);
 template double gradient_with_factors(NetworkPieces<double>&, const double*, double*, Curvature, std::uint64_t,
                                       KroneckerState<double>&);
-template void gradient_with_factors_on_device(NetworkPieces<float>&, const float*, float*, double*, Curvature,
-                                              std::uint64_t, KroneckerState<float>&);
-template void gradient_with_factors_on_device(NetworkPieces<double>&, const double*, double*, double*, Curvature,
-                                              std::uint64_t, KroneckerState<double>&);
+template void factors_on_device(NetworkPieces<float>&, Curvature, std::uint64_t, KroneckerState<float>&);
+template void factors_on_device(NetworkPieces<double>&, Curvature, std::uint64_t, KroneckerState<double>&);
+template double cost_of_factors(NetworkPieces<float>&, Curvature);
+template double cost_of_factors(NetworkPieces<double>&, Curvature);
 template void average_tables(NetworkPieces<float>&, const float*, Curvature, std::uint64_t, double,
                              KroneckerState<float>&);
 template void average_tables(NetworkPieces<double>&, const double*, Curvature, std::uint64_t, double,

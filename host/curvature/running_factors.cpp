@@ -58,6 +58,7 @@ RunningFactors<T>::RunningFactors(NetworkPieces<T>& pieces, Curvature source)
   if (queued_ != nullptr && largest > queued_->queued_limit()) queued_ = nullptr;
   if (queued_ == nullptr) return;
   using Q = QueuedNumbers;
+  recorded_ = context_.make_recorded();
   sizes_ = std::make_unique<Q>(context_, 4 * count);
   outcome_ =
       std::make_unique<Q>(context_, Q::doubles_for<int>(4 * count) + Q::doubles_for<T>(orders(blocks)) + 2 * count);
@@ -69,32 +70,50 @@ RunningFactors<T>::RunningFactors(NetworkPieces<T>& pieces, Curvature source)
 template <class T>
 double RunningFactors<T>::gradient(NetworkPieces<T>& pieces, const T* theta, T* g, std::uint64_t draw) {
   const double value = gradient_with_factors(pieces, theta, g, source_, draw, fresh_);
-  measure();
+  if (queued_ == nullptr) return value;
+  sizes_->start();
+  measure(sizes_->take(static_cast<Index>(2 * traces_.size())));
+  sizes_->post();
   return value;
 }
 
 template <class T>
 void RunningFactors<T>::gradient_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value,
                                            std::uint64_t draw) {
-  gradient_with_factors_on_device(pieces, theta, g, value, source_, draw, fresh_);
-  measure();
+  std::vector<std::uintptr_t> key;
+  if (queued_ == nullptr || !pieces.announce_gradient(key, 0, source_))
+    throw UsageError("kfac: a gradient on the device needs a device, and rows that fit one piece");
+  pieces.gradient_on_device(theta, g, value);
+  pieces.count(cost_of_factors(pieces, source_), pieces.selected);
+  sizes_->start();
+  double* sizes = sizes_->take(static_cast<Index>(2 * traces_.size()));
+  const auto launch = [&] {
+    factors_on_device(pieces, source_, draw, fresh_);
+    measure(sizes);
+  };
+  source_ == Curvature::fisher_mc ? launch() : recorded_->run(key, launch);
+  sizes_->post();
 }
 
+/// At sizes[4 i]: |A|^2, tr A, |B|^2, tr B of block i.
 template <class T>
-void RunningFactors<T>::measure() {
-  if (queued_ == nullptr) return;
+void RunningFactors<T>::measure(double* sizes) {
   auto& ops = context_.ops<T>();
   Scratch scratch(context_);
   T* diagonal = scratch.take<T>(ones_.size());
-  sizes_->start();
   for (const auto& block : fresh_.blocks)
     for (const Buffer<T>* factor : {&block.a, &block.b}) {
       const Index n = factor == &block.a ? block.place.columns() : block.place.rows();
-      sizes_->dot(ops, n * n, factor->data(), factor->data());
+      ops.dots_on_device(1, n * n, factor->data(), n * n, factor->data(), n * n, sizes++);
       ops.for_each(1, n, Diagonal<T>{factor->data(), diagonal, n});
-      sizes_->dot(ops, n, diagonal, ones_.data());
+      ops.dots_on_device(1, n, diagonal, n, ones_.data(), n, sizes++);
     }
-  sizes_->post();
+}
+
+template <class T>
+void RunningFactors<T>::applied(const T* g, T* step, const std::function<void()>& launch) {
+  const std::uintptr_t key[] = {reinterpret_cast<std::uintptr_t>(g), reinterpret_cast<std::uintptr_t>(step)};
+  queued_ == nullptr ? launch() : recorded_->run(key, launch);
 }
 
 template <class T>
@@ -206,8 +225,10 @@ std::string RunningFactors<T>::invert_one(const LayerBlock& place, Index n, cons
 
 template <class T>
 void RunningFactors<T>::apply_inverse(const T* g, T* step) {
-  average_.multiply(vector_view(g, n()), vector_view(step, n()), [&](std::size_t i) {
-    return std::pair<const T*, const T*>(inverse_b_[i].data(), inverse_a_[i].data());
+  applied(g, step, [&] {
+    average_.multiply(vector_view(g, n()), vector_view(step, n()), [&](std::size_t i) {
+      return std::pair<const T*, const T*>(inverse_b_[i].data(), inverse_a_[i].data());
+    });
   });
 }
 
@@ -310,7 +331,7 @@ void RunningFactors<T>::apply_corrected(const T* g, double delta, T* step) {
     ops.for_each(1, table.size(), DampedReciprocal<T>{table.data(), reciprocals_[i].data(), static_cast<T>(delta)});
     tables.push_back(reciprocals_[i].data());
   }
-  average_.multiply_spectrum(vector_view(g, n()), vector_view(step, n()), tables);
+  applied(g, step, [&] { average_.multiply_spectrum(vector_view(g, n()), vector_view(step, n()), tables); });
 }
 
 template class RunningFactors<float>;

@@ -5,6 +5,7 @@
 // round. Formulas: kronecker.hpp, preconditioned_methods.hpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,14 +49,16 @@ class RunningFactors {
  private:
   using Matrix = typename QueuedFactorisations<T>::Matrix;
   Index n() const { return average_.graph.parameter_count(); }
-  /// Queues sizes and traces of the fresh factors; looks at them, and what follows for the averages.
-  void measure();
+  /// Queues sizes and traces of the fresh factors to `sizes`; looks at them, and what follows for the averages.
+  void measure(double* sizes);
   void look(double keep);
   /// False where one by one is the way.
   bool decompose_together();
   bool invert_together(double delta);
   std::vector<Matrix> damped_copies(double delta);
   bool succeeded(Index infos);
+  /// Launches that are the same for the same g and step.
+  void applied(const T* g, T* step, const std::function<void()>& launch);
   std::string invert_one(const LayerBlock& place, Index n, const Buffer<T>& factor, double shift, Buffer<T>& out);
 
   Context& context_;
@@ -67,6 +70,7 @@ class RunningFactors {
   // need a scale of their own, and those that one of them fails on, are taken one by one.
   QueuedFactorisations<T>* queued_ = nullptr;
   std::unique_ptr<QueuedNumbers> sizes_, outcome_;
+  std::unique_ptr<Recorded> recorded_;
   Buffer<T> ones_;
   std::vector<double> traces_;  ///< of the averages: A and B of every block
   bool ordinary_ = false;       ///< the averages are finite and need no scale

@@ -42,9 +42,15 @@ class QueuedNumbers {
   void dot(Ops<T>& ops, Index n, const T* x, const T* y) {
     ops.dots_on_device(1, n, x, n, y, n, take());
   }
-  void post() { readback_->post(numbers_.data(), count_); }
+  void post() {
+    seen_ = {};
+    readback_->post(numbers_.data(), count_);
+  }
   /// Of the series that was posted last, in the order of `take`; valid until the next post.
-  Span<const double> values() { return readback_->values(); }
+  Span<const double> values() {
+    if (seen_.empty()) seen_ = readback_->values();
+    return seen_;
+  }
   /// `count` numbers of another type that begin at number `at`.
   template <class U>
   std::vector<U> values_as(Index at, Index count) {
@@ -57,6 +63,7 @@ class QueuedNumbers {
   Buffer<double> numbers_;
   Index count_ = 0;
   std::unique_ptr<Readback> readback_;
+  Span<const double> seen_;
 };
 
 }  // namespace hso::detail

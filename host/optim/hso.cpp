@@ -235,6 +235,7 @@ class Hso final : public Optimizer<T> {
     numbers_->dot(*ops_, n_, step_.data(), step_.data());
     numbers_->post();
     const double value = objective.value(trial_.data());
+    numbers_->values();  // before theta changes: nothing that can fail comes behind
     const double ratio = (report.loss_before - value) / step.predicted_decrease;
     bool lower = std::isfinite(value) && value < report.loss_before;
     if (in_region()) lower = lower && ratio > TrustRadius::kAccepted;

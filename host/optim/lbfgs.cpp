@@ -122,15 +122,15 @@ class Lbfgs final : public TrialStep<T> {
     ops().axpby(n(), static_cast<T>(found.point.t), direction(), T(0), s);
     ops().copy(n(), trial_gradient_.data(), y);
     ops().axpby(n(), T(-1), gradient(), T(1), y);
-    ops().copy(n(), this->trial(), theta);
-    ops().copy(n(), trial_gradient_.data(), gradient());
     numbers_->start();
-    numbers_->dot(ops(), n(), gradient(), gradient());
+    numbers_->dot(ops(), n(), trial_gradient_.data(), trial_gradient_.data());
     pairs_.queue_next(numbers_->take(pairs_.numbers()));
     numbers_->post();
     const Span<const double> numbers = numbers_->values();
     norm_ = std::sqrt(numbers[0]);
     report.step_norm = std::sqrt(numbers[3]);
+    ops().copy(n(), trial_gradient_.data(), gradient());
+    ops().copy(n(), this->trial(), theta);
     pairs_.keep(numbers.subspan(1));
     products_.clear();
   }

@@ -99,6 +99,8 @@ class ModelStep : public Optimizer<T> {
   virtual bool earlier(const T*, T*) { return false; }
   /// Halvings of a step that does not lower the value by enough, before the damping is raised.
   virtual int halvings() const { return 0; }
+  /// Of steps that nothing judges: what `propose` queued has arrived, and the step is about to be taken.
+  virtual void arrived(StepReport&) {}
   /// An accepted step, and one of which every trial was refused.
   virtual void taken(StepReport&) {}
   virtual void refused() {}
@@ -257,6 +259,7 @@ class ModelStep : public Optimizer<T> {
     const double slope = queued_->values()[0], square = queued_->values()[1], largest = queued_->values()[2];
     if (!std::isfinite(slope) || !std::isfinite(largest)) return "the step is not finite";
     if (must_descend() && !(slope < 0)) return "the step does not descend";
+    arrived(report);
     ops_->axpby(n_, T(1), step_.data(), T(1), theta);
     report.step_norm = std::sqrt(square);
     report.metrics.emplace_back("delta", damping_.delta());
