@@ -13,23 +13,6 @@
 
 namespace hso::detail {
 
-namespace {
-
-cusolverStatus_t potri_size(cusolverDnHandle_t h, int n, float* a, int* size) {
-  return cusolverDnSpotri_bufferSize(h, kUplo, n, a, n, size);
-}
-cusolverStatus_t potri_size(cusolverDnHandle_t h, int n, double* a, int* size) {
-  return cusolverDnDpotri_bufferSize(h, kUplo, n, a, n, size);
-}
-cusolverStatus_t potri_run(cusolverDnHandle_t h, int n, float* a, float* work, int size, int* info) {
-  return cusolverDnSpotri(h, kUplo, n, a, n, work, size, info);
-}
-cusolverStatus_t potri_run(cusolverDnHandle_t h, int n, double* a, double* work, int size, int* info) {
-  return cusolverDnDpotri(h, kUplo, n, a, n, work, size, info);
-}
-
-}  // namespace
-
 template <class T>
 void* CudaOps<T>::host_workspace(std::size_t bytes) {
   if (host_workspace_.size() < bytes) host_workspace_.resize(bytes);
@@ -47,9 +30,7 @@ Index CudaOps<T>::read_info(const char* call, Index count, const int* device_inf
 }
 
 template <class T>
-Index CudaOps<T>::potrf(Index n, T* a) {
-  if (n == 0) return 0;
-  context_.require_not_capturing("potrf");
+void CudaOps<T>::queue_potrf(Index n, T* a, int* info, HostRoom room) {
   const auto solver = context_.solver();
   const cusolverDnParams_t params = context_.solver_params();
   Workspace bytes;
@@ -57,11 +38,20 @@ Index CudaOps<T>::potrf(Index n, T* a) {
       cusolverDnXpotrf_bufferSize(solver, params, kUplo, n, kData<T>, a, n, kData<T>, &bytes.device, &bytes.host));
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
-  int* info = scratch.take<int>(1);
+  void* host = (this->*room)(bytes.host);
   context_.with_room([&] {
-    HSO_CHECK(cusolverDnXpotrf(solver, params, kUplo, n, kData<T>, a, n, kData<T>, work, bytes.device,
-                               host_workspace(bytes.host), bytes.host, info));
+    HSO_CHECK(cusolverDnXpotrf(solver, params, kUplo, n, kData<T>, a, n, kData<T>, work, bytes.device, host, bytes.host,
+                               info));
   });
+}
+
+template <class T>
+Index CudaOps<T>::potrf(Index n, T* a) {
+  if (n == 0) return 0;
+  context_.require_not_capturing("potrf");
+  Scratch scratch(context_);
+  int* info = scratch.take<int>(1);
+  queue_potrf(n, a, info, &CudaOps::host_workspace);
   return read_info("potrf", 1, info);
 }
 
@@ -113,11 +103,13 @@ Index CudaOps<T>::potri(Index n, T* factor) {
 
 template void* CudaOps<float>::host_workspace(std::size_t);
 template Index CudaOps<float>::read_info(const char*, Index, const int*);
+template void CudaOps<float>::queue_potrf(Index, float*, int*, HostRoom);
 template Index CudaOps<float>::potrf(Index, float*);
 template void CudaOps<float>::potrs(Index, Index, const float*, float*);
 template Index CudaOps<float>::potri(Index, float*);
 template void* CudaOps<double>::host_workspace(std::size_t);
 template Index CudaOps<double>::read_info(const char*, Index, const int*);
+template void CudaOps<double>::queue_potrf(Index, double*, int*, HostRoom);
 template Index CudaOps<double>::potrf(Index, double*);
 template void CudaOps<double>::potrs(Index, Index, const double*, double*);
 template Index CudaOps<double>::potri(Index, double*);

@@ -51,19 +51,25 @@ Index CudaOps<T>::syevd_limit(bool) {
 }
 
 template <class T>
+void CudaOps<T>::queue_syevd(const Matrix& m, bool vectors, int* info, HostRoom room) {
+  const Workspace bytes = syevd_workspace(m.n, m.a, m.w, vectors);
+  Scratch scratch(context_);
+  void* work = scratch.take<char>(static_cast<Index>(bytes.device));
+  void* host = (this->*room)(bytes.host);
+  context_.with_room([&] {
+    HSO_CHECK(cusolverDnXsyevd(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, m.n, kData<T>,
+                               m.a, m.n, kData<T>, m.w, kData<T>, work, bytes.device, host, bytes.host, info));
+  });
+}
+
+template <class T>
 Index CudaOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
   if (n == 0) return 0;
   context_.require_not_capturing("syevd");
   check_order("syevd", n);
-  const Workspace bytes = syevd_workspace(n, a, w, vectors);
   Scratch scratch(context_);
-  void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(1);
-  context_.with_room([&] {
-    HSO_CHECK(cusolverDnXsyevd(context_.solver(), context_.solver_params(), eigen_mode(vectors), kUplo, n, kData<T>, a,
-                               n, kData<T>, w, kData<T>, work, bytes.device, host_workspace(bytes.host), bytes.host,
-                               info));
-  });
+  queue_syevd({n, a, w}, vectors, info, &CudaOps::host_workspace);
   return read_info("syevd", 1, info);
 }
 
@@ -191,12 +197,14 @@ Index CudaOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) 
   return failed;
 }
 
+template void CudaOps<float>::queue_syevd(const Matrix&, bool, int*, HostRoom);
 template Index CudaOps<float>::syevd(Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_range(Index, float*, Index, Index, float*, float*);
 template Index CudaOps<float>::syevd_batched(Index, Index, float*, float*, bool);
 template Index CudaOps<float>::syevd_workspace_bytes(Index, bool);
 template Index CudaOps<float>::syevd_range_workspace_bytes(Index, Index, Index, bool);
 template Index CudaOps<float>::syevd_limit(bool);
+template void CudaOps<double>::queue_syevd(const Matrix&, bool, int*, HostRoom);
 template Index CudaOps<double>::syevd(Index, double*, double*, bool);
 template Index CudaOps<double>::syevd_range(Index, double*, Index, Index, double*, double*);
 template Index CudaOps<double>::syevd_batched(Index, Index, double*, double*, bool);

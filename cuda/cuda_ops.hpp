@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "cuda_context.hpp"
+#include "handles.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "hsogpu/detail/queued_factorisations.hpp"
 
 namespace hso::detail {
 
 template <class T>
-class CudaOps final : public Ops<T> {
+class CudaOps final : public Ops<T>, public QueuedFactorisations<T> {
  public:
   explicit CudaOps(CudaContext& context) : context_(context) {}
   Context& context() override { return context_; }
@@ -48,6 +50,11 @@ class CudaOps final : public Ops<T> {
   Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override;
   Index syevd_limit(bool vectors) override;
 
+  using Matrix = typename QueuedFactorisations<T>::Matrix;
+  void syevd_queued(Span<const Matrix> matrices, int* info) override;
+  void invert_queued(Span<const Matrix> matrices, int* info) override;
+  Index queued_limit() override;
+
   Index chunk_bytes() const override;
 
  private:
@@ -64,11 +71,22 @@ class CudaOps final : public Ops<T> {
   void scale_result(const GemmArgs<T>& args);
   /// Host scratch for cuSOLVER, kept between calls.
   void* host_workspace(std::size_t bytes);
+  /// The same for a call that nobody waits for: memory of its own, kept until the group of calls has run.
+  void* queued_workspace(std::size_t bytes);
+  void begin_group();
+  void end_group();
+  using HostRoom = void* (CudaOps::*)(std::size_t bytes);
+  void queue_syevd(const Matrix& m, bool vectors, int* info, HostRoom room);
+  void queue_potrf(Index n, T* a, int* info, HostRoom room);
+  void queue_potri(Index n, T* factor, int* info);
   /// The first info that is not 0, after a wait. DeviceError when it is negative: an argument of `call` was refused.
   Index read_info(const char* call, Index count, const int* device_info);
 
   CudaContext& context_;
   std::vector<std::byte> host_workspace_;
+  std::vector<std::vector<std::byte>> queued_workspaces_;  ///< of the last group
+  EventHandle group_done_;
+  bool group_open_ = false;
 };
 
 }  // namespace hso::detail

@@ -17,4 +17,17 @@ constexpr cusolverEigMode_t eigen_mode(bool vectors) {
   return vectors ? CUSOLVER_EIG_MODE_VECTOR : CUSOLVER_EIG_MODE_NOVECTOR;
 }
 
+inline cusolverStatus_t potri_size(cusolverDnHandle_t h, int n, float* a, int* size) {
+  return cusolverDnSpotri_bufferSize(h, kUplo, n, a, n, size);
+}
+inline cusolverStatus_t potri_size(cusolverDnHandle_t h, int n, double* a, int* size) {
+  return cusolverDnDpotri_bufferSize(h, kUplo, n, a, n, size);
+}
+inline cusolverStatus_t potri_run(cusolverDnHandle_t h, int n, float* a, float* work, int size, int* info) {
+  return cusolverDnSpotri(h, kUplo, n, a, n, work, size, info);
+}
+inline cusolverStatus_t potri_run(cusolverDnHandle_t h, int n, double* a, double* work, int size, int* info) {
+  return cusolverDnDpotri(h, kUplo, n, a, n, work, size, info);
+}
+
 }  // namespace hso::detail

@@ -20,6 +20,11 @@ class AdjointWalk {
       : pieces_(pieces), source_(source), first_draw_(first_draw) {}
   Index draws() const { return source_ == Curvature::fisher_mc ? pieces_.options.fisher_draws : 1; }
 
+  /// Of `adjoints`, in gradients of the piece.
+  double cost(const Tape<T>& tape) const {
+    return kSweepCost * static_cast<double>(source_ == Curvature::ggn ? columns(tape) : draws());
+  }
+
   /// body(tape, piece) at every piece, forward pass done.
   template <class Body>
   void each_piece(const T* theta, const Body& body) {
@@ -41,11 +46,13 @@ class AdjointWalk {
  private:
   template <class Visit>
   void roots(Tape<T>& tape, Index piece, const Visit& visit) {
-    const Node loss = tape.graph().loss_node();
-    const Index columns = tape.graph()[tape.graph()[loss].inputs[0]].shape.size();
-    pieces_.count(kSweepCost * static_cast<double>(columns), pieces_.rows_of(piece));
-    for (Index first = 0; first < columns; first += tape.lanes())
-      tape.traversal().run_adjoints(false, first, std::min(tape.lanes(), columns - first), visit);
+    pieces_.count(cost(tape), pieces_.rows_of(piece));
+    const Index all = columns(tape);
+    for (Index first = 0; first < all; first += tape.lanes())
+      tape.traversal().run_adjoints(false, first, std::min(tape.lanes(), all - first), visit);
+  }
+  static Index columns(const Tape<T>& tape) {
+    return tape.graph()[tape.graph()[tape.graph().loss_node()].inputs[0]].shape.size();
   }
 
   NetworkPieces<T>& pieces_;

@@ -115,14 +115,20 @@ void KroneckerState<T>::decompose() {
     const std::string layer = fmt::format("'{}'", graph[block.place.weight_node].name);
     const auto a = eigenvectors_of(context, block.a, columns, block.qa, "the input factor of " + layer);
     const auto b = eigenvectors_of(context, block.b, rows, block.qb, "the output factor of " + layer);
-    std::vector<T> table;
-    table.reserve(static_cast<std::size_t>(block.place.size()));
-    for (double out : b)
-      for (double in : a) table.push_back(static_cast<T>(std::max(out, 0.0) * std::max(in, 0.0)));
-    if (block.table.size() == 0) block.table = Buffer<T>(context, block.place.size());
-    block.table.upload(table);
+    set_eigenvalues(block, a, b);
   }
   decomposed = true;
+}
+
+template <class T>
+double KroneckerState<T>::set_eigenvalues(Block& block, Span<const double> a, Span<const double> b) {
+  std::vector<T> table;
+  table.reserve(static_cast<std::size_t>(block.place.size()));
+  for (double out : b)
+    for (double in : a) table.push_back(static_cast<T>(std::max(out, 0.0) * std::max(in, 0.0)));
+  if (block.table.size() == 0) block.table = Buffer<T>(context, block.place.size());
+  block.table.upload(table);
+  return static_cast<double>(*std::max_element(table.begin(), table.end()));
 }
 
 template <class T>

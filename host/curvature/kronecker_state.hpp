@@ -22,6 +22,8 @@ struct KroneckerState {
   const Block& block(Index i) const;  ///< UsageError for one that is not there
   /// NumericalError names the layer whose factor has no eigendecomposition. Allocates the first time alone.
   void decompose();
+  /// The table from the factors' eigenvalues; returns its largest entry.
+  double set_eigenvalues(Block& block, Span<const double> a, Span<const double> b);
 
   /// kv = left x right of the pairs (left, right) that matrices(i) gives for block i.
   using Pair = std::pair<const T*, const T*>;

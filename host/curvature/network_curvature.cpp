@@ -7,6 +7,7 @@
 #include "graph/leaf_rows.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/network_objective.hpp"
 
 namespace hso::detail {
 namespace {
@@ -116,7 +117,24 @@ std::unique_ptr<LinearOperator<T>> products_of(NetworkPieces<T>& pieces, const T
   return std::make_unique<NetworkCurvature<T>>(pieces, theta, kind, linearized);
 }
 
+template <class T>
+std::unique_ptr<LinearOperator<T>> linearize_on_device(Objective<T>& objective, const T* theta, T* g, Curvature kind,
+                                                       double* value) {
+  const bool from_tape = kind == Curvature::hessian || kind == Curvature::ggn || kind == Curvature::fisher_empirical;
+  auto* network = dynamic_cast<NetworkObjective<T>*>(&objective);
+  if (!from_tape || network == nullptr || !objective.context().is_cuda()) return nullptr;
+  NetworkPieces<T>& pieces = network->pieces();
+  std::vector<std::uintptr_t> not_recorded;
+  if (!pieces.announce_gradient(not_recorded, 0, kind)) return nullptr;
+  pieces.gradient_on_device(theta, g, value);
+  return products_of(pieces, theta, kind, true);
+}
+
 template std::unique_ptr<LinearOperator<float>> products_of(NetworkPieces<float>&, const float*, Curvature, bool);
 template std::unique_ptr<LinearOperator<double>> products_of(NetworkPieces<double>&, const double*, Curvature, bool);
+template std::unique_ptr<LinearOperator<float>> linearize_on_device(Objective<float>&, const float*, float*, Curvature,
+                                                                    double*);
+template std::unique_ptr<LinearOperator<double>> linearize_on_device(Objective<double>&, const double*, double*,
+                                                                     Curvature, double*);
 
 }  // namespace hso::detail

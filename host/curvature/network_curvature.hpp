@@ -14,6 +14,13 @@ template <class T>
 std::unique_ptr<LinearOperator<T>> products_of(NetworkPieces<T>& pieces, const T* theta, Curvature kind,
                                                bool linearized);
 
+/// Where results come late: queues g and the value (device memory) and gives the products at theta, without a wait.
+/// Null, and nothing done, where that cannot be: on a CPU, for an objective that is not a network's alone, for more
+/// than one piece, and for a kind whose products need more than the gradient's pass.
+template <class T>
+std::unique_ptr<LinearOperator<T>> linearize_on_device(Objective<T>& objective, const T* theta, T* g, Curvature kind,
+                                                       double* value);
+
 /// UsageError for a source that has no factors.
 template <class T>
 std::unique_ptr<KroneckerOperator<T>> kronecker_of(NetworkPieces<T>& pieces, const T* theta,
@@ -31,6 +38,14 @@ struct KroneckerState;
 template <class T>
 double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
                              KroneckerState<T>& fresh);
+
+/// `fresh` becomes the factors where the main tape stands, behind a gradient of a selection that fits one piece.
+/// Queued, nobody waits; but for fisher_mc the launches are the same every time, and what they cost is not counted.
+template <class T>
+void factors_on_device(NetworkPieces<T>& pieces, Curvature source, std::uint64_t draw, KroneckerState<T>& fresh);
+/// Gradients of the selected rows that they cost.
+template <class T>
+double cost_of_factors(NetworkPieces<T>& pieces, Curvature source);
 
 /// The eigenvalues of a decomposed state := keep times themselves + (1 - keep) second moments at theta in its basis.
 template <class T>

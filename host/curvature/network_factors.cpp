@@ -77,6 +77,13 @@ void fill_tables(AdjointWalk<T>& walk, const T* theta, const KroneckerState<T>& 
   fill_tables(walk, theta, state.context, places(state), basis, tables);
 }
 
+template <class T>
+void clear_factors(KroneckerState<T>& state) {
+  for (auto& block : state.blocks)
+    for (Buffer<T>* factor : {&block.a, &block.b})
+      state.context.template ops<T>().fill(factor->size(), T(0), factor->data());
+}
+
 }  // namespace
 
 template <class T>
@@ -114,11 +121,24 @@ void exact_diagonal_of(NetworkPieces<T>& pieces, const T* theta, Curvature sourc
 }
 
 template <class T>
+void factors_on_device(NetworkPieces<T>& pieces, Curvature source, std::uint64_t draw, KroneckerState<T>& fresh) {
+  const double asked = pieces.asked;
+  clear_factors(fresh);
+  AdjointWalk<T> walk(pieces, source, draw);
+  add_factors(walk, *pieces.main_tape.tape, 0, fresh);
+  pieces.asked = asked;
+}
+
+template <class T>
+double cost_of_factors(NetworkPieces<T>& pieces, Curvature source) {
+  return AdjointWalk<T>(pieces, source).cost(*pieces.main_tape.tape);
+}
+
+template <class T>
 double gradient_with_factors(NetworkPieces<T>& pieces, const T* theta, T* g, Curvature source, std::uint64_t draw,
                              KroneckerState<T>& fresh) {
   require_source(source, "kfac", "ggn, fisher_mc or fisher_empirical");
-  for (auto& block : fresh.blocks)
-    for (Buffer<T>* factor : {&block.a, &block.b}) pieces.ops.fill(factor->size(), T(0), factor->data());
+  clear_factors(fresh);
   AdjointWalk<T> walk(pieces, source, draw);
   return pieces.gradient(theta, g, [&](Tape<T>& tape, Index piece) { add_factors(walk, tape, piece, fresh); });
 }
@@ -146,6 +166,10 @@ template double gradient_with_factors(NetworkPieces<float>&, const float*, float
                                       KroneckerState<float>&);
 template double gradient_with_factors(NetworkPieces<double>&, const double*, double*, Curvature, std::uint64_t,
                                       KroneckerState<double>&);
+template void factors_on_device(NetworkPieces<float>&, Curvature, std::uint64_t, KroneckerState<float>&);
+template void factors_on_device(NetworkPieces<double>&, Curvature, std::uint64_t, KroneckerState<double>&);
+template double cost_of_factors(NetworkPieces<float>&, Curvature);
+template double cost_of_factors(NetworkPieces<double>&, Curvature);
 template void average_tables(NetworkPieces<float>&, const float*, Curvature, std::uint64_t, double,
                              KroneckerState<float>&);
 template void average_tables(NetworkPieces<double>&, const double*, Curvature, std::uint64_t, double,

@@ -5,11 +5,15 @@
 // round. Formulas: kronecker.hpp, preconditioned_methods.hpp.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "curvature/kronecker_state.hpp"
 #include "curvature/network_pieces.hpp"
+#include "hsogpu/detail/queued_factorisations.hpp"
+#include "linalg/queued_numbers.hpp"
 
 namespace hso::detail {
 
@@ -22,6 +26,8 @@ class RunningFactors {
 
   /// f and g at theta, and the factors there, not averaged yet; fisher_mc draws targets number `draw`.
   double gradient(NetworkPieces<T>& pieces, const T* theta, T* g, std::uint64_t draw);
+  /// The same without a wait for a selection that fits one piece, the value left in device memory.
+  void gradient_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value, std::uint64_t draw);
   /// average := keep average + (1 - keep) the last factors
   void average(double keep);
 
@@ -41,13 +47,35 @@ class RunningFactors {
   void apply_corrected(const T* g, double delta, T* step);
 
  private:
+  using Matrix = typename QueuedFactorisations<T>::Matrix;
   Index n() const { return average_.graph.parameter_count(); }
+  /// Queues sizes and traces of the fresh factors to `sizes`; looks at them, and what follows for the averages.
+  void measure(double* sizes);
+  void look(double keep);
+  /// False where one by one is the way.
+  bool decompose_together();
+  bool invert_together(double delta);
+  std::vector<Matrix> damped_copies(double delta);
+  bool succeeded(Index infos);
+  /// Launches that are the same for the same g and step.
+  void applied(const T* g, T* step, const std::function<void()>& launch);
   std::string invert_one(const LayerBlock& place, Index n, const Buffer<T>& factor, double shift, Buffer<T>& out);
 
   Context& context_;
   Curvature source_;
   KroneckerState<T> average_, fresh_;
   std::vector<Buffer<T>> inverse_a_, inverse_b_, reciprocals_;  ///< of each block
+
+  // Where results come late: factorisations of all blocks are queued and their outcome is read at once. Factors that
+  // need a scale of their own, and those that one of them fails on, are taken one by one.
+  QueuedFactorisations<T>* queued_ = nullptr;
+  std::unique_ptr<QueuedNumbers> sizes_, outcome_;
+  std::unique_ptr<Recorded> recorded_;
+  Buffer<T> ones_;
+  std::vector<double> traces_;  ///< of the averages: A and B of every block
+  bool ordinary_ = false;       ///< the averages are finite and need no scale
+  double largest_ = -1;         ///< of the tables where the host made them; below 0: ask the device
+  double bound_ = -1;           ///< where the norms came with the inverses; below 0: ask the device
 };
 
 }  // namespace hso::detail

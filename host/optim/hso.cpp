@@ -8,10 +8,12 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "linalg/queued_numbers.hpp"
 #include "optim/damping.hpp"
 #include "optim/descent.hpp"
 #include "optim/spectral.hpp"
@@ -56,15 +58,13 @@ class Hso final : public Optimizer<T> {
   StepReport step(Objective<T>& objective, T* theta) override {
     prepare(objective);
     StepReport report;
-    auto [value, curvature] = objective.linearize(theta, gradient_.data(), kind_);
-    report.loss_before = report.loss_after = value;
-    report.gradient_norm = ops_->nrm2(n_, gradient_.data());
+    const auto curvature = linearize(objective, theta, report);
+    const double value = report.loss_before;
     report.trials = 0;
-    if (!std::isfinite(value) || !std::isfinite(ops_->max_abs(n_, gradient_.data())))
+    if (!std::isfinite(value) || !std::isfinite(sizes_.gradient))
       return refuse(report, StepStatus::not_finite, fmt::format("hso: loss {} or its gradient is not finite", value));
-    curvature->to_dense(matrix_.data());
     report.products = n_;
-    if (!std::isfinite(ops_->max_abs(n_ * n_, matrix_.data())))
+    if (!std::isfinite(sizes_.matrix))
       return refuse(report, StepStatus::not_finite, "hso: the curvature matrix is not finite");
     scaling_.meet(ops_->context(), matrix_.data());
     if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "hso: the gradient is zero");
@@ -84,6 +84,30 @@ class Hso final : public Optimizer<T> {
     return report;
   }
 
+  /// Loss, gradient and curvature matrix at theta, and their sizes, which are read together.
+  std::unique_ptr<LinearOperator<T>> linearize(Objective<T>& objective, const T* theta, StepReport& report) {
+    numbers_->start();
+    double* value_at = numbers_->take();
+    auto curvature = linearize_on_device(objective, theta, gradient_.data(), kind_, value_at);
+    const bool queued = curvature != nullptr;
+    double value = 0;
+    if (!queued) {
+      auto at_once = objective.linearize(theta, gradient_.data(), kind_);
+      value = at_once.value;
+      curvature = std::move(at_once.curvature);
+    }
+    curvature->to_dense(matrix_.data());
+    numbers_->dot(*ops_, n_, gradient_.data(), gradient_.data());
+    ops_->norms_on_device(n_, gradient_.data(), numbers_->take(2));
+    ops_->norms_on_device(n_ * n_, matrix_.data(), numbers_->take(2));
+    numbers_->post();
+    const Span<const double> found = numbers_->values();
+    report.loss_before = report.loss_after = queued ? found[0] : value;
+    report.gradient_norm = std::sqrt(found[1]);
+    sizes_ = {found[3], found[5]};
+    return curvature;
+  }
+
   void prepare(Objective<T>& objective) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
     n_ = -1;  // until nothing has thrown
@@ -93,7 +117,9 @@ class Hso final : public Optimizer<T> {
     require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n,
                    [this](Index m) { return matrix_bytes(m); });
     matrix_ = Buffer<T>(context, checked_multiply(n, n));
-    for (Buffer<T>* b : {&gradient_, &spectral_, &step_, &trial_}) *b = Buffer<T>(context, n);
+    for (Buffer<T>* b : {&gradient_, &step_, &trial_}) *b = Buffer<T>(context, n);
+    spectral_ = Buffer<T>(context, 2 * n);
+    numbers_ = std::make_unique<QueuedNumbers>(context, 6);
     damping_ = Damping(o_);
     region_ = TrustRadius();
     scaling_.start(context, n, units_ == VariableScaling::curvature);
@@ -127,12 +153,16 @@ class Hso final : public Optimizer<T> {
   void to_eigenbasis(const T* x, T* c) { ops_->gemm({n_, 1, n_, matrix_.data(), n_, false, x, 1, false, c, 1}); }
   /// x = V' c
   void from_eigenbasis(const T* c, T* x) { ops_->gemm({1, n_, n_, c, n_, false, matrix_.data(), n_, false, x, n_}); }
+  /// V g, and V r of the random r that inverse_residual asks about.
   void project_gradient() {
     ops_->copy(n_, gradient_.data(), step_.data());
     scaling_.divide(*ops_, step_.data());
     to_eigenbasis(step_.data(), spectral_.data());
+    ops_->for_each(1, n_, RandomFill<T>{step_.data(), 0, 0, Distribution::rademacher, 0.0, 1.0});
+    to_eigenbasis(step_.data(), spectral_.data() + n_);
     const std::vector<T> c = spectral_.download();
-    projected_.assign(c.begin(), c.end());
+    projected_.assign(c.begin(), c.begin() + n_);
+    probe_.assign(c.begin() + n_, c.end());
   }
   /// Where |lambda| is below the rank tolerance, that much curvature is taken.
   double scaled_gradient(double value) const {
@@ -144,7 +174,7 @@ class Hso final : public Optimizer<T> {
   }
   void expand(const std::vector<double>& coefficients, T* x) {
     const std::vector<T> narrowed(coefficients.begin(), coefficients.end());
-    spectral_.upload(narrowed);
+    spectral_.upload(narrowed);  // the front half
     from_eigenbasis(spectral_.data(), x);
   }
 
@@ -175,10 +205,11 @@ class Hso final : public Optimizer<T> {
                singular_message(spectrum_, inverse, o_.sign, delta, sizeof(T) == sizeof(double)));
         return;
       }
-      const double residual = described ? 0 : inverse_residual(curvature, inverse);
-      if (!described) describe_spectrum(report, spectrum_, inverse, residual, sizeof(T) == sizeof(double));
-      described = true;
+      numbers_->start();
+      if (!described) queue_residual(curvature, inverse);
       const Trial trial = try_one(objective, theta, inverse, report);
+      if (!described) describe_spectrum(report, spectrum_, inverse, residual(), sizeof(T) == sizeof(double));
+      described = true;
       if (trial.accepted) {
         accept(trial, delta, inverse.eps, report);
         return;
@@ -201,7 +232,10 @@ class Hso final : public Optimizer<T> {
     scaling_.divide(*ops_, step_.data());
     ops_->copy(n_, theta, trial_.data());
     ops_->axpby(n_, T(1), step_.data(), T(1), trial_.data());
+    numbers_->dot(*ops_, n_, step_.data(), step_.data());
+    numbers_->post();
     const double value = objective.value(trial_.data());
+    numbers_->values();  // before theta changes: nothing that can fail comes behind
     const double ratio = (report.loss_before - value) / step.predicted_decrease;
     bool lower = std::isfinite(value) && value < report.loss_before;
     if (in_region()) lower = lower && ratio > TrustRadius::kAccepted;
@@ -211,7 +245,7 @@ class Hso final : public Optimizer<T> {
 
   void accept(const Trial& trial, double delta, double eps, StepReport& report) {
     report.loss_after = trial.value;
-    report.step_norm = ops_->nrm2(n_, step_.data());
+    report.step_norm = std::sqrt(numbers_->values().back());
     report.metrics.emplace_back("delta", delta);
     report.metrics.emplace_back("eps", eps);
     report.metrics.emplace_back("predicted_decrease", trial.predicted);
@@ -232,17 +266,13 @@ class Hso final : public Optimizer<T> {
 
   /// |H x - V (lambda / phi) V'r| / |r| with x = V (1 / phi) V'r and a random r: one exact product says how well the
   /// inverse inverts. For `raw` without damping this is |H H^-1 r - r| / |r|.
-  double inverse_residual(LinearOperator<T>& curvature, const ModifiedInverse& inverse) {
+  void queue_residual(LinearOperator<T>& curvature, const ModifiedInverse& inverse) {
     Scratch scratch(ops_->context());
-    T* r = scratch.take<T>(n_);
     T* x = scratch.take<T>(n_);
     T* hx = scratch.take<T>(n_);
-    ops_->for_each(1, n_, RandomFill<T>{r, 0, 0, Distribution::rademacher, 0.0, 1.0});
-    to_eigenbasis(r, spectral_.data());
-    const std::vector<T> c = spectral_.download();
-    std::vector<double> solved(c.size()), expected(c.size());
-    for (std::size_t i = 0; i < c.size(); ++i) {
-      solved[i] = inverse.inverse[i] * c[i];
+    std::vector<double> solved(probe_.size()), expected(probe_.size());
+    for (std::size_t i = 0; i < probe_.size(); ++i) {
+      solved[i] = inverse.inverse[i] * probe_[i];
       expected[i] = spectrum_.values[i] * solved[i];
     }
     expand(solved, x);
@@ -251,8 +281,10 @@ class Hso final : public Optimizer<T> {
     scaling_.divide(*ops_, hx);
     expand(expected, x);
     ops_->axpby(n_, T(-1), x, T(1), hx);
-    return ops_->nrm2(n_, hx) / ops_->nrm2(n_, r);
+    numbers_->dot(*ops_, n_, hx, hx);
   }
+  /// The norm of r is known: its entries are 1 and -1.
+  double residual() { return std::sqrt(numbers_->values()[0]) / std::sqrt(static_cast<double>(n_)); }
 
   HsoOptions o_;
   SignPolicy policy_;
@@ -267,6 +299,11 @@ class Hso final : public Optimizer<T> {
   Buffer<T> matrix_, gradient_, spectral_, step_, trial_;
   Spectrum spectrum_;
   std::vector<double> projected_;
+  std::vector<T> probe_;
+  std::unique_ptr<QueuedNumbers> numbers_;  ///< of the point, then of the residual and a step
+  struct {
+    double gradient, matrix;
+  } sizes_{};  ///< largest entries
 };
 
 }  // namespace

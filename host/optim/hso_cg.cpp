@@ -92,7 +92,10 @@ class MatrixFree final : public ModelStep<T> {
     if (eps > 0) this->ops().axpby(this->n(), static_cast<T>(-o_.rate * eps), g, T(1), step);
   }
 
-  bool looks_late() const override { return !preconditioner_.any(); }  // it would keep what is not finite
+  typename ModelStep<T>::Look looks() const override {
+    using Base = ModelStep<T>;  // a preconditioner would keep what is not finite
+    return preconditioner_.any() ? Base::Look::before_prepare : Base::Look::behind_propose;
+  }
   bool warm() const { return o_.warm_start > 0 && !trust_; }
   int halvings() const override { return trust_ ? 0 : o_.line_search; }
   void taken(StepReport& report) override {

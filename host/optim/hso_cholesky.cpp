@@ -24,7 +24,10 @@ class CholeskyForm final : public ModelStep<T> {
     if (this->fresh()) make_room(objective.context());
     curvature.to_dense(matrix_.data());
     report.products += n;
-    norm_ = this->ops().nrm2(n * n, matrix_.data());
+    size_->start();
+    size_->dot(this->ops(), n * n, matrix_.data(), matrix_.data());
+    size_->post();
+    norm_ = std::sqrt(size_->values()[0]);
     shift_ = 0;
     if (std::isfinite(norm_)) return {};
     report.status = StepStatus::not_finite;
@@ -36,13 +39,13 @@ class CholeskyForm final : public ModelStep<T> {
     require_memory(context, "hso.cholesky: the curvature matrix and its factor (hso.lowrank and hso.cg hold neither)",
                    n, [](Index m) { return checked_multiply(checked_multiply(2 * m, m), Index{sizeof(T)}); });
     for (Buffer<T>* b : {&matrix_, &factor_}) *b = Buffer<T>(context, n * n);
+    size_ = std::make_unique<QueuedNumbers>(context, 1);
   }
 
   /// -((A + tau I)^-1 + eps I) g
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport&) override {
+  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport&) override {
     const double eps = o_.eps + (norm_ > 0 ? this->damping().eps_scale() / norm_ : 0);
-    if (!factorise(curvature.context()))
-      return fmt::format("A + {:.3g} I is not positive definite in this precision", shift_);
+    if (!factorise()) return fmt::format("A + {:.3g} I is not positive definite in this precision", shift_);
     auto& ops = this->ops();
     const Index n = this->n();
     ops.copy(n, g, step);
@@ -52,23 +55,28 @@ class CholeskyForm final : public ModelStep<T> {
   }
 
   /// Algorithm 3.3 of Nocedal and Wright, from delta or, on a later trial, from more than the last one took.
-  bool factorise(Context& context) {
+  bool factorise() {
     const Index n = this->n();
     auto& ops = this->ops();
     shift_ = std::max(this->common_.increase * shift_, this->damping().delta());
     for (int attempt = 0; attempt < 60; ++attempt) {
       ops.copy(n * n, matrix_.data(), factor_.data());
       ops.for_each(1, n, AddDiagonal<T>{factor_.data(), n, static_cast<T>(shift_)});
-      if (cholesky(context, View<T>{factor_.data(), Shape{n, n}, 1, n * n}).status == LinalgStatus::ok) return true;
+      ops.for_each(n, n, Symmetrize<T>{factor_.data(), n});
+      const bool finite = std::isfinite(static_cast<T>(norm_ + shift_));  // no entry is larger
+      if (finite && ops.potrf(n, factor_.data()) == 0) return true;
       shift_ = std::max(2 * shift_, norm_ > 0 ? 1e-3 * norm_ : 1.0);
     }
     return false;
   }
   void taken(StepReport& report) override { report.metrics.emplace_back("shift", shift_); }
 
+  typename ModelStep<T>::Look looks() const override { return ModelStep<T>::Look::behind_prepare; }
+
   HsoCholeskyOptions o_;
   double norm_ = 0, shift_ = 0;
   Buffer<T> matrix_, factor_;
+  std::unique_ptr<QueuedNumbers> size_;  ///< the matrix's squared norm
 };
 
 }  // namespace

@@ -71,10 +71,10 @@ class Kronecker final : public ModelStep<T> {
     Objective<T>& whose = separate != nullptr ? separate->of_curvature() : objective;
     auto* network = network_inside(whose);
     pieces_ = network != nullptr ? &network->pieces() : nullptr;
-    if (pieces_ == nullptr) return objective.linearize(theta, g, kind);
+    if (pieces_ == nullptr) return ModelStep<T>::linearize(objective, theta, g, kind);
     if (this->fresh() || !running_ || !running_->belongs_to(*pieces_)) start(objective);
     gathered_ = steps_ % o_.factor_every == 0;
-    if (!gathered_) return objective.linearize(theta, g, kind);
+    if (!gathered_) return ModelStep<T>::linearize(objective, theta, g, kind);
     const double value = gather(objective, separate, theta, g);
     // What stands around a network has a curvature of its own; where nothing judges the step, nobody multiplies by it.
     if (&whose != network && o_.judged) return {value, whose.curvature(theta, kind)};
@@ -83,6 +83,11 @@ class Kronecker final : public ModelStep<T> {
   }
   /// The objective's value and gradient, and with them the factors of the network that pieces_ shows.
   double gather(Objective<T>& objective, SeparateCurvature<T>* separate, const T* theta, T* g) {
+    const bool network_only = dynamic_cast<NetworkObjective<T>*>(&objective) != nullptr;
+    if (network_only && pieces_->context.is_cuda() && pieces_->pieces() == 1) {
+      running_->gradient_on_device(*pieces_, theta, g, this->value_on_device(), draw());
+      return this->queued_value();
+    }
     if (separate == nullptr)
       return finish_gradient(objective, theta, running_->gradient(*pieces_, theta, g, draw()), g);
     const double value = separate->loss().gradient(theta, g);
@@ -94,6 +99,7 @@ class Kronecker final : public ModelStep<T> {
     running_.reset();
     running_ = std::make_unique<RunningFactors<T>>(*pieces_, source_);
     if (!o_.judged) ball_.start(objective.context(), objective.dimension());
+    clip_ = std::make_unique<QueuedNumbers>(objective.context(), 2);
     steps_ = updates_ = 0;
     age_ = o_.refresh;
   }
@@ -154,10 +160,12 @@ class Kronecker final : public ModelStep<T> {
       this->ops().axpby(this->n(), T(0), step, static_cast<T>(-o_.rate), step);
       return {};
     }
-    const double size = o_.rate * o_.rate * std::fabs(this->ops().dot(this->n(), g, step));
-    const double clip = o_.kl_clip > 0 && size > o_.kl_clip ? std::sqrt(o_.kl_clip / size) : 1;
-    if (clip != 1) this->ops().axpby(this->n(), T(0), step, static_cast<T>(clip), step);
-    report.metrics.emplace_back("clip", clip);
+    clip_->start();
+    double *along = clip_->take(), *factor = clip_->take();
+    this->ops().dots_on_device(1, this->n(), g, this->n(), step, this->n(), along);
+    this->ops().for_each(1, 1, TrustFactor<T>{along, o_.rate, o_.kl_clip, factor});
+    this->ops().for_each(1, this->n(), ScaleBy<T>{factor, step});
+    clip_->post();
     ball_.propose(this->ops(), o_.rate, o_.momentum, step);
     return {};
   }
@@ -188,6 +196,7 @@ class Kronecker final : public ModelStep<T> {
     if (const double added = eps(); added > 0) this->ops().axpby(this->n(), static_cast<T>(added), g, T(1), step);
     return {};
   }
+  void arrived(StepReport& report) override { report.metrics.emplace_back("clip", clip_->values()[1]); }
   void taken(StepReport&) override {
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());
@@ -207,6 +216,7 @@ class Kronecker final : public ModelStep<T> {
   NetworkPieces<T>* pieces_ = nullptr;  ///< of the objective whose curvature it is; null: it shows no network
   std::unique_ptr<RunningFactors<T>> running_;
   HeavyBall<T> ball_;
+  std::unique_ptr<QueuedNumbers> clip_;  ///< not judged: g'step and the factor that bounds the change of the model
   std::unique_ptr<LinearOperator<T>> operator_, inverse_;
   KroneckerOperator<T>* factors_ = nullptr;
   double largest_ = 0, delta_ = -1, eps_ = -1;

@@ -149,6 +149,7 @@ class LowRank final : public ModelStep<T> {
     if (x > 0 && y > 0) a = x, b = y;
   }
 
+  typename ModelStep<T>::Look looks() const override { return ModelStep<T>::Look::behind_prepare; }
   void refused() override { age_ = o_.refresh; }
   void taken(StepReport& report) override {
     ++age_;

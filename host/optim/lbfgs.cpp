@@ -1,72 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hsogpu/quasi_newton.hpp"
+#include "optim/lbfgs_pairs.hpp"
 #include "optim/trial_step.hpp"
 
 namespace hso {
 namespace detail {
 namespace {
-
-/// The last pairs s, y in a ring with one free place, and H v of the inverse they make.
-template <class T>
-class Pairs {
- public:
-  void make_room(Context& context, Index memory, Index n) {
-    ops_ = &context.ops<T>();
-    n_ = n;
-    for (Buffer<T>* b : {&s_, &y_}) *b = Buffer<T>(context, checked_multiply(memory + 1, n));
-    curvature_.assign(static_cast<std::size_t>(memory + 1), 0);
-    coefficients_ = curvature_;
-    clear();
-  }
-  void clear() { count_ = next_ = 0; }
-  Index count() const { return count_; }
-  /// The free place, where the next pair is written before it is kept.
-  T* next_s() { return s_.data() + next_ * n_; }
-  T* next_y() { return y_.data() + next_ * n_; }
-
-  /// False when s'y is not positive enough: the pair is left out.
-  bool keep() {
-    const double sy = ops_->dot(n_, next_s(), next_y()), yy = ops_->dot(n_, next_y(), next_y());
-    const double ss = ops_->dot(n_, next_s(), next_s());
-    if (!std::isfinite(sy / yy) || !(sy > 1e-10 * std::sqrt(ss * yy))) return false;
-    const Index places = static_cast<Index>(curvature_.size());
-    curvature_[static_cast<std::size_t>(next_)] = sy;
-    scale_ = sy / yy;
-    next_ = (next_ + 1) % places;
-    count_ = std::min(count_ + 1, places - 1);
-    return true;
-  }
-
-  /// v := H v by the two-loop recursion.
-  void apply(T* v) {
-    std::vector<double>& a = coefficients_;
-    for (Index k = 1; k <= count_; ++k) {
-      const Index i = at(k);
-      a[static_cast<std::size_t>(i)] = ops_->dot(n_, s_.data() + i * n_, v) / curvature(i);
-      ops_->axpby(n_, static_cast<T>(-a[static_cast<std::size_t>(i)]), y_.data() + i * n_, T(1), v);
-    }
-    ops_->axpby(n_, T(0), v, static_cast<T>(scale_), v);
-    for (Index k = count_; k >= 1; --k) {
-      const Index i = at(k);
-      const double b = ops_->dot(n_, y_.data() + i * n_, v) / curvature(i);
-      ops_->axpby(n_, static_cast<T>(a[static_cast<std::size_t>(i)] - b), s_.data() + i * n_, T(1), v);
-    }
-  }
-
- private:
-  /// The k-th newest, from 1.
-  Index at(Index k) const {
-    const Index places = static_cast<Index>(curvature_.size());
-    return (next_ - k + places) % places;
-  }
-  double curvature(Index i) const { return curvature_[static_cast<std::size_t>(i)]; }
-
-  Ops<T>* ops_ = nullptr;
-  Index n_ = 0, count_ = 0, next_ = 0;
-  Buffer<T> s_, y_;                               ///< [memory + 1][n]
-  std::vector<double> curvature_, coefficients_;  ///< s'y
-  double scale_ = 1;
-};
 
 template <class T>
 class Lbfgs final : public TrialStep<T> {
@@ -88,13 +27,27 @@ class Lbfgs final : public TrialStep<T> {
   using TrialStep<T>::direction;
 
   void start(Objective<T>& objective) override {
-    pairs_.make_room(objective.context(), o_.memory, objective.dimension());
-    trial_gradient_ = Buffer<T>(objective.context(), objective.dimension());
+    Context& context = objective.context();
+    pairs_.make_room(context, o_.memory, objective.dimension());
+    trial_gradient_ = Buffer<T>(context, objective.dimension());
+    point_ = std::make_unique<QueuedPoint<T>>(context, 1);
+    numbers_ = std::make_unique<QueuedNumbers>(context, std::max(pairs_.products(), 1 + pairs_.numbers()));
+  }
+  Index more_numbers() const override { return pairs_.products(); }
+
+  void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
+    TrialStep<T>::evaluate(objective, theta, g, point);
+    if (pairs_.late()) pairs_.queue_products(g, point.take(pairs_.products()));
   }
 
   std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
     double value = report.loss_before;
     LineSearchResult last;
+    norm_ = report.gradient_norm;
+    if (pairs_.late()) {
+      const Span<const double> found = this->start_point().numbers().subspan(1);
+      products_.assign(found.begin(), found.end());
+    }
     for (int i = 0; i < o_.iterations; ++i) {
       last = search(objective, theta, value, report);
       if (!(last.point.t > 0)) {
@@ -103,7 +56,7 @@ class Lbfgs final : public TrialStep<T> {
       }
       value = last.point.value;
       take(theta, last, report);
-      if (ops().nrm2(n(), gradient()) == 0) break;
+      if (norm_ == 0) break;
     }
     report.loss_after = value;
     report.metrics.emplace_back("line_search", std::string(name_of(last.status)));
@@ -124,15 +77,28 @@ class Lbfgs final : public TrialStep<T> {
     return search_along(objective, theta, value, report);
   }
 
-  LineSearchResult search_along(Objective<T>& objective, const T* theta, double value, StepReport& report) {
+  /// direction := -H g
+  void choose_direction() {
+    if (pairs_.count() > 0 && pairs_.late()) {
+      if (products_.empty()) products_ = products_now();
+      return pairs_.combine(products_, gradient(), direction());
+    }
     ops().axpby(n(), T(-1), gradient(), T(0), direction());
+    if (pairs_.count() > 0) pairs_.apply(direction());
+  }
+  std::vector<double> products_now() {
+    numbers_->start();
+    pairs_.queue_products(gradient(), numbers_->take(pairs_.products()));
+    numbers_->post();
+    return {numbers_->values().begin(), numbers_->values().end()};
+  }
+
+  LineSearchResult search_along(Objective<T>& objective, const T* theta, double value, StepReport& report) {
     LineSearchOptions o{o_.decrease, o_.curvature};
     o.noise = this->rounding_of(value);
     o.evaluations = o_.max_trials;
-    if (pairs_.count() > 0)
-      pairs_.apply(direction());
-    else
-      o.first = std::min(1.0, 1 / ops().nrm2(n(), gradient()));
+    if (pairs_.count() == 0) o.first = std::min(1.0, 1 / norm_);
+    choose_direction();
     const double slope = ops().dot(n(), gradient(), direction());
     if (!std::isfinite(slope) || !(slope < 0)) return {};
     const LineSearchResult result =
@@ -145,8 +111,10 @@ class Lbfgs final : public TrialStep<T> {
     last_t_ = t;
     ++report.trials;
     ++report.gradients;
-    const double value = objective.gradient(this->trial_at(theta, t), trial_gradient_.data());
-    return {t, value, ops().dot(n(), trial_gradient_.data(), direction())};
+    const T* trial = this->trial_at(theta, t);
+    point_->queue(objective, trial, trial_gradient_.data(), {{trial_gradient_.data(), direction()}});
+    point_->post();
+    return {t, point_->value(), point_->numbers()[0]};
   }
 
   void take(T* theta, const LineSearchResult& found, StepReport& report) {
@@ -154,16 +122,26 @@ class Lbfgs final : public TrialStep<T> {
     ops().axpby(n(), static_cast<T>(found.point.t), direction(), T(0), s);
     ops().copy(n(), trial_gradient_.data(), y);
     ops().axpby(n(), T(-1), gradient(), T(1), y);
-    report.step_norm = ops().nrm2(n(), s);
-    ops().copy(n(), this->trial(), theta);
+    numbers_->start();
+    numbers_->dot(ops(), n(), trial_gradient_.data(), trial_gradient_.data());
+    pairs_.queue_next(numbers_->take(pairs_.numbers()));
+    numbers_->post();
+    const Span<const double> numbers = numbers_->values();
+    norm_ = std::sqrt(numbers[0]);
+    report.step_norm = std::sqrt(numbers[3]);
     ops().copy(n(), trial_gradient_.data(), gradient());
-    pairs_.keep();
+    ops().copy(n(), this->trial(), theta);
+    pairs_.keep(numbers.subspan(1));
+    products_.clear();
   }
 
   LbfgsOptions o_;
-  Pairs<T> pairs_;
+  LbfgsPairs<T> pairs_;
   Buffer<T> trial_gradient_;
-  double last_t_ = 0;
+  std::unique_ptr<QueuedPoint<T>> point_;   ///< of a trial
+  std::unique_ptr<QueuedNumbers> numbers_;  ///< of a pair, or of the gradient with the pairs
+  std::vector<double> products_;            ///< late: of the gradient with the pairs; empty: not taken yet
+  double last_t_ = 0, norm_ = 0;            ///< norm_ of the gradient
 };
 
 }  // namespace

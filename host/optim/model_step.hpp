@@ -12,8 +12,10 @@
 #include <limits>
 #include <memory>
 
+#include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "linalg/dots_together.hpp"
+#include "hsogpu/network_objective.hpp"
+#include "linalg/queued_numbers.hpp"
 #include "optim/damping.hpp"
 
 namespace hso::detail {
@@ -36,12 +38,19 @@ class ModelStep : public Optimizer<T> {
     StepReport report;
     report.trials = 0;
     evaluations_ = 0;
+    const T* g = gradient_.data();
+    queued_->start();
+    value_at_ = queued_->take();
+    value_queued_ = false;
     const auto [value, curvature] = linearize(objective, theta, gradient_.data(), kind_);
     report.loss_before = report.loss_after = value;
-    const T* g = gradient_.data();
-    queued_->queue(*ops_, n_, {{g, g}});
-    if ((!late() || !std::isfinite(value)) && refuses_gradient(report)) return report;
-    if (const std::string why = prepare(objective, theta, *curvature, report); !why.empty())
+    queued_->dot(*ops_, n_, g, g);
+    queued_->post();
+    const Look look = ops_->context().is_cuda() ? looks() : Look::before_prepare;
+    if ((look == Look::before_prepare || !std::isfinite(value)) && refuses_gradient(report)) return report;
+    const std::string why = prepare(objective, theta, *curvature, report);
+    if (look == Look::behind_prepare && refuses_gradient(report)) return forget(report);
+    if (!why.empty())
       return refuse(report, report.status == StepStatus::accepted ? StepStatus::singular : report.status, why);
     fresh_ = false;
     std::string last = "no trial was made";
@@ -49,7 +58,7 @@ class ModelStep : public Optimizer<T> {
       ++report.trials;
       const double delta = damping_.delta();
       last = propose(*curvature, g, step_.data(), report);
-      if (late() && report.trials == 1 && refuses_gradient(report)) return report;
+      if (look == Look::behind_propose && report.trials == 1 && refuses_gradient(report)) return report;
       if (last.empty()) last = try_one(objective, theta, *curvature, delta, report);
       if (last.empty()) {
         taken(report);
@@ -70,7 +79,15 @@ class ModelStep : public Optimizer<T> {
   }
   /// Value, gradient and the curvature of the quadratic model; a form that can gather more on the way takes it here.
   virtual typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) {
+    if (auto products = linearize_on_device(objective, theta, g, kind, value_at_))
+      return {queued_value(), std::move(products)};
     return objective.linearize(theta, g, kind);
+  }
+  /// Where `linearize` may leave the value in device memory; what it returns in its place then.
+  double* value_on_device() const { return value_at_; }
+  double queued_value() {
+    value_queued_ = true;
+    return 0;
   }
   /// Once a step, at the point of `curvature`. What it returns says why no step can be made, which counts as `singular`
   /// unless it sets the report's status; empty: one can.
@@ -82,6 +99,8 @@ class ModelStep : public Optimizer<T> {
   virtual bool earlier(const T*, T*) { return false; }
   /// Halvings of a step that does not lower the value by enough, before the damping is raised.
   virtual int halvings() const { return 0; }
+  /// Of steps that nothing judges: what `propose` queued has arrived, and the step is about to be taken.
+  virtual void arrived(StepReport&) {}
   /// An accepted step, and one of which every trial was refused.
   virtual void taken(StepReport&) {}
   virtual void refused() {}
@@ -94,9 +113,11 @@ class ModelStep : public Optimizer<T> {
   virtual bool subspace() const { return false; }
   /// Of steps that nothing judges: false where momentum may carry one uphill on its batch.
   virtual bool must_descend() const { return true; }
-  /// Where results come late: the gradient's norm is looked at behind `propose`, and the product that judges a step is
-  /// queued before its value is known. For forms that a gradient that is not finite leaves as they were.
-  virtual bool looks_late() const { return false; }
+  /// Where results come late: when the host looks at the loss and the gradient's norm. Later is for forms that a
+  /// gradient that is not finite leaves as they were; `prepare` behind which it is looked at says so by `refused`
+  /// otherwise.
+  enum class Look { before_prepare, behind_prepare, behind_propose };
+  virtual Look looks() const { return Look::before_prepare; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
   virtual void adapt_accepted(double ratio) { damping_.accepted(ratio); }
   virtual bool adapt_rejected() { return damping_.rejected(); }
@@ -124,20 +145,25 @@ class ModelStep : public Optimizer<T> {
     for (Buffer<T>* b : {&pair_, &products_})
       if (subspace()) *b = Buffer<T>(objective.context(), 2 * objective.dimension());
     moved_ = false;
-    queued_ = std::make_unique<QueuedDots<T>>(objective.context());
+    queued_ = std::make_unique<QueuedNumbers>(objective.context(), 8);
     damping_ = Damping(common_);
     ops_ = &objective.context().template ops<T>();
     n_ = objective.dimension();
   }
-  bool late() const { return looks_late() && ops_->context().is_cuda(); }
-  /// From the queued square of the norm.
+  /// Of the queued value and the square of the gradient's norm.
   bool refuses_gradient(StepReport& report) {
-    report.gradient_norm = std::sqrt(queued_->values()[0]);
+    const Span<const double> found = queued_->values();
+    if (value_queued_) report.loss_before = report.loss_after = found[0];
+    report.gradient_norm = std::sqrt(found[1]);
     if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
       refuse(report, StepStatus::not_finite, fmt::format("loss {} or its gradient is not finite", report.loss_before));
     else if (report.gradient_norm == 0)
       refuse(report, StepStatus::rejected, "the gradient is zero");
     return !report.message.empty();
+  }
+  StepReport forget(StepReport& report) {
+    refused();
+    return report;
   }
   StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
     report.status = status;
@@ -181,7 +207,11 @@ class ModelStep : public Optimizer<T> {
   void queue_model(LinearOperator<T>& curvature) {
     curvature.apply(vector_view<const T>(step_.data(), n_), other_.view());
     const T *g = gradient_.data(), *s = step_.data(), *as = other_.data();
-    queued_->queue(*ops_, n_, {{g, s}, {s, as}, {s, s}});
+    queued_->start();
+    queued_->dot(*ops_, n_, g, s);
+    queued_->dot(*ops_, n_, s, as);
+    queued_->dot(*ops_, n_, s, s);
+    queued_->post();
     queued_for_ = s;
   }
 
@@ -191,7 +221,7 @@ class ModelStep : public Optimizer<T> {
     const double eps_scale = damping_.eps_scale();
     if (!judged()) return take(theta, report);
     queued_for_ = nullptr;
-    if (late() && !rescales()) queue_model(curvature);
+    if (ops_->context().is_cuda() && !rescales()) queue_model(curvature);
     double whole = rescales() ? kNone : backtrack(objective, theta);
     const bool both = rescales() && subspace() && moved_;
     Model m = both ? plane(delta, curvature, report) : model(curvature, report);
@@ -222,11 +252,16 @@ class ModelStep : public Optimizer<T> {
   }
 
   std::string take(T* theta, StepReport& report) {
-    const double slope = ops_->dot(n_, gradient_.data(), step_.data());
-    if (!std::isfinite(slope) || !std::isfinite(ops_->max_abs(n_, step_.data()))) return "the step is not finite";
+    queued_->start();
+    queued_->dot(*ops_, n_, gradient_.data(), step_.data());
+    ops_->norms_on_device(n_, step_.data(), queued_->take(2));
+    queued_->post();
+    const double slope = queued_->values()[0], square = queued_->values()[1], largest = queued_->values()[2];
+    if (!std::isfinite(slope) || !std::isfinite(largest)) return "the step is not finite";
     if (must_descend() && !(slope < 0)) return "the step does not descend";
+    arrived(report);
     ops_->axpby(n_, T(1), step_.data(), T(1), theta);
-    report.step_norm = ops_->nrm2(n_, step_.data());
+    report.step_norm = std::sqrt(square);
     report.metrics.emplace_back("delta", damping_.delta());
     return {};
   }
@@ -238,11 +273,16 @@ class ModelStep : public Optimizer<T> {
     ops_->copy(n_, step_.data(), p);
     curvature.apply(vector_view<const T>(p, n_, 2), vector_view(products_.data(), n_, 2));
     report.products += 2;
-    double slopes[2], bends[2], squares[2];
-    ops_->dots(2, n_, p, n_, gradient_.data(), 0, slopes);
-    ops_->dots(2, n_, p, n_, products_.data(), n_, bends);
-    ops_->dots(2, n_, p, n_, p, n_, squares);
-    const double cross = ops_->dot(n_, p, products_.data() + n_), mixed = cross + delta * ops_->dot(n_, p, d);
+    queued_->start();
+    ops_->dots_on_device(2, n_, p, n_, gradient_.data(), 0, queued_->take(2));
+    ops_->dots_on_device(2, n_, p, n_, products_.data(), n_, queued_->take(2));
+    ops_->dots_on_device(2, n_, p, n_, p, n_, queued_->take(2));
+    queued_->dot(*ops_, n_, p, products_.data() + n_);
+    queued_->dot(*ops_, n_, p, d);
+    queued_->post();
+    const double* found = queued_->values().data();
+    const double *slopes = found, *bends = found + 2, *squares = found + 4;
+    const double cross = found[6], between = found[7], mixed = cross + delta * between;
     const double own = bends[0] + delta * squares[0], other = bends[1] + delta * squares[1];
     const double determinant = own * other - mixed * mixed;
     double a = own > 0 ? -slopes[0] / own : 1, b = 0;
@@ -255,7 +295,7 @@ class ModelStep : public Optimizer<T> {
     ops_->axpby(n_, static_cast<T>(b), d, static_cast<T>(a), step_.data());
     report.metrics.emplace_back("momentum", b);
     return {a * slopes[0] + b * slopes[1], a * a * bends[0] + 2 * a * b * cross + b * b * bends[1],
-            ops_->dot(n_, step_.data(), step_.data())};
+            a * a * squares[0] + 2 * a * b * between + b * b * squares[1]};
   }
 
   void rescale(double delta, Model& m) {
@@ -265,7 +305,7 @@ class ModelStep : public Optimizer<T> {
     ops_->axpby(n_, T(0), step_.data(), static_cast<T>(length), step_.data());
     m.slope *= length;
     m.bend *= length * length;
-    m.square = ops_->dot(n_, step_.data(), step_.data());
+    m.square *= length * length;
   }
 
   std::string name_;
@@ -278,8 +318,10 @@ class ModelStep : public Optimizer<T> {
   Buffer<T> gradient_, step_, other_, trial_;
   Buffer<T> pair_, products_;  ///< subspace: the proposed step and the last displacement, and their products
   bool moved_ = false;         ///< there is a last displacement
-  std::unique_ptr<QueuedDots<T>> queued_;  ///< the gradient's square, then the model of a step
-  const T* queued_for_ = nullptr;          ///< the step whose model is queued
+  std::unique_ptr<QueuedNumbers> queued_;  ///< the loss and the gradient's square, then the model of a step
+  double* value_at_ = nullptr;             ///< the first of them
+  bool value_queued_ = false;
+  const T* queued_for_ = nullptr;  ///< the step whose model is queued
 };
 
 /// The options that the damping loop reads, from a form's own.

@@ -21,10 +21,10 @@ class NewtonCg final : public TrialStep<T> {
   Index vectors() const override { return 6; }
   void start(Objective<T>&) override { expected_ = 0; }
 
-  double evaluate(Objective<T>& objective, const T* theta, T* g) override {
+  void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
     auto [value, curvature] = objective.linearize(theta, g, kind_);
     operator_ = std::move(curvature);
-    return value;
+    point.queue(value, this->n(), {{g, g}});
   }
 
   std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {

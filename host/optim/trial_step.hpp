@@ -11,6 +11,7 @@
 
 #include "optim/descent.hpp"
 #include "optim/line_search.hpp"
+#include "optim/queued_point.hpp"
 
 namespace hso::detail {
 
@@ -28,8 +29,10 @@ class TrialStep : public Optimizer<T> {
     make_room(objective);
     StepReport report;
     report.trials = 0;
-    report.loss_before = report.loss_after = evaluate(objective, theta, gradient_.data());
-    report.gradient_norm = ops_->nrm2(n_, gradient_.data());
+    evaluate(objective, theta, gradient_.data(), *start_);
+    start_->post();
+    report.loss_before = report.loss_after = start_->value();
+    report.gradient_norm = std::sqrt(start_->numbers()[0]);
     if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
       return refuse(report, StepStatus::not_finite,
                     fmt::format("loss {} or its gradient is not finite", report.loss_before));
@@ -44,7 +47,11 @@ class TrialStep : public Optimizer<T> {
   virtual Index vectors() const = 0;
   /// Buffers of the method's own, and its state before the first step.
   virtual void start(Objective<T>& objective) = 0;
-  virtual double evaluate(Objective<T>& objective, const T* theta, T* g) { return objective.gradient(theta, g); }
+  /// Value, gradient and the square of its norm, and `more_numbers` that the method takes.
+  virtual void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) {
+    point.queue(objective, theta, g, {{g, g}});
+  }
+  virtual Index more_numbers() const { return 0; }
   /// Moves theta from loss_before and gradient() and fills the report, or leaves theta and says why.
   virtual std::string advance(Objective<T>& objective, T* theta, StepReport& report) = 0;
 
@@ -53,6 +60,8 @@ class TrialStep : public Optimizer<T> {
   T* gradient() { return gradient_.data(); }
   T* direction() { return direction_.data(); }
   T* trial() { return trial_.data(); }
+  /// What `evaluate` left.
+  QueuedPoint<T>& start_point() { return *start_; }
 
   /// trial := theta + t direction
   const T* trial_at(const T* theta, double t) {
@@ -71,6 +80,7 @@ class TrialStep : public Optimizer<T> {
     ops_ = &objective.context().template ops<T>();
     start(objective);
     for (Buffer<T>* b : {&gradient_, &direction_, &trial_}) *b = Buffer<T>(objective.context(), n_);
+    start_ = std::make_unique<QueuedPoint<T>>(objective.context(), 1 + more_numbers());
     ready_ = true;
   }
   StepReport refuse(StepReport& report, StepStatus status, const std::string& why) const {
@@ -84,6 +94,7 @@ class TrialStep : public Optimizer<T> {
   Index n_ = -1;
   Ops<T>* ops_ = nullptr;
   Buffer<T> gradient_, direction_, trial_;
+  std::unique_ptr<QueuedPoint<T>> start_;
 };
 
 }  // namespace hso::detail
