@@ -84,7 +84,7 @@ class Kronecker final : public ModelStep<T> {
   /// The objective's value and gradient, and with them the factors of the network that pieces_ shows.
   double gather(Objective<T>& objective, SeparateCurvature<T>* separate, const T* theta, T* g) {
     const bool network_only = dynamic_cast<NetworkObjective<T>*>(&objective) != nullptr;
-    if (network_only && pieces_->context.is_cuda() && pieces_->pieces() == 1) {
+    if (network_only && running_->queues() && pieces_->pieces() == 1) {
       running_->gradient_on_device(*pieces_, theta, g, this->value_on_device(), draw());
       return this->queued_value();
     }
