@@ -196,7 +196,9 @@ class Kronecker final : public ModelStep<T> {
     if (const double added = eps(); added > 0) this->ops().axpby(this->n(), static_cast<T>(added), g, T(1), step);
     return {};
   }
-  void arrived(StepReport& report) override { report.metrics.emplace_back("clip", clip_->values()[1]); }
+  void arrived(StepReport& report) override {
+    if (!o_.judged) report.metrics.emplace_back("clip", clip_->values()[1]);
+  }
   void taken(StepReport&) override {
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());
