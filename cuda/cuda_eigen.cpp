@@ -141,7 +141,9 @@ auto CudaOps<T>::syevd_batch_workspace(Index n, Index batch, const T* a, const T
 
 template <class T>
 Index CudaOps<T>::syevd_batch(Index n, Index batch, T* a, T* w, bool vectors) {
-  const Workspace bytes = syevd_batch_workspace(n, batch, a, w, vectors).value();
+  const std::optional<Workspace> asked = syevd_batch_workspace(n, batch, a, w, vectors);
+  if (!asked) throw DeviceError(fmt::format("syevd_batched: cuSOLVER gives no workspace for {} of order {}", batch, n));
+  const Workspace bytes = *asked;
   Scratch scratch(context_);
   void* work = scratch.take<char>(static_cast<Index>(bytes.device));
   int* info = scratch.take<int>(batch);

@@ -26,7 +26,9 @@ class RunningFactors {
 
   /// f and g at theta, and the factors there, not averaged yet; fisher_mc draws targets number `draw`.
   double gradient(NetworkPieces<T>& pieces, const T* theta, T* g, std::uint64_t draw);
-  /// The same without a wait for a selection that fits one piece, the value left in device memory.
+  /// Whether results come late and all blocks are small enough to be factored together.
+  bool queues() const { return queued_ != nullptr; }
+  /// Where it queues: the same without a wait for a selection that fits one piece, the value left in device memory.
   void gradient_on_device(NetworkPieces<T>& pieces, const T* theta, T* g, double* value, std::uint64_t draw);
   /// average := keep average + (1 - keep) the last factors
   void average(double keep);

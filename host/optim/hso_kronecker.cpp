@@ -84,7 +84,7 @@ class Kronecker final : public ModelStep<T> {
   /// The objective's value and gradient, and with them the factors of the network that pieces_ shows.
   double gather(Objective<T>& objective, SeparateCurvature<T>* separate, const T* theta, T* g) {
     const bool network_only = dynamic_cast<NetworkObjective<T>*>(&objective) != nullptr;
-    if (network_only && pieces_->context.is_cuda() && pieces_->pieces() == 1) {
+    if (network_only && running_->queues() && pieces_->pieces() == 1) {
       running_->gradient_on_device(*pieces_, theta, g, this->value_on_device(), draw());
       return this->queued_value();
     }
@@ -196,7 +196,9 @@ class Kronecker final : public ModelStep<T> {
     if (const double added = eps(); added > 0) this->ops().axpby(this->n(), static_cast<T>(added), g, T(1), step);
     return {};
   }
-  void arrived(StepReport& report) override { report.metrics.emplace_back("clip", clip_->values()[1]); }
+  void arrived(StepReport& report) override {
+    if (!o_.judged) report.metrics.emplace_back("clip", clip_->values()[1]);
+  }
   void taken(StepReport&) override {
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());

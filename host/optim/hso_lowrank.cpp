@@ -151,9 +151,10 @@ class LowRank final : public ModelStep<T> {
 
   typename ModelStep<T>::Look looks() const override { return ModelStep<T>::Look::behind_prepare; }
   void refused() override { age_ = o_.refresh; }
+  void arrived(StepReport& report) override { rest_ = share_of_rest(report); }
   void taken(StepReport& report) override {
     ++age_;
-    report.metrics.emplace_back("rest", share_of_rest(report));
+    report.metrics.emplace_back("rest", rest_);
     report.metrics.emplace_back("eps_rest", eps_rest_);
   }
   bool rescales() const override { return o_.subspace; }
@@ -168,7 +169,7 @@ class LowRank final : public ModelStep<T> {
   Buffer<double> numbers_;  ///< [5] that lengths follow from
   std::unique_ptr<Readback> readback_;
   Spectrum spectrum_;
-  double bound_ = 0, eps_rest_ = 0;
+  double bound_ = 0, eps_rest_ = 0, rest_ = 0;
   bool ready_ = false;
   int age_ = 0;
 };

@@ -14,7 +14,6 @@
 
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/network_objective.hpp"
 #include "linalg/queued_numbers.hpp"
 #include "optim/damping.hpp"
 
@@ -99,7 +98,8 @@ class ModelStep : public Optimizer<T> {
   virtual bool earlier(const T*, T*) { return false; }
   /// Halvings of a step that does not lower the value by enough, before the damping is raised.
   virtual int halvings() const { return 0; }
-  /// Of steps that nothing judges: what `propose` queued has arrived, and the step is about to be taken.
+  /// What `propose` queued has arrived, and the step is about to be taken: reading is for here, where an error still
+  /// finds theta as it was.
   virtual void arrived(StepReport&) {}
   /// An accepted step, and one of which every trial was refused.
   virtual void taken(StepReport&) {}
@@ -114,8 +114,7 @@ class ModelStep : public Optimizer<T> {
   /// Of steps that nothing judges: false where momentum may carry one uphill on its batch.
   virtual bool must_descend() const { return true; }
   /// Where results come late: when the host looks at the loss and the gradient's norm. Later is for forms that a
-  /// gradient that is not finite leaves as they were; `prepare` behind which it is looked at says so by `refused`
-  /// otherwise.
+  /// gradient that is not finite leaves as they were, or, behind `prepare`, that `refused` puts right.
   enum class Look { before_prepare, behind_prepare, behind_propose };
   virtual Look looks() const { return Look::before_prepare; }
   /// What follows from actual over predicted decrease. False when the next trial would be the same.
@@ -235,6 +234,7 @@ class ModelStep : public Optimizer<T> {
     for (int i = 0; i < halvings() && !(value < report.loss_before + kArmijo * length * m.slope); ++i)
       value = value_at(objective, theta, step_.data(), length /= 2);
     if (!(value < report.loss_before)) return fmt::format("the loss became {:.9g}", value);
+    arrived(report);
     ops_->axpby(n_, static_cast<T>(length), step_.data(), T(1), theta);
     if (subspace()) ops_->axpby(n_, static_cast<T>(length), step_.data(), T(0), pair_.data() + n_);
     moved_ = true;
