@@ -190,7 +190,11 @@ TEST_P(LanczosTest, FindsWhatIsNearAShift) {
     for (double r : near.residuals) EXPECT_LE(r, tolerance * near.scale);
     const auto inside = eigenpairs_near(a, 10.6, {.count = 1, .tolerance = tolerance});
     EXPECT_NEAR(inside.values.at(0), 10.7, 10 * tolerance * 79);
-    EXPECT_EQ(inside.products, a.products - near.products);
+    // A device may be given a few products more before the host sees that a solve has ended.
+    if (context().is_cuda())
+      EXPECT_LE(inside.products, a.products - near.products);
+    else
+      EXPECT_EQ(inside.products, a.products - near.products);
   });
 }
 

@@ -4,6 +4,7 @@
 // the error is of the documented kind.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "emulated.hpp"
@@ -51,14 +52,15 @@ class EmulatedFailures : public testing::TestWithParam<const char*> {
   void TearDown() override { emulated::recover(); }
 };
 
+std::string word_of(const testing::TestParamInfo<const char*>& method) {
+  std::string name = method.param;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
 INSTANTIATE_TEST_SUITE_P(Methods, EmulatedFailures,
                          testing::Values("sgd", "adam", "hvp", "kfac", "hso", "hso.kfac", "hso.cg", "hso.lowrank",
                                          "lbfgs"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '.', '_');
-                           return name;
-                         });
+                         word_of);
 
 /// Theta after each of three steps without failures.
 std::vector<Numbers> path(const std::string& optimizer) {
@@ -79,15 +81,18 @@ TEST_P(EmulatedFailures, AStepMovesThetaOnceOrNotAtAll) {
   const std::vector<Numbers> points = path(GetParam());
   for (const Site site : kSites) {
     SCOPED_TRACE(testing::Message() << "site " << static_cast<int>(site));
-    const int failures = walk(site, [&] {
+    const int failed_calls = walk(site, [&] {
       const auto device = Context::create("cuda");
       Setting<double> s(*device, "mlp:3-4-3:tanh", LossKind::cross_entropy, 12);
       auto f = s.objective();
       const auto method = make_optimizer<double>(GetParam());
       std::size_t whole = 0;
       const auto expect_point = [&] {
-        const bool lost = site == Site::lost;  // then nothing can be read
-        if (!lost) EXPECT_EQ(widen(s.theta.download()), points[whole]) << "after " << whole << " steps";
+        if (site == Site::lost) return;  // then nothing can be read
+        const Numbers theta = widen(s.theta.download());
+        // A queued step has moved theta when only its outcome cannot be read.
+        const bool moved = whole < 3 && theta == points[whole + 1];
+        EXPECT_TRUE(theta == points[whole] || moved) << "after " << whole << " steps";
       };
       try {
         for (; whole < 3; ++whole) method->step(f, s.theta.data());
@@ -97,7 +102,7 @@ TEST_P(EmulatedFailures, AStepMovesThetaOnceOrNotAtAll) {
       }
       expect_point();
     });
-    EXPECT_GT(failures, 0);
+    EXPECT_GT(failed_calls, 0);
   }
 }
 

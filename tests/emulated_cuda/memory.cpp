@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::size_t kHeapBytes = std::size_t{128} << 30;
 constexpr std::size_t kGuard = 256;
+constexpr std::size_t kFirst = 4096;                   ///< bytes before the first block, which belong to nobody either
 constexpr std::size_t kFilled = std::size_t{1} << 20;  ///< larger blocks are filled at both ends alone
 constexpr std::size_t kEdge = std::size_t{64} << 10;
 constexpr std::size_t kWaiting = 256;  ///< released blocks that are not used again yet
@@ -56,7 +57,7 @@ void on_fault(int signal, siginfo_t* info, void*);
 
 class Heap {
  public:
-  Heap() : begin_(reserve(kHeapBytes, PROT_NONE)), end_(begin_) {
+  Heap() : begin_(reserve(kHeapBytes, PROT_NONE)), end_(begin_ + kFirst) {
     block_of_ = reinterpret_cast<std::uint32_t*>(
         reserve(kHeapBytes / kGranule * sizeof(std::uint32_t), PROT_READ | PROT_WRITE));
     heap_begin = reinterpret_cast<std::uintptr_t>(begin_);
@@ -108,10 +109,10 @@ class Heap {
   bool holds(const void* at) const { return at >= begin_ && at < begin_ + kHeapBytes; }
 
   void open() const {
-    if (end_ > begin_ && depth_++ == 0) protect(PROT_READ | PROT_WRITE);
+    if (depth_++ == 0) protect(PROT_READ | PROT_WRITE);
   }
   void close() const {
-    if (end_ > begin_ && --depth_ == 0) protect(PROT_NONE);
+    if (--depth_ == 0) protect(PROT_NONE);
   }
   bool is_open() const { return depth_ > 0; }
   std::size_t used(int device) const {
@@ -159,7 +160,6 @@ class Heap {
     if (bytes == protected_) return;
     protected_ = bytes;
     protect(PROT_READ | PROT_WRITE);
-    if (depth_ == 0) depth_ = 1;  // the first block of all: Open lived before there was memory
   }
   void protect(int protection) const {
     static const char* const word = std::getenv("HSO_EMULATED_PROTECT");
