@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 #include "device.hpp"
 #include "fibers.hpp"
@@ -32,12 +33,38 @@ struct Word {
 struct Launch {
   std::string kernel;
   std::unordered_map<std::uintptr_t, Word> words;
-  bool races = false;
   ThreadPlace place{};
 };
 
 bool tracking = false;
 Launch now;
+
+/// Counts bytes once a launch without a record of who touched them: the number of the launch that last read, or wrote,
+/// a word of device memory.
+class Stamps {
+ public:
+  Stamps() : stamps_(reserve_zeros(heap_bytes / kWord * sizeof(std::uint32_t))) {}
+  void touch(std::uintptr_t address, std::size_t bytes) {
+    for (std::uintptr_t at = address / kWord * kWord; at < address + bytes; at += kWord) {
+      std::uint32_t& stamp = stamps_[(at - heap_begin) / kWord];
+      counted_ += stamp == launch_ ? 0 : static_cast<std::int64_t>(kWord);
+      stamp = launch_;
+    }
+  }
+  void begin_launch() { ++launch_; }
+  std::int64_t take_count() { return std::exchange(counted_, 0); }
+
+ private:
+  std::uint32_t* stamps_;
+  std::uint32_t launch_ = 0;
+  std::int64_t counted_ = 0;
+};
+
+Stamps& stamps(bool of_writes) {
+  static Stamps reads, writes;
+  return of_writes ? writes : reads;
+}
+bool counting = false;
 
 bool same(const ThreadPlace& a, const ThreadPlace& b) { return a.block == b.block && a.thread == b.thread; }
 bool is_ordered(const ThreadPlace& a, const ThreadPlace& b) {
@@ -50,7 +77,7 @@ bool is_ordered(const ThreadPlace& a, const ThreadPlace& b) {
 }
 
 void track_read(Word& w, const ThreadPlace& me) {
-  if (now.races && w.written && !is_ordered(w.writer, me)) race(w.writer, me);
+  if (w.written && !is_ordered(w.writer, me)) race(w.writer, me);
   if (w.read && !same(w.reader, me)) {
     w.many_blocks |= w.reader.block != me.block;
     w.many_readers = w.reader.epoch == me.epoch || w.many_blocks;
@@ -60,9 +87,8 @@ void track_read(Word& w, const ThreadPlace& me) {
 }
 
 void track_write(Word& w, const ThreadPlace& me) {
-  if (now.races && w.written && !is_ordered(w.writer, me)) race(w.writer, me);
-  if (now.races && w.read &&
-      (!is_ordered(w.reader, me) || w.many_blocks || (w.many_readers && w.reader.epoch == me.epoch)))
+  if (w.written && !is_ordered(w.writer, me)) race(w.writer, me);
+  if (w.read && (!is_ordered(w.reader, me) || w.many_blocks || (w.many_readers && w.reader.epoch == me.epoch)))
     race(w.reader, me);
   w.written = true;
   w.writer = me;
@@ -92,6 +118,7 @@ inline void touch(const void* memory, std::size_t bytes, bool write) {
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
   const bool device = address - heap_begin < heap_bytes;
   if (device) require_touchable(static_cast<const char*>(memory), bytes);
+  if (counting && device) stamps(write).touch(address, bytes);
   if (tracking && (device || is_shared(address))) track(address, bytes, write);
 }
 
@@ -109,8 +136,18 @@ std::vector<Change> changes() {
 
 }  // namespace
 
-void start_tracking(const std::string& kernel, bool races) {
-  now = {kernel, {}, races, {}};
+void start_counting() {
+  stamps(false).begin_launch();
+  stamps(true).begin_launch();
+  counting = true;
+}
+void stop_counting() {
+  counting = false;
+  book().kernel_bytes += stamps(false).take_count() + stamps(true).take_count();
+}
+
+void start_tracking(const std::string& kernel) {
+  now = {kernel, {}, {}};
   tracking = true;
 }
 bool is_tracking() { return tracking; }
@@ -128,8 +165,6 @@ std::vector<Change> undo_changes() {
 
 std::vector<Change> stop_tracking() {
   tracking = false;
-  for (const auto& [address, word] : now.words)
-    if (!is_shared(address)) book().kernel_bytes += static_cast<std::int64_t>(kWord) * (word.read + word.written);
   return changes();
 }
 

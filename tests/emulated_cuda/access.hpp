@@ -23,15 +23,18 @@ struct Change {
   bool operator==(const Change&) const = default;
 };
 
-/// `races`: two threads that touch a word, one of them writing, with nothing between them are a violation.
-void start_tracking(const std::string& kernel, bool races);
+/// Counts the bytes that a launch touches, each once, until stop_counting() adds them to the ledger.
+void start_counting();
+void stop_counting();
+/// Two threads that touch a word, one of them writing, with nothing between them are a violation from here on.
+void start_tracking(const std::string& kernel);
 bool is_tracking();
 /// Another block begins: what the last one did to shared memory is none of its business.
 void forget_shared();
 void set_place(const ThreadPlace& place);
 /// What was written so far, which is undone; tracking goes on from there.
 std::vector<Change> undo_changes();
-/// Adds the bytes touched to the ledger; returns what was written.
+/// What was written.
 std::vector<Change> stop_tracking();
 
 }  // namespace hso::emulated

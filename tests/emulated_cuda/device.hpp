@@ -90,6 +90,8 @@ void drain(cudaStream_t stream);
 void drain_all();
 /// Lets the schedule run some of what is queued; called by every entry point.
 void progress();
+/// One of so many possibilities that are all legal: the first unless the schedule is random.
+unsigned choose(unsigned possibilities);
 /// Counts a wait of the host, and runs what the stream holds.
 void wait_for(cudaStream_t stream);
 std::int64_t live_handles();

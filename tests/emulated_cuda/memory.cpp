@@ -58,8 +58,7 @@ void on_fault(int signal, siginfo_t* info, void*);
 class Heap {
  public:
   Heap() : begin_(reserve(kHeapBytes, PROT_NONE)), end_(begin_ + kFirst) {
-    block_of_ = reinterpret_cast<std::uint32_t*>(
-        reserve(kHeapBytes / kGranule * sizeof(std::uint32_t), PROT_READ | PROT_WRITE));
+    block_of_ = reserve_zeros(kHeapBytes / kGranule * sizeof(std::uint32_t));
     heap_begin = reinterpret_cast<std::uintptr_t>(begin_);
     heap_bytes = kHeapBytes;
     madvise(begin_, kHeapBytes, MADV_HUGEPAGE);
@@ -220,6 +219,10 @@ struct AtExit {
 
 std::uintptr_t heap_begin = 0;
 std::size_t heap_bytes = 0;
+
+std::uint32_t* reserve_zeros(std::size_t bytes) {
+  return reinterpret_cast<std::uint32_t*>(reserve(bytes, PROT_READ | PROT_WRITE));
+}
 
 void violation(const std::string& message) {
   fmt::print(stderr, "emulated device: {}\n", message);

@@ -10,6 +10,9 @@ namespace hso::emulated {
 extern std::uintptr_t heap_begin;
 extern std::size_t heap_bytes;
 
+/// Zeros that take memory where they are touched alone; never given back.
+std::uint32_t* reserve_zeros(std::size_t bytes);
+
 /// Violation unless the bytes, in the range above, lie in one live block.
 void require_touchable(const char* address, std::size_t bytes);
 

@@ -74,7 +74,7 @@ def prepare(root, scratch, log):
     subprocess.run(["git", "-C", str(scratch), "checkout", "-q", "-f", "--detach"], check=True)
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if run(["which", "ccache"], log) == 0 else []
     configure = ["cmake", "-S", str(scratch), "-B", str(scratch / "build/quickstart"), "--preset", "quickstart",
-                 "-DHSO_CUDA=OFF", "-DHSO_TESTS=ON", *launcher]
+                 "-DHSO_CUDA=OFF", "-DHSO_TESTS=ON", "-DHSO_WERROR=ON", *launcher]
     if run(configure, log, cwd=scratch) != 0:
         sys.exit("the scratch copy does not configure")
 

@@ -122,13 +122,18 @@ void progress() {
   if (c.schedule == Schedule::eager) return drain_all();
   if (c.random() % 4 != 0) return;
   std::vector<CUstream_st*> ready;
-  const Open open;
   for (std::uint64_t left = c.random() % 8; left > 0; --left) {
     ready.clear();
     std::ranges::copy_if(streams(), std::back_inserter(ready), is_ready);
     if (ready.empty()) return;
+    const Open open;
     run_first(ready[c.random() % ready.size()]);
   }
+}
+
+unsigned choose(unsigned possibilities) {
+  Chosen& c = chosen();
+  return c.schedule == Schedule::random ? static_cast<unsigned>(c.random() % possibilities) : 0;
 }
 
 std::int64_t live_handles() { return handles; }
