@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-//   hso_ledger [FILE.json]
+//   hso_ledger [FILE.json [NETWORK ...]]
 //
-// Prints what each step, product and iteration asks of a GPU, and writes it as JSON. Runs on any machine.
+// Prints what each step, product and iteration asks of a GPU, and writes it as JSON: on the networks of rows.hpp, or on
+// those of them that are named. Runs on any machine.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -45,7 +47,7 @@ void print(const std::vector<Row>& rows) {
   std::fflush(stdout);
 }
 
-void run(const char* file) {
+void run(const char* file, const std::vector<std::string>& networks) {
   fmt::print("{:32} {:32} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7} {:>10} {:>10}\n", "network", "work", "launches",
              "library", "graphs", "nodes", "copies", "waits", "bytes", "flops");
   std::vector<Row> all;
@@ -54,6 +56,7 @@ void run(const char* file) {
     all.insert(all.end(), rows.begin(), rows.end());
   };
   for (const Case& c : cases()) {
+    if (!networks.empty() && std::ranges::find(networks, c.network) == networks.end()) continue;
     add(product_rows(c));
     add(step_rows(c));
   }
@@ -77,7 +80,7 @@ void run(const char* file) {
 
 int main(int argc, char** argv) {
   try {
-    run(argc > 1 ? argv[1] : nullptr);
+    run(argc > 1 ? argv[1] : nullptr, {argv + std::min(argc, 2), argv + argc});
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hso_ledger: %s\n", error.what());
