@@ -24,7 +24,6 @@ void CudaReadback::post(const double* device, Index count) {
   if (count > capacity_)
     throw UsageError(fmt::format("Readback::post: {} numbers, expected at most {}", count, capacity_));
   const auto stream = context_.stream();
-  HSO_CHECK(cudaEventSynchronize(copied_.get()));  // what was posted before has left the memory
   HSO_CHECK(cudaMemcpyAsync(memory_.get(), device, static_cast<std::size_t>(count) * sizeof(double),
                             cudaMemcpyDeviceToHost, stream));
   HSO_CHECK(cudaEventRecord(copied_.get(), stream));
