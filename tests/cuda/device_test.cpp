@@ -70,6 +70,25 @@ TEST(CudaDevice, WhatCannotBeRecordedRunsPlainly) {
   EXPECT_EQ(x.download(), (std::vector<double>{3, 4}));
 }
 
+/// A graph would keep the address, and release the memory again with every replay.
+TEST(CudaDevice, MemoryReleasedWhileRecordingGivesTheRecordingUp) {
+  auto& ops = cuda().ops<double>();
+  Buffer<double> x(cuda(), std::vector<double>{1, 3});
+  const auto recorded = cuda().make_recorded();
+  const std::vector<std::uintptr_t> key{1};
+  int runs = 0;
+  for (int i = 0; i < 5; ++i) {
+    Buffer<double> spare(cuda(), 2);
+    recorded->run(key, [&] {
+      ops.axpby(2, 1, x.data(), 1, x.data());
+      const Buffer<double> released = std::move(spare);
+      ++runs;
+    });
+  }
+  EXPECT_EQ(runs, 6) << "five launches, and the recording that was given up";
+  EXPECT_EQ(x.download(), (std::vector<double>{32, 96}));
+}
+
 TEST(CudaDevice, ExceptionsPassThroughRecordedLaunches) {
   const auto recorded = cuda().make_recorded();
   const std::vector<std::uintptr_t> key{1};
