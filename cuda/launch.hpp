@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The one way to queue a kernel, in a form that nvcc compiles and g++ too (tests/emulated_cuda).
 #pragma once
 
 #include "current_device.hpp"

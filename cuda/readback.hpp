@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Device numbers that the host reads late: copies into pinned memory, each with an event behind it.
 #pragma once
 
 #include "handles.hpp"

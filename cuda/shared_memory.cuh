@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Shared memory of a block. Its size is an argument of the launch, so that no kernel declares arrays of its own.
 #pragma once
 
 #include <cuda_runtime.h>

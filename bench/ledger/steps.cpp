@@ -55,7 +55,7 @@ std::vector<Row> step_rows(const Case& c) {
   std::vector<Row> rows;
   const ModelSpec model = parse_model(c.network);
   for (const Method& m : methods()) {
-    // Twenty batches an epoch, or one: both runs see the same number of epochs' beginnings for each step.
+    // An epoch has more batches than the longer run has steps, or one: no run begins a second epoch of mini-batches.
     const DataSplit split{random_data(model, m.whole_batch ? c.batch : 64 * c.batch), {}};
     rows.push_back(count({.work = m.row, .network = c.network, .batch = c.batch}, m.few, m.many,
                          [&](Index steps) { train_steps(c, m, split, steps); }));
