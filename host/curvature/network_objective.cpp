@@ -92,6 +92,11 @@ double NetworkObjective<T>::value(const T* theta) {
 }
 
 template <class T>
+void NetworkObjective<T>::value_on_device(const T* theta, double* value) {
+  impl_->value_on_device(theta, value);
+}
+
+template <class T>
 double NetworkObjective<T>::gradient(const T* theta, T* g) {
   return impl_->gradient(theta, g, [](Tape<T>&, Index) {});
 }

@@ -205,6 +205,21 @@ double NetworkPieces<T>::gradient(const T* theta, T* g, const std::function<void
 }
 
 template <class T>
+void NetworkPieces<T>::value_on_device(const T* theta, double* value) {
+  count(kValueCost, selected);
+  Scratch scratch(context);
+  double* part = scratch.take<double>(1);
+  const auto add_part = [&](double factor) { ops.for_each(1, 1, CombineNumbers<T>{factor, part, 1, value}); };
+  for (Index piece = 0; piece < pieces(); ++piece) {
+    trial(piece).forward_on_device(theta, piece == 0 ? value : part);
+    if (piece > 0) add_part(1);
+  }
+  if (options.weight_decay == 0) return;
+  ops.dots_on_device(1, n(), theta, n(), theta, n(), part);
+  add_part(0.5 * options.weight_decay);
+}
+
+template <class T>
 bool NetworkPieces<T>::announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind) {
   if (pieces() != 1 || (products > 0 && !is_product_of_tape(kind))) return false;
   const Tape<T>& tape = ordered > 0 ? told(main_tape, lanes) : main(0);  // no part of what is recorded

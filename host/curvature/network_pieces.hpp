@@ -70,6 +70,8 @@ struct NetworkPieces {
   double penalty(const T* theta) const;
   double count_hits(Tape<T>& tape, Index piece);
 
+  /// Objective's: launches alone.
+  void value_on_device(const T* theta, double* value);
   /// Objective's: launches alone, for a selection that fits one piece.
   bool announce_gradient(std::vector<std::uintptr_t>& key, Index products, Curvature kind);
   void gradient_on_device(const T* theta, T* g, double* value);

@@ -77,6 +77,12 @@ std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curva
 }
 
 template <class T>
+void Objective<T>::value_on_device(const T* theta, double* result) {
+  const double found = value(theta);
+  context().to_device(&found, result, sizeof found);
+}
+
+template <class T>
 bool Objective<T>::announce_gradient(std::vector<std::uintptr_t>&, Index, Curvature) {
   return false;
 }

@@ -157,6 +157,14 @@ double Tape<T>::forward(const T* theta) {
 }
 
 template <class T>
+void Tape<T>::forward_on_device(const T* theta, double* value) {
+  impl_->state = Impl::State::none;
+  impl_->run_forward(theta, nullptr, false, false);
+  impl_->loss_on_device(value);
+  impl_->state = Impl::State::forward;
+}
+
+template <class T>
 double Tape<T>::gradient(const T* theta, T* g, bool add) {
   return linearize(theta, g, Linearization::for_hessian, add);
 }

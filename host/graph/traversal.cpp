@@ -202,25 +202,29 @@ bool Traversal<T>::reads_first(Node reader, Node node) const {
   return node_plan(graph[reader].inputs[0]).root == node;
 }
 
-/// An op may leave a part of its tangent to the very next one: nobody sees the tangent in between.
+/// An op may leave a part of its tangent to the very next one: nobody sees the tangent in between. Returns what is left
+/// to the loss, which completes its tangent on the way back; the empirical Fisher asks for it before.
 template <class T>
-void Traversal<T>::tangent_pass(T* room) {
+Remainder<T> Traversal<T>::tangent_pass(Curvature kind, T* room) {
   Remainder<T> left;
   for (auto it = plan.order.begin(); it != plan.order.end(); ++it) {
     const Node i = *it;
     if (i == graph.loss_node() || !gather_tangents(i)) continue;
     const Op<T>& op = *graph[i].op;
     const Sink<T> Ry(slot(i).Ry, node_plan(i).shape);
+    const auto next = it + 1;
     if (left.bias) {
       op.complete_jvp(ops, point(i), left, Rx_[0], Ry);
       left = {};
-    } else if (it + 1 != plan.order.end() && graph[it[1]].op->completes_tangents() && reads_first(it[1], i)) {
+    } else if (next != plan.order.end() && graph[*next].op->completes_tangents() && reads_first(*next, i) &&
+               (kind != Curvature::fisher_empirical || *next != graph.loss_node())) {
       left.room = room;
       op.begin_jvp(ops, point(i), Rx_, Ry, left);
     } else {
       op.jvp(ops, point(i), Rx_, Ry);
     }
   }
+  return left;
 }
 
 /// Rdz of the empirical Fisher: each sample's loss gradient times w_n times its directional derivative.
@@ -255,7 +259,7 @@ ReverseArgs<T> Traversal<T>::reverse_args(Node i, Curvature kind) {
 /// An op may leave a part of an adjoint to the op before it, if that is where the adjoint goes: all that is added to
 /// it later on the graph was added before.
 template <class T>
-void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room) {
+void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room, const Remainder<T>& lacking) {
   Remainder<T> left{room, false, {}};
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
     const Node i = *it;
@@ -266,6 +270,7 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room) {
       continue;
     }
     ReverseArgs<T> r = reverse_args(i, kind);
+    if (i == graph.loss_node() && lacking.bias) r.lacking = &lacking;
     if (std::exchange(left.in_room, false)) r.more = left.room;
     const auto before = it + 1;
     if (room != nullptr && before != plan.order.rend() && graph[*before].op->completes_tangents() &&
@@ -295,8 +300,7 @@ void Traversal<T>::launch_product(Curvature kind, Span<const View<T>> tangents, 
     if (!add && !partition)
       for (const View<T>& r : results)
         if (r) clear(r);
-    tangent_pass(room);
-    reverse_tangent_pass(kind, room);
+    reverse_tangent_pass(kind, room, tangent_pass(kind, room));
     clear_unwritten(&Slot::Rdy);
   });
 }

@@ -61,8 +61,8 @@ struct Traversal {
   void make_slots();
   void forward_pass();
   void backward_pass(T* g, bool add);
-  void tangent_pass(T* room);
-  void reverse_tangent_pass(Curvature kind, T* room);
+  Remainder<T> tangent_pass(Curvature kind, T* room);
+  void reverse_tangent_pass(Curvature kind, T* room, const Remainder<T>& lacking);
   void fisher_seed();
   void start_adjoints(Index count);
   void seed_adjoints(bool gradient, Index first, Index count);

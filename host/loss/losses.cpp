@@ -9,6 +9,22 @@ namespace hso {
 namespace detail {
 namespace {
 
+/// Whether the bias that a tangent of n samples lacks is one number for each entry of a sample, and not a row of many.
+template <class T>
+bool covers_sample(const Remainder<T>& lacking, const View<T>& Rz, Index samples) {
+  return lacking.bias.size() * samples == Rz.size();
+}
+
+/// Rz += what it lacks.
+template <class T>
+void complete(Ops<T>& ops, const Remainder<T>& lacking, const View<T>& Rz) {
+  const Index cols = lacking.bias.size(), rows = Rz.size() / cols;
+  ops.for_each(Rz.lanes * rows, cols,
+               AddToRows<T>{lacking.bias.data, lacking.bias.lane_stride, Rz.data, Rz.lane_stride, rows, cols, true});
+  if (lacking.in_room)
+    ops.for_each(1, Rz.size(), Axpby<T>{T(1), lacking.room, Rz.size(), T(1), Rz.data, Rz.lane_stride});
+}
+
 /// Inputs: logits [N][C], target [N]. Saves the likeliest class and the softmax, not softmax - onehot: the target may
 /// be replaced by samples.
 template <class T>
@@ -50,6 +66,18 @@ class CrossEntropy final : public Op<T> {
     ops.for_each(z.view.lanes * samples(p), 1,
                  CrossEntropyCross<T>{softmax(p), best(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), z.accumulate});
+  }
+  bool completes_tangents() const override { return true; }
+  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const override {
+    if (r.lacking == nullptr || !Rdx[0]) return Op<T>::reverse(ops, p, r, Rdx);
+    const Remainder<T>& lacking = *r.lacking;
+    const View<T>& rz = r.Rx[0];
+    const auto z = Rdx[0].write();
+    ops.for_each(
+        z.view.lanes * samples(p), 1,
+        CrossEntropyCrossAfterBias<T>{softmax(p), best(p), r.dy.data, lacking.bias.data, lacking.bias.lane_stride,
+                                      rz.data, lacking.in_room ? lacking.room : rz.data, rz.lane_stride, z.view.data,
+                                      z.view.lane_stride, samples(p), classes(p), lacking.in_room, z.accumulate});
   }
   void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
     const auto z = dz.write();
@@ -105,6 +133,22 @@ class OutputLoss final : public Op<T> {
     ops.for_each(z.view.lanes * samples(p), outputs(p),
                  OutputLossCross<T, F>{p.x[0].data, p.x[1].data, dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                        z.view.lane_stride, samples(p), outputs(p), z.accumulate});
+  }
+  bool completes_tangents() const override { return true; }
+  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const override {
+    if (r.lacking == nullptr || !Rdx[0]) return Op<T>::reverse(ops, p, r, Rdx);
+    const Remainder<T>& lacking = *r.lacking;
+    const View<T>& rz = r.Rx[0];
+    if (!covers_sample(lacking, rz, samples(p))) {
+      complete(ops, lacking, rz);
+      return Op<T>::reverse(ops, p, r, Rdx);
+    }
+    const auto z = Rdx[0].write();
+    ops.for_each(
+        z.view.lanes * samples(p), outputs(p),
+        OutputLossCrossAfterBias<T, F>{p.x[0].data, p.x[1].data, r.dy.data, lacking.bias.data, lacking.bias.lane_stride,
+                                       rz.data, lacking.in_room ? lacking.room : rz.data, rz.lane_stride, z.view.data,
+                                       z.view.lane_stride, samples(p), outputs(p), lacking.in_room, z.accumulate});
   }
   void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
     const auto z = dz.write();

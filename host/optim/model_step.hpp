@@ -145,6 +145,7 @@ class ModelStep : public Optimizer<T> {
       if (subspace()) *b = Buffer<T>(objective.context(), 2 * objective.dimension());
     moved_ = false;
     queued_ = std::make_unique<QueuedNumbers>(objective.context(), 8);
+    values_ = std::make_unique<QueuedNumbers>(objective.context(), 2);
     damping_ = Damping(common_);
     ops_ = &objective.context().template ops<T>();
     n_ = objective.dimension();
@@ -170,23 +171,33 @@ class ModelStep : public Optimizer<T> {
     return report;
   }
 
-  /// The value at theta + length step, infinite when it is not finite.
-  double value_at(Objective<T>& objective, const T* theta, const T* step, double length) {
+  static double finite_or_none(double value) { return std::isfinite(value) ? value : kNone; }
+  const T* trial_at(const T* theta, const T* step, double length) {
+    ++evaluations_;
     ops_->copy(n_, theta, trial_.data());
     ops_->axpby(n_, static_cast<T>(length), step, T(1), trial_.data());
-    const double value = objective.value(trial_.data());
-    ++evaluations_;
-    return std::isfinite(value) ? value : kNone;
+    return trial_.data();
   }
-  /// Martens 2010, section 4.6: back through the iterates while the value falls.
+  /// The value at theta + length step, infinite when it is not finite.
+  double value_at(Objective<T>& objective, const T* theta, const T* step, double length) {
+    return finite_or_none(objective.value(trial_at(theta, step, length)));
+  }
+  /// Martens 2010, section 4.6: back through the iterates while the value falls. The first two are always looked at,
+  /// and read together.
   double backtrack(Objective<T>& objective, const T* theta) {
-    double value = value_at(objective, theta, step_.data(), 1);
-    while (earlier(gradient_.data(), other_.data())) {
-      const double before = value_at(objective, theta, other_.data(), 1);
-      if (!(before < value)) break;
+    values_->start();
+    objective.value_on_device(trial_at(theta, step_.data(), 1), values_->take());
+    bool more = earlier(gradient_.data(), other_.data());
+    if (more) objective.value_on_device(trial_at(theta, other_.data(), 1), values_->take());
+    values_->post();
+    double value = finite_or_none(values_->values()[0]);
+    double before = more ? finite_or_none(values_->values()[1]) : kNone;
+    while (more && before < value) {
       value = before;
       std::swap(step_, other_);
       queued_for_ = nullptr;
+      more = earlier(gradient_.data(), other_.data());
+      if (more) before = value_at(objective, theta, other_.data(), 1);
     }
     return value;
   }
@@ -319,6 +330,7 @@ class ModelStep : public Optimizer<T> {
   Buffer<T> pair_, products_;  ///< subspace: the proposed step and the last displacement, and their products
   bool moved_ = false;         ///< there is a last displacement
   std::unique_ptr<QueuedNumbers> queued_;  ///< the loss and the gradient's square, then the model of a step
+  std::unique_ptr<QueuedNumbers> values_;  ///< the loss at two points that are tried
   double* value_at_ = nullptr;             ///< the first of them
   bool value_queued_ = false;
   const T* queued_for_ = nullptr;  ///< the step whose model is queued

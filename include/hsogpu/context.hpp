@@ -29,6 +29,9 @@ struct DeviceMemory {
 struct ContextOptions {
   bool tf32 = false;    ///< CUDA: allow TF32 in float32 GEMMs (10-bit mantissa)
   bool poison = false;  ///< tests: released scratch is overwritten with NaN bytes
+  /// Tests: every piece of scratch is an allocation of its own, of exactly the bytes asked for, so that a tool that
+  /// checks accesses knows where it ends.
+  bool exact_scratch = false;
 };
 
 /// A launch sequence that is the same every time for one key. CUDA records it once and replays it as a CUDA graph;

@@ -75,6 +75,7 @@ class NetworkObjective final : public Objective<T> {
   /// The graph's parameters; overlapping ones (tied weights) that are not the same slice are one vector.
   std::vector<ParameterSlice> layout() const override;
   double value(const T* theta) override;
+  void value_on_device(const T* theta, double* value) override;
   double gradient(const T* theta, T* g) override;
   /// One linearisation serves all products when the rows fit one piece; otherwise every call walks the pieces.
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;

@@ -69,6 +69,9 @@ class Objective {
   /// theta as tensors: disjoint slices in order that cover all of it. The default is one vector.
   virtual std::vector<ParameterSlice> layout() const;
   virtual double value(const T* theta) = 0;
+  /// Queues *value (device memory) := the value, so that values at several points can be read together. The default
+  /// asks value(), which may wait.
+  virtual void value_on_device(const T* theta, double* value);
   /// g is overwritten; returns the value.
   virtual double gradient(const T* theta, T* g) = 0;
   /// The curvature matrix at theta. It refers to the objective and may share its buffers: of a network's operators in

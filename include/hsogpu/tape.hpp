@@ -79,6 +79,7 @@ class Tape {
   double gradient(const T* theta, T* g, bool add = false);
 
   /// The same with f left in device memory: queued, nobody waits, part of recorded sequences.
+  void forward_on_device(const T* theta, double* value);
   void gradient_on_device(const T* theta, T* g, double* value, bool add = false);
 
   /// Makes theta the point of the products that follow, until the next forward or linearize. `g` may be null: for

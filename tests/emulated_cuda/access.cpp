@@ -122,6 +122,15 @@ inline void touch(const void* memory, std::size_t bytes, bool write) {
   if (tracking && (device || is_shared(address))) track(address, bytes, write);
 }
 
+/// An access that the compiler takes to be aligned to its size.
+inline void touch_aligned(const void* memory, std::size_t bytes, bool write) {
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  if (address % bytes != 0 && (address - heap_begin < heap_bytes || is_shared(address)))
+    violation(fmt::format("{}: {} of {} bytes at an address that is not a multiple of {}", now.kernel,
+                          write ? "a write" : "a read", bytes, bytes));
+  touch(memory, bytes, write);
+}
+
 std::vector<Change> changes() {
   std::vector<Change> all;
   for (const auto& [address, word] : now.words) {
@@ -171,14 +180,15 @@ std::vector<Change> stop_tracking() {
 }  // namespace hso::emulated
 
 using hso::emulated::touch;
+using hso::emulated::touch_aligned;
 
-#define HSO_TOUCHES(bytes)                                               \
-  void __tsan_read##bytes(void* p) { touch(p, bytes, false); }           \
-  void __tsan_write##bytes(void* p) { touch(p, bytes, true); }           \
-  void __tsan_unaligned_read##bytes(void* p) { touch(p, bytes, false); } \
-  void __tsan_unaligned_write##bytes(void* p) { touch(p, bytes, true); } \
-  void __tsan_volatile_read##bytes(void* p) { touch(p, bytes, false); }  \
-  void __tsan_volatile_write##bytes(void* p) { touch(p, bytes, true); }
+#define HSO_TOUCHES(bytes)                                                      \
+  void __tsan_read##bytes(void* p) { touch_aligned(p, bytes, false); }          \
+  void __tsan_write##bytes(void* p) { touch_aligned(p, bytes, true); }          \
+  void __tsan_unaligned_read##bytes(void* p) { touch(p, bytes, false); }        \
+  void __tsan_unaligned_write##bytes(void* p) { touch(p, bytes, true); }        \
+  void __tsan_volatile_read##bytes(void* p) { touch_aligned(p, bytes, false); } \
+  void __tsan_volatile_write##bytes(void* p) { touch_aligned(p, bytes, true); }
 
 extern "C" {
 void __tsan_init() {}

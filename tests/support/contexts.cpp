@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/contexts.hpp"
 
+#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -22,7 +23,8 @@ const auto* const kReleasesContexts = testing::AddGlobalTestEnvironment(new Rele
 
 Context& context(const std::string& device) {
   std::unique_ptr<Context>& entry = made[device];
-  if (!entry) entry = Context::create(device, {.tf32 = false, .poison = true});
+  const bool exact = std::getenv("HSO_TEST_EXACT_SCRATCH") != nullptr;
+  if (!entry) entry = Context::create(device, {.tf32 = false, .poison = true, .exact_scratch = exact});
   return *entry;
 }
 

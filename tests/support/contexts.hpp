@@ -19,7 +19,8 @@ namespace hso::test {
 /// Names for Context::create.
 std::vector<std::string> contexts();
 
-/// The shared context of that name, with poisoned scratch; made on first use.
+/// The shared context of that name, with poisoned scratch; made on first use. With HSO_TEST_EXACT_SCRATCH in the
+/// environment every piece of scratch is an allocation of its own.
 Context& context(const std::string& device);
 
 class OnDevice : public testing::TestWithParam<std::string> {

@@ -40,12 +40,18 @@ class Arena {
     Index total;  ///< in use, all blocks
   };
   void* take(Index bytes);  ///< 256-byte aligned, never null; blocks never move
+  void* take_exactly(Index bytes);
   void rewind(Mark mark) noexcept;
+  void rewind_exactly(Mark mark) noexcept;
   void add_block(Index bytes);
   void release_blocks() noexcept;
 
   Context& context_;
   std::vector<Block> blocks_;
+  /// With exact_scratch a "block" is a piece: those that were ever the d-th in use, one of each size, so that how many
+  /// are in use names the next addresses; and those in use now.
+  std::vector<std::vector<Block>> pieces_;
+  std::vector<Block> pieces_in_use_;
   Mark top_{0, 0, 0};
   Index peak_used_ = 0;
 };

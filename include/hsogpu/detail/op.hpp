@@ -95,8 +95,9 @@ struct ReverseArgs {
   View<T> Rdy, dy;
   Span<const View<T>> Rx;
   View<T> Ry;
-  const T* more = nullptr;       ///< one lane that Rdy still lacks; only for ops that complete tangents
-  Remainder<T>* left = nullptr;  ///< where a part of Rdx_0 may be left; null: nowhere
+  const T* more = nullptr;                ///< one lane that Rdy still lacks; only for ops that complete tangents
+  Remainder<T>* left = nullptr;           ///< where a part of Rdx_0 may be left; null: nowhere
+  const Remainder<T>* lacking = nullptr;  ///< what Rx_0 still lacks; only for losses that complete tangents
 };
 
 /// Which inputs may carry the batch as their first axis; parameters and what is computed from them alone do not.
@@ -172,7 +173,8 @@ class Op {
   virtual void begin_jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry, Remainder<T>&) const {
     jvp(ops, p, Rx, Ry);
   }
-  /// True: complete_jvp is there, and reverse adds `more`. Such an op has one input.
+  /// True: complete_jvp is there, and reverse adds `more`. Such an op has one input. Of a loss: reverse adds `lacking`
+  /// to Rx_0.
   virtual bool completes_tangents() const { return false; }
   /// Rx gets what it lacks; Ry is that of the whole.
   virtual void complete_jvp(Ops<T>&, const Point<T>&, const Remainder<T>&, View<T> /*Rx*/, Sink<T> /*Ry*/) const {

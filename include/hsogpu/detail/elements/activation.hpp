@@ -202,12 +202,6 @@ struct ActivationSecond {
   }
 };
 
-/// A sum of which one part may be missing: `second` is used only where `split` says so, and must be readable anyway.
-template <class T>
-HSO_HD inline T sum_of_parts(T first, T second, bool split) {
-  return split ? first + second : first;
-}
-
 /// rdx[o][i] (+)= f'(x[i]) Rdy[o][i] + f''(x[i]) dy[i] Rx[o][i], where Rdy = rdy, or rdy + more when `split`. Of
 /// piecewise linear functions dy and rx are not used, but must be readable.
 template <class T, class F>

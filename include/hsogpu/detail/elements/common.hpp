@@ -36,6 +36,12 @@ HSO_HD inline void store(T* destination, T value, bool accumulate) {
   *destination = old + value;
 }
 
+/// A sum of which one part may be missing: `second` is used only where `split` says so, and must be readable anyway.
+template <class T>
+HSO_HD inline T sum_of_parts(T first, T second, bool split) {
+  return split ? first + second : first;
+}
+
 /// a / step towards zero. Extents of one axis fit 32 bits, whose division is several times faster on both sides.
 HSO_HD inline Index axis_divide(Index a, Index step) {
   return step == 1 ? a : static_cast<std::int32_t>(a) / static_cast<std::int32_t>(step);

@@ -84,6 +84,16 @@ struct CrossEntropyVjp {
   }
 };
 
+/// One sample of CrossEntropyCross. Differences against the likeliest class: where p is near one-hot, nothing large
+/// cancels.
+template <class T>
+HSO_HD void cross_entropy_cross(const T* p, Index best, T dl, const T* rz, T* rdz, Index classes, bool accumulate) {
+  const T reference = rz[best];
+  T mean = 0;
+  for (Index c = 0; c < classes; ++c) mean += p[c] * (rz[c] - reference);
+  for (Index c = 0; c < classes; ++c) store(&rdz[c], dl * (p[c] * ((rz[c] - reference) - mean)), accumulate);
+}
+
 /// Rdz_c (+)= dl p_c (Rz_c - sum_j p_j Rz_j). Launch with (K N) x 1.
 template <class T>
 struct CrossEntropyCross {
@@ -98,15 +108,33 @@ struct CrossEntropyCross {
   bool accumulate;
   HSO_HD Radix<2> radix() const { return {{samples}}; }
   HSO_HD void operator()(const Digits<2>& at, Index) const {
-    const Index n = at[0], k = at[1];
-    const T* row = rz + k * rz_stride + n * classes;
-    const T* prob = p + n * classes;
-    // Differences against the likeliest class: where p is near one-hot, nothing large cancels.
-    const T reference = row[best[n]], seed = dl[n];
-    T mean = 0;
-    for (Index c = 0; c < classes; ++c) mean += prob[c] * (row[c] - reference);
-    T* out = rdz + k * rdz_stride + n * classes;
-    for (Index c = 0; c < classes; ++c) store(&out[c], seed * (prob[c] * ((row[c] - reference) - mean)), accumulate);
+    const Index n = at[0], k = at[1], row = n * classes;
+    cross_entropy_cross(p + row, best[n], dl[n], rz + k * rz_stride + row, rdz + k * rdz_stride + row, classes,
+                        accumulate);
+  }
+};
+
+/// CrossEntropyCross of a tangent that it completes first: rz_c += b_c (+ more_c when `split`). Launch with (K N) x 1.
+template <class T>
+struct CrossEntropyCrossAfterBias {
+  const T* p;
+  const Index* best;
+  const T* dl;
+  const T* b;
+  Index b_stride;
+  T* rz;
+  const T* more;
+  Index rz_stride;
+  T* rdz;
+  Index rdz_stride;
+  Index samples, classes;
+  bool split, accumulate;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index n = at[0], k = at[1], row = n * classes, here = k * rz_stride + row;
+    for (Index c = 0; c < classes; ++c)
+      rz[here + c] = sum_of_parts(rz[here + c], more[here + c], split) + b[k * b_stride + c];
+    cross_entropy_cross(p + row, best[n], dl[n], rz + here, rdz + k * rdz_stride + row, classes, accumulate);
   }
 };
 
@@ -217,6 +245,35 @@ struct OutputLossCross {
   }
   HSO_HD void element(const T& zc, const T& tc, const T& seed, const T& from, T& to) const {
     store(&to, seed * F::d2(zc, tc) * from, accumulate);
+  }
+};
+
+/// OutputLossCross of a tangent that it completes first: Rz_c += b_c (+ more_c when `split`). Launch with (K N) x
+/// outputs.
+template <class T, class F>
+struct OutputLossCrossAfterBias {
+  const T* z;
+  const T* target;
+  const T* dl;
+  const T* b;
+  Index b_stride;
+  T* rz;
+  const T* more;
+  Index rz_stride;
+  T* rdz;
+  Index rdz_stride;
+  Index samples, outputs;
+  bool split, accumulate;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index row = at[0] * outputs;
+    use(z + row, target + row, same(dl + at[0]), b + at[1] * b_stride, more + at[1] * rz_stride + row,
+        out(rz + at[1] * rz_stride + row, true), out(rdz + at[1] * rdz_stride + row, accumulate));
+  }
+  HSO_HD void element(const T& zc, const T& tc, const T& seed, const T& bc, const T& second, T& rzc, T& to) const {
+    const T whole = sum_of_parts(rzc, second, split) + bc;
+    rzc = whole;
+    store(&to, seed * F::d2(zc, tc) * whole, accumulate);
   }
 };
 
