@@ -53,7 +53,7 @@ auto TimedOps<T>::timed(const std::string& verb, const Call& call) {
 
 template <class T>
 void TimedOps<T>::for_each(Index outer, Index inner, const detail::ElementOp<T>& op) {
-  const std::string name = std::visit([](const auto& f) { return readable(typeid(f).name()); }, op);
+  const std::string name = op.visit([](const auto& f) { return readable(typeid(f).name()); });
   timed(fmt::format("{} {} x {}", name, outer, inner), [&] { inner_.ops<T>().for_each(outer, inner, op); });
 }
 

@@ -36,16 +36,14 @@ void launch_functor(const Launch& launch, Index outer, Index inner, const Op& op
 template <class T>
 void launch_elements(const Launch& launch, Index outer, Index inner, const ElementOp<T>& op) {
   if (outer <= 0 || inner <= 0) return;
-  std::visit(
-      [&](const auto& element) {
-        constexpr int kPack = 16 / sizeof(T);
-        using Op = std::decay_t<decltype(element)>;
-        if constexpr (HasOperands<Op> && packs_pay<Op>()) {
-          if (rows_are_aligned<kPack>(element, outer)) return launch_functor<kPack>(launch, outer, inner, element);
-        }
-        launch_functor<1>(launch, outer, inner, element);
-      },
-      op);
+  op.visit([&](const auto& element) {
+    constexpr int kPack = 16 / sizeof(T);
+    using Op = std::decay_t<decltype(element)>;
+    if constexpr (HasOperands<Op> && packs_pay<Op>()) {
+      if (rows_are_aligned<kPack>(element, outer)) return launch_functor<kPack>(launch, outer, inner, element);
+    }
+    launch_functor<1>(launch, outer, inner, element);
+  });
 }
 
 }  // namespace hso::detail

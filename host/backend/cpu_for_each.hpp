@@ -202,7 +202,7 @@ void run_now(const Guarded<F>& guarded, Index outer, Index inner) {
 template <class T>
 void CpuOps<T>::for_each(Index outer, Index inner, const ElementOp<T>& op) {
   if (outer <= 0 || inner <= 0) return;
-  std::visit([&](const auto& f) { run_now(f, outer, inner); }, op);
+  op.visit([&](const auto& f) { run_now(f, outer, inner); });
 }
 
 }  // namespace hso::detail

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The closed list of element functors. A backend visits this variant in one place, so it cannot forget one.
+// The closed list of element functors. A backend visits it in one place, so it cannot forget one.
 #pragma once
 
+#include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "hsogpu/detail/elements/activation.hpp"
@@ -66,8 +68,9 @@ struct ActivationOps {
   using type = All<Value, First, Second, Reverse, AfterBias>;
 };
 
+/// What layers and losses are made of, and dense matrices.
 template <class T>
-using OtherOps = std::variant<
+using LayerOps = std::variant<
     Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>, AddToRows<T>,
     AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
     AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
@@ -79,18 +82,50 @@ using OtherOps = std::variant<
     MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>,
     RandomFill<T>, DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>,
     Square<T>, Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>,
-    OutputLossRoot<T, LogisticLoss>, AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>,
-    ShiftedPower<T>, DampedReciprocal<T>, EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>,
-    EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>, Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>, CgStart<T>,
-    CgLength<T>, CgTurn<T>, MinresStart<T>, MinresSubtract<T>, MinresRotate<T>, ModelCgStart<T>, ModelCgLength<T>,
-    ModelCgTurn<T>, TruncatedCgStart<T>, TruncatedCgLength<T>, TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>,
-    SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>, ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>,
-    CheckFinite<T>, KeepRecord<T>, CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>,
-    RandomFillAt<T>, Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>,
-    GatherBatch<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>, OrderedEntries<T>, MagnitudeScore<T>,
-    GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
+    OutputLossRoot<T, LogisticLoss>>;
 
+/// What solvers, optimizers and pruning are made of.
 template <class T>
-using ElementOp = typename Joined<OtherOps<T>, typename ActivationOps<T>::type>::type;
+using MethodOps =
+    std::variant<AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>,
+                 DampedReciprocal<T>, EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>,
+                 EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>, Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>,
+                 CgStart<T>, CgLength<T>, CgTurn<T>, MinresStart<T>, MinresSubtract<T>, MinresRotate<T>,
+                 ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>, TruncatedCgStart<T>, TruncatedCgLength<T>,
+                 TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>,
+                 ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>,
+                 CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>,
+                 Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>,
+                 GatherBatch<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>, OrderedEntries<T>,
+                 MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
+
+template <class F, class Variant>
+inline constexpr bool holds = false;
+template <class F, class... A>
+inline constexpr bool holds<F, std::variant<A...>> = (std::is_same_v<F, A> || ...);
+
+/// One functor of the list. Groups of them, because compilers instantiate a variant of all of them too deep.
+template <class T>
+class ElementOp {
+  using Layers = LayerOps<T>;
+  using Methods = MethodOps<T>;
+  using Activations = typename ActivationOps<T>::type;
+  template <class F>
+  using GroupOf =
+      std::conditional_t<holds<F, Layers>, Layers, std::conditional_t<holds<F, Methods>, Methods, Activations>>;
+
+ public:
+  template <class F>
+  requires holds<F, GroupOf<F>> ElementOp(const F& f)
+      : group_(std::in_place_type<GroupOf<F>>, std::in_place_type<F>, f) {}
+
+  template <class Visitor>
+  decltype(auto) visit(const Visitor& visitor) const {
+    return std::visit([&](const auto& group) -> decltype(auto) { return std::visit(visitor, group); }, group_);
+  }
+
+ private:
+  std::variant<Layers, Methods, Activations> group_;
+};
 
 }  // namespace hso::detail
