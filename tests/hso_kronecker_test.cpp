@@ -92,6 +92,29 @@ TEST_P(HsoKronecker, FactoredDampingSolvesTheDampedFactors) {
   expect_negative(damped_factors_times(*k, 0.05, moved(*optimizer, f, s.theta)), g);
 }
 
+/// Between refreshes the inverse stands for the damping it was made with, and the report says which that is.
+TEST_P(HsoKronecker, ReportsTheDampingOfItsInverse) {
+  Softmax s(context());
+  auto f = s.objective();
+  auto optimizer = make_optimizer<double>("hso.kfac", {{"damping", "factored"}, {"delta", "0.05"}, {"refresh", "3"}});
+  std::vector<double> dampings, inverses;
+  for (int i = 0; i < 4; ++i) {
+    const StepReport report = optimizer->step(f, s.theta.data());
+    ASSERT_EQ(report.status, StepStatus::accepted) << report.message;
+    for (const auto& [name, value] : report.metrics) {
+      if (name == "delta") dampings.push_back(std::get<double>(value));
+      if (name == "inverse_delta") inverses.push_back(std::get<double>(value));
+    }
+  }
+  ASSERT_EQ(dampings.size(), 4U);
+  ASSERT_EQ(inverses.size(), 4U);
+  EXPECT_EQ(inverses[0], dampings[0]);
+  EXPECT_NE(dampings[1], dampings[0]);
+  EXPECT_EQ(inverses[1], dampings[0]);
+  EXPECT_EQ(inverses[2], dampings[0]);
+  EXPECT_EQ(inverses[3], dampings[3]);
+}
+
 /// The second of two equal halves, and the mean of their factors.
 TEST_P(HsoKronecker, AveragedFactorsAreThoseOfAllRowsSeen) {
   Softmax s(context());

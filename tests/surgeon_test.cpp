@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "hsogpu/error.hpp"
+#include "prune/group_inverse.hpp"
 #include "prune/low_rank.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
@@ -244,25 +245,24 @@ TEST_P(SurgeonTest, DampingIsRelativeToTheMeanDiagonal) {
   for (std::size_t j = 0; j < w.size(); ++j) EXPECT_NEAR(got.theta[j], expected.theta[j], tolerance<double>(n));
 }
 
-TEST(LowRankSurgery, IsTheSurgeonOnTheSameMatrix) {
+TEST_P(SurgeonTest, ALowRankIsTheSameMatrix) {
   const std::size_t n = 26, r = 4;
-  const detail::LowRankModel model{static_cast<Index>(r), 0.3, test::random_numbers(r * n, 17), [] {
-                                     std::vector<Index> all(26);
-                                     std::iota(all.begin(), all.end(), Index{0});
-                                     return all;
-                                   }()};
+  const Numbers u = test::random_numbers(n * r, 17);
+  std::vector<Index> parameters(n);
+  std::iota(parameters.begin(), parameters.end(), Index{0});
+  const detail::LowRankModel model{static_cast<Index>(r), 0.3, Buffer<double>(context(), u), parameters};
   Numbers a(n * n, 0);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j < n; ++j) {
       if (i == j) a[i * n + j] = 0.3;
-      for (std::size_t k = 0; k < r; ++k) a[i * n + j] += model.u[k * n + i] * model.u[k * n + j];
+      for (std::size_t k = 0; k < r; ++k) a[i * n + j] += u[i * r + k] * u[j * r + k];
     }
   const Numbers w = test::random_numbers(n, 18);
   const SurgeryOptions options{15, all(26), {}};
   const Surgery expected = by_inversion(a, w, 15, all(26));
   // |H| <= 0.3 + r n, its inverse at most 1 / 0.3: condition 350, n steps.
   const double slack = 350 * 26 * 26 * std::numeric_limits<double>::epsilon();
-  const Surgery got = detail::operate_low_rank(model, w, options, 15);
+  const Surgery got = detail::operate_low_rank(context(), model, w, options, 15);
   ASSERT_EQ(got.removals.size(), 15U);
   for (std::size_t k = 0; k < 15; ++k) {
     EXPECT_EQ(got.removals[k].parameter, expected.removals[k].parameter) << k;
@@ -271,7 +271,7 @@ TEST(LowRankSurgery, IsTheSurgeonOnTheSameMatrix) {
   for (std::size_t j = 0; j < n; ++j) EXPECT_NEAR(got.theta[j], expected.theta[j], slack);
   // Fewer rounds take another set, whose compensation is exact all the same: the model's gradient vanishes on what
   // stays.
-  const Surgery rounds = detail::operate_low_rank(model, w, options, 3);
+  const Surgery rounds = detail::operate_low_rank(context(), model, w, options, 3);
   ASSERT_EQ(rounds.removals.size(), 15U);
   for (std::size_t i = 0; i < n; ++i) {
     double gradient = 0;
@@ -292,6 +292,24 @@ TEST_P(SurgeonTest, IndefiniteBlocksCountByTheirAbsoluteValues) {
   EXPECT_NEAR(got.removals[1].predicted, 0.5, 1e-14);
   ASSERT_EQ(got.notes.size(), 1U);
   EXPECT_NE(got.notes[0].find("not positive definite"), std::string::npos) << got.notes[0];
+}
+
+/// P = diag(2, -1, 1): entry 1 has no finite cost and its removal moves nothing else; entry 0 goes as Hassibi and Stork
+/// say, at w^2 / (2 P_00).
+TEST_P(SurgeonTest, GroupsWithoutAnInverseAreCounted) {
+  detail::GroupInverse<double> inverse(context(), 3, Buffer<double>(context(), Numbers{2, 0, 1, 0, -1, 1, 1, 1, 1}),
+                                       {3, 4, 5}, {1.0});
+  EXPECT_EQ(inverse.cost({1}), std::numeric_limits<double>::infinity());
+  inverse.remove({1}, true);
+  EXPECT_EQ(inverse.uncompensated(), 1);
+  EXPECT_EQ(inverse.weights(), (Numbers{3, 0, 5}));
+  EXPECT_DOUBLE_EQ(inverse.cost({0}), 9.0 / 4);
+  inverse.remove({0}, true);
+  EXPECT_EQ(inverse.uncompensated(), 1);
+  const Numbers left = inverse.weights();
+  EXPECT_EQ(left[0], 0);
+  EXPECT_EQ(left[1], 0);
+  EXPECT_DOUBLE_EQ(left[2], 3.5);  // 5 - 3 P_20 / P_00
 }
 
 TEST_P(SurgeonTest, SaysWhatDoesNotFit) {

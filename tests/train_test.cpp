@@ -141,6 +141,25 @@ TEST(Train, StopsAtTheTargetLoss) {
   EXPECT_GT((result.history.end() - 2)->train.loss, 0.5);
 }
 
+/// A target that is reached on the very step that spends the budget, or is the last, was reached.
+TEST(Train, ReportsTheTargetBeforeTheBudget) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "hso");
+  options.target_loss = 0.5;
+  const TrainResult free = train(options);
+  ASSERT_EQ(free.stop_reason, "target_loss");
+  options.steps = free.last.step;
+  EXPECT_EQ(train(options).stop_reason, "target_loss");
+  options.steps = 0;
+  options.epochs = 1000;
+  options.max_gradients = free.last.gradient_equivalents;
+  const TrainResult spent = train(options);
+  EXPECT_EQ(spent.stop_reason, "target_loss");
+  EXPECT_EQ(spent.last.step, free.last.step);
+  options.target_loss = 1e-9;
+  EXPECT_EQ(train(options).stop_reason, "gradients");
+}
+
 TEST(Train, StopsAtTheTargetAccuracy) {
   const TempDir dir;
   TrainOptions options = tiny_options(dir, "hso");

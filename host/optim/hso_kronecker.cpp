@@ -199,7 +199,9 @@ class Kronecker final : public ModelStep<T> {
   void arrived(StepReport& report) override {
     if (!o_.judged) report.metrics.emplace_back("clip", clip_->values()[1]);
   }
-  void taken(StepReport&) override {
+  void taken(StepReport& report) override {
+    // Factors keep their inverses between refreshes, whatever has become of the damping since.
+    if (factored_) report.metrics.emplace_back("inverse_delta", delta_);
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());
   }

@@ -83,6 +83,8 @@ void GroupInverse<T>::remove(const std::vector<Index>& q, bool compensate) {
     };
     if (compensate) subtract(rows(), lost, w_.data());
     subtract(m_, kept, p_.data());
+  } else {
+    uncompensated_ += size;
   }
   // What rounding left of the removed rows and columns; a unit diagonal keeps every later block factorable.
   const std::vector<T> nothing(static_cast<std::size_t>(std::max(rows(), m_) * size), T(0));

@@ -20,8 +20,12 @@ class GroupInverse {
   Index rows() const { return static_cast<Index>(b_.size()); }
   /// Infinite where P_QQ is not positive definite to rounding.
   double cost(const std::vector<Index>& q);
-  /// Entries q of every row become 0 and the others make up for them; without `compensate` they stay.
+  /// Entries q of every row become 0 and the others make up for them; without `compensate` they stay. Where P_QQ is not
+  /// positive definite to rounding nothing can be made up: W and P keep the rest as it is, and uncompensated() counts
+  /// q.
   void remove(const std::vector<Index>& q, bool compensate);
+  /// Entries that were removed so.
+  Index uncompensated() const { return uncompensated_; }
   /// Row r no longer counts.
   void silence(Index r) { b_[static_cast<std::size_t>(r)] = 0; }
   /// [rows][m]
@@ -35,6 +39,7 @@ class GroupInverse {
   Index m_;
   Buffer<T> p_, w_;
   std::vector<double> b_;
+  Index uncompensated_ = 0;
 };
 
 }  // namespace hso::detail

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "prune/low_rank.hpp"
 
@@ -25,6 +27,72 @@ struct Kept {
   std::unique_ptr<LinearOperator<T>> whole;
   RestrictedOperator<T> part;
 };
+
+/// (I - V'V) A (I - V'V), V [r][m] orthonormal.
+template <class T>
+class ComplementOperator final : public LinearOperator<T> {
+ public:
+  ComplementOperator(LinearOperator<T>& a, const Buffer<T>& v, Index rank)
+      : a_(a), v_(v), rank_(rank), projected_(a.context(), 0) {}
+  Context& context() const override { return a_.context(); }
+  Index dimension() const override { return a_.dimension(); }
+  void apply(View<const T> x, View<T> y) override {
+    const Index m = dimension(), k = x.lanes;
+    if (projected_.size() < k * m) projected_ = Buffer<T>(context(), k * m);
+    context().template ops<T>().for_each(k, m, Axpby<T>{T(1), x.data, x.lane_stride, T(0), projected_.data(), m});
+    project(vector_view(projected_.data(), m, k));
+    a_.apply(vector_view<const T>(projected_.data(), m, k), y);
+    project(y);
+  }
+
+ private:
+  /// x_k -= V'V x_k
+  void project(View<T> x) {
+    const Index m = dimension(), k = x.lanes;
+    auto& ops = context().template ops<T>();
+    Scratch scratch(context());
+    T* along = scratch.take<T>(k * rank_);
+    ops.gemm({k, rank_, m, x.data, x.lane_stride, false, v_.data(), m, true, along, rank_});
+    GemmArgs<T> subtract{k, m, rank_, along, rank_, false, v_.data(), m, false, x.data, x.lane_stride};
+    subtract.alpha = T(-1);
+    subtract.beta = T(1);
+    ops.gemm(subtract);
+  }
+  LinearOperator<T>& a_;
+  const Buffer<T>& v_;
+  Index rank_;
+  Buffer<T> projected_;
+};
+
+/// The mean of the eigenvalues beside the pairs', from probes of their complement: the pairs' own values, orders of
+/// magnitude larger, add nothing to its error.
+template <class T>
+double mean_of_the_rest(Stage<T>& stage, LinearOperator<T>& kept, const EigenPairs<T>& pairs) {
+  const auto rank = static_cast<Index>(pairs.values.size()), rest = stage.m() - rank;
+  if (rest == 0) return 0;
+  ComplementOperator<T> complement(kept, pairs.vectors, rank);
+  const Estimate sum = trace<T>(complement, {.products = kTraceProducts, .seed = stage.rule.seed});
+  const double mean = sum.value / static_cast<double>(rest);
+  if (mean < 0)
+    stage.notes.push_back(fmt::format(
+        "hsp_saliency: the {} eigenvalues beside the rank have the mean {:.3g} (standard error {:.2g}); the "
+        "model takes the damping for them, as their sizes are not known",
+        rest, mean, sum.standard_error / static_cast<double>(rest)));
+  return mean;
+}
+
+/// [m][r]: column k is scale_k v_k, V [r][m].
+template <class T>
+Buffer<double> scaled_columns(Context& context, const Buffer<T>& v, const std::vector<double>& scales) {
+  auto& ops = context.ops<double>();
+  const auto r = static_cast<Index>(scales.size()), m = v.size() / std::max<Index>(1, r);
+  Buffer<double> rows(context, r * m), columns(context, r * m);
+  const Buffer<double> factors(context, scales);
+  ops.for_each(1, r * m, Convert<double, T>{v.data(), rows.data()});
+  ops.for_each(r, m, ScaleRows<double>{factors.data(), rows.data(), rows.data(), m});
+  ops.for_each(r, m, TransposeBlock<double>{rows.data(), m, columns.data(), r});
+  return columns;
+}
 
 template <class T>
 EigenPairs<T> leading_pairs_of(Stage<T>& stage, LinearOperator<T>& kept) {
@@ -49,24 +117,20 @@ Surgery surgery_by_rank(Stage<T>& stage) {
   Kept<T> kept(stage);
   const EigenPairs<T> pairs = leading_pairs_of(stage, kept.part);
   const Index m = stage.m(), rank = static_cast<Index>(pairs.values.size());
-  double left = trace<T>(kept.part, {.products = kTraceProducts, .seed = stage.rule.seed}).value, top = 0;
-  for (const double value : pairs.values) {
-    left -= value;
-    top = std::max(top, std::abs(value));
-  }
-  LowRankModel model{rank, 0, {}, stage.kept};
-  model.tau = std::max({std::abs(left) / static_cast<double>(std::max<Index>(1, m - rank)), stage.rule.damping * top,
-                        top * std::numeric_limits<T>::epsilon()});
-  const std::vector<T> v = pairs.vectors.download();
+  double top = 0;
+  for (const double value : pairs.values) top = std::max(top, std::abs(value));
+  LowRankModel model{rank, 0, Buffer<double>(stage.context, 0), stage.kept};
+  model.tau = std::max(
+      {mean_of_the_rest(stage, kept.part, pairs), stage.rule.damping * top, top * std::numeric_limits<T>::epsilon()});
   double smallest = top;
-  for (Index k = 0; k < rank; ++k) {
-    const double size = std::abs(pairs.values[static_cast<std::size_t>(k)]);
-    smallest = std::min(smallest, size);
-    const double root = std::sqrt(std::max(0.0, size - model.tau));
-    for (Index i = 0; i < m; ++i) model.u.push_back(root * static_cast<double>(v[static_cast<std::size_t>(k * m + i)]));
+  std::vector<double> roots;
+  for (const double value : pairs.values) {
+    smallest = std::min(smallest, std::abs(value));
+    roots.push_back(std::sqrt(std::max(0.0, std::abs(value) - model.tau)));
   }
+  model.columns = scaled_columns(stage.context, pairs.vectors, roots);
   stage.flat = FlatReport{m - rank, m - rank, model.tau, smallest};
-  return operate_low_rank(model, stage.theta, {stage.count, stage.removable, stage.quotas}, kRounds);
+  return operate_low_rank(stage.context, model, stage.theta, {stage.count, stage.removable, stage.quotas}, kRounds);
 }
 
 template EigenPairs<float> leading_pairs(Stage<float>&);

@@ -2,41 +2,37 @@
 #include "prune/low_rank.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <limits>
 
+#include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "prune/ascending_scores.hpp"
 #include "prune/quotas.hpp"
 
 namespace hso::detail {
 
 namespace {
 
-/// The Cholesky factor of a small positive definite matrix, in place; row-major, lower.
-void factor(Index n, std::vector<double>& a) {
-  const auto at = [&](Index i, Index j) -> double& { return a[static_cast<std::size_t>(i * n + j)]; };
-  for (Index j = 0; j < n; ++j) {
-    for (Index k = 0; k < j; ++k) at(j, j) -= at(j, k) * at(j, k);
-    if (!(at(j, j) > 0)) throw NumericalError("pruning by a low rank: the model is not positive definite");
-    at(j, j) = std::sqrt(at(j, j));
-    for (Index i = j + 1; i < n; ++i) {
-      for (Index k = 0; k < j; ++k) at(i, j) -= at(i, k) * at(j, k);
-      at(i, j) /= at(j, j);
-    }
-  }
-}
-
 class LowRankSurgery {
  public:
-  LowRankSurgery(const LowRankModel& model, Span<const double> theta, const SurgeryOptions& options)
+  LowRankSurgery(Context& context, const LowRankModel& model, Span<const double> theta, const SurgeryOptions& options)
       : model_(model),
         options_(options),
+        context_(context),
+        ops_(context_.ops<double>()),
         m_(static_cast<Index>(model.parameters.size())),
         kept_(model.parameters.size(), 1),
-        z_(static_cast<std::size_t>(model.rank), 0),
+        lost_(model.parameters.size(), 0),
+        scratch_(context_, m_ * model.rank),
+        factor_(context_, model.rank * model.rank),
+        z_(context_, model.rank),
+        now_(context_, m_),
+        diagonal_(context_, m_),
+        scores_(context_, m_),
         counts_(options.quotas) {
     result_.theta.assign(theta.begin(), theta.end());
     for (const Index j : model.parameters) w_.push_back(theta[static_cast<std::size_t>(j)]);
+    weights_ = Buffer<double>(context_, w_);
   }
 
   Surgery run(Index rounds) {
@@ -46,96 +42,74 @@ class LowRankSurgery {
       if (share == 0 || remove(share) == 0) break;
     }
     factor_kept();
-    const std::vector<double> now = weights();
-    for (Index i = 0; i < m_; ++i)
-      result_.theta[place(i)] = kept_[static_cast<std::size_t>(i)] != 0 ? now[static_cast<std::size_t>(i)] : 0;
+    weights_now();
+    const std::vector<double> now = now_.download();
+    for (std::size_t i = 0; i < kept_.size(); ++i) result_.theta[place(i)] = kept_[i] != 0 ? now[i] : 0;
     for (const Removal& r : result_.removals) result_.predicted += r.predicted;
     return std::move(result_);
   }
 
  private:
-  std::size_t place(Index i) const { return static_cast<std::size_t>(model_.parameters[static_cast<std::size_t>(i)]); }
-  const double* row(Index k) const { return model_.u.data() + k * m_; }
+  std::size_t place(std::size_t i) const { return static_cast<std::size_t>(model_.parameters[i]); }
+  const double* columns() const { return model_.columns.data(); }
 
-  /// m_factor_ = the Cholesky factor of tau I + U_S U_S'
+  /// factor_ = the Cholesky factor of tau I + U_S U_S'
   void factor_kept() {
     const Index r = model_.rank;
-    m_factor_.assign(static_cast<std::size_t>(r * r), 0);
-    for (Index a = 0; a < r; ++a)
-      for (Index b = 0; b <= a; ++b) {
-        double sum = a == b ? model_.tau : 0;
-        for (Index i = 0; i < m_; ++i) sum += kept_[static_cast<std::size_t>(i)] * row(a)[i] * row(b)[i];
-        m_factor_[static_cast<std::size_t>(a * r + b)] = sum;
-      }
-    factor(r, m_factor_);
+    const Buffer<double> kept(context_, kept_);
+    ops_.for_each(m_, r, ScaleRows<double>{kept.data(), columns(), scratch_.data(), r});
+    ops_.gemm({r, r, m_, scratch_.data(), r, true, columns(), r, false, factor_.data(), r});
+    ops_.for_each(1, r, AddDiagonal<double>{factor_.data(), r, model_.tau});
+    if (ops_.potrf(r, factor_.data()) != 0)
+      throw NumericalError("pruning by a low rank: the model is not positive definite");
   }
-  /// y := L^-1 x for every column i of x [r][m].
-  void forward(std::vector<double>& x, Index columns) const {
+  /// now_ = w + U' M^-1 z
+  void weights_now() {
     const Index r = model_.rank;
-    for (Index a = 0; a < r; ++a) {
-      double* target = x.data() + a * columns;
-      for (Index b = 0; b < a; ++b) {
-        const double l = m_factor_[static_cast<std::size_t>(a * r + b)];
-        const double* source = x.data() + b * columns;
-        for (Index i = 0; i < columns; ++i) target[i] -= l * source[i];
-      }
-      const double scale = 1 / m_factor_[static_cast<std::size_t>(a * r + a)];
-      for (Index i = 0; i < columns; ++i) target[i] *= scale;
-    }
+    const Buffer<double> lost(context_, lost_);
+    ops_.gemm({1, r, m_, lost.data(), m_, false, columns(), r, false, z_.data(), r});
+    ops_.potrs(r, 1, factor_.data(), z_.data());
+    ops_.copy(m_, weights_.data(), now_.data());
+    GemmArgs<double> add{m_, 1, r, columns(), r, false, z_.data(), 1, false, now_.data(), 1};
+    add.beta = 1;
+    ops_.gemm(add);
   }
-  /// w + U' M^-1 z
-  std::vector<double> weights() const {
-    const Index r = model_.rank;
-    std::vector<double> s = z_;
-    forward(s, 1);
-    for (Index a = r; a-- > 0;) {
-      for (Index b = a + 1; b < r; ++b)
-        s[static_cast<std::size_t>(a)] -=
-            m_factor_[static_cast<std::size_t>(b * r + a)] * s[static_cast<std::size_t>(b)];
-      s[static_cast<std::size_t>(a)] /= m_factor_[static_cast<std::size_t>(a * r + a)];
-    }
-    std::vector<double> out = w_;
-    for (Index a = 0; a < r; ++a)
-      for (Index i = 0; i < m_; ++i) out[static_cast<std::size_t>(i)] += s[static_cast<std::size_t>(a)] * row(a)[i];
-    return out;
-  }
-
-  /// w_j^2 tau / (2 (1 - |L^-1 u_j|^2)) of what is kept.
-  std::vector<double> costs() {
+  /// scores_ = w_j^2 / (2 [(H_SS)^-1]_jj) of what is kept and may go, infinite for the rest.
+  void score(const std::vector<double>& open) {
     factor_kept();
-    const std::vector<double> now = weights();
-    std::vector<double> y = model_.u;
-    forward(y, m_);
-    std::vector<double> lost(static_cast<std::size_t>(m_), 1);
-    for (Index a = 0; a < model_.rank; ++a)
-      for (Index i = 0; i < m_; ++i) {
-        const double v = y[static_cast<std::size_t>(a * m_ + i)];
-        lost[static_cast<std::size_t>(i)] -= v * v;
-      }
-    for (std::size_t i = 0; i < lost.size(); ++i)
-      lost[i] = 0.5 * now[i] * now[i] * model_.tau / std::max(lost[i], std::numeric_limits<double>::min());
-    return lost;
+    weights_now();
+    const Index r = model_.rank;
+    ops_.copy(m_ * r, columns(), scratch_.data());
+    ops_.potrs(r, m_, factor_.data(), scratch_.data());
+    ops_.dots_on_device(m_, r, columns(), r, scratch_.data(), r, scores_.data());
+    ops_.fill(m_, 1 / model_.tau, diagonal_.data());
+    ops_.axpby(m_, -1 / model_.tau, scores_.data(), 1.0, diagonal_.data());
+    Buffer<double> may_go(context_, open);
+    Elimination<double> e{};
+    e.m = m_;
+    e.w = now_.data();
+    e.d = diagonal_.data();
+    e.open = may_go.data();
+    ops_.for_each(1, m_,
+                  EliminationScore<double>{e, scores_.data(), std::numeric_limits<double>::min(),
+                                           std::numeric_limits<double>::infinity()});
   }
 
   /// The cheapest `share` that quotas allow; how many it were.
   Index remove(Index share) {
-    const std::vector<double> cost = costs();
-    std::vector<Index> order;
-    for (Index i = 0; i < m_; ++i)
-      if (kept_[static_cast<std::size_t>(i)] != 0 && options_.removable[place(i)] != 0) order.push_back(i);
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-      return cost[static_cast<std::size_t>(a)] < cost[static_cast<std::size_t>(b)];
-    });
+    std::vector<std::uint8_t> flags(kept_.size());
+    for (std::size_t i = 0; i < flags.size(); ++i) flags[i] = kept_[i] != 0 && options_.removable[place(i)] != 0;
+    score({flags.begin(), flags.end()});
+    AscendingScores ascending(context_, scores_, flags, share);
     Index taken = 0;
-    for (const Index i : order) {
-      if (taken == share) break;
-      const auto j = static_cast<Index>(place(i));
+    for (auto next = ascending.next(); next && taken < share; next = ascending.next()) {
+      const auto i = static_cast<std::size_t>(next->parameter);
+      const Index j = model_.parameters[i];
       if (!counts_.allows(j)) continue;
       counts_.count(j);
-      kept_[static_cast<std::size_t>(i)] = 0;
-      for (Index a = 0; a < model_.rank; ++a)
-        z_[static_cast<std::size_t>(a)] += row(a)[i] * w_[static_cast<std::size_t>(i)];
-      result_.removals.push_back({j, cost[static_cast<std::size_t>(i)]});
+      kept_[i] = 0;
+      lost_[i] = w_[i];
+      result_.removals.push_back({j, next->predicted});
       ++taken;
     }
     return taken;
@@ -143,19 +117,21 @@ class LowRankSurgery {
 
   const LowRankModel& model_;
   const SurgeryOptions& options_;
+  Context& context_;
+  Ops<double>& ops_;
   Index m_;
-  std::vector<std::uint8_t> kept_;
-  std::vector<double> w_, z_, m_factor_;
+  std::vector<double> w_, kept_, lost_;  ///< weights; 1 for what is kept; the weights of what went
+  Buffer<double> weights_, scratch_, factor_, z_, now_, diagonal_, scores_;
   QuotaCounts counts_;
   Surgery result_;
 };
 
 }  // namespace
 
-Surgery operate_low_rank(const LowRankModel& model, Span<const double> theta, const SurgeryOptions& options,
-                         Index rounds) {
+Surgery operate_low_rank(Context& context, const LowRankModel& model, Span<const double> theta,
+                         const SurgeryOptions& options, Index rounds) {
   if (!(model.tau > 0)) throw NumericalError("pruning by a low rank: the flat level is 0, expected more damping");
-  return LowRankSurgery(model, theta, options).run(std::max<Index>(1, rounds));
+  return LowRankSurgery(context, model, theta, options).run(std::max<Index>(1, rounds));
 }
 
 }  // namespace hso::detail

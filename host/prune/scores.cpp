@@ -167,9 +167,16 @@ Buffer<double> scores_on_device(Stage<T>& stage) {
     case PruneScore::hsp:
     case PruneScore::hsp_literal:
       return flat_scores(stage);
-    default:
+    case PruneScore::magnitude:
       return magnitudes(stage);
+    case PruneScore::obs:
+    case PruneScore::kfac_obs:
+    case PruneScore::fisher:
+    case PruneScore::hsp_saliency:
+      break;  // their removals change the scores of what stays
   }
+  throw UsageError(fmt::format("prune: score {} is no number a parameter; expected one that compensates nothing",
+                               name_of(stage.rule.score)));
 }
 
 template Buffer<double> scores_on_device(Stage<float>&);

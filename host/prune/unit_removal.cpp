@@ -91,11 +91,12 @@ class UnitStage {
     while (!reached()) {
       const auto next = cheapest();
       if (next == candidates_.end()) {
-        out_.notes.push_back("units: every group is down to what it keeps before the target is reached");
+        out_.notes.push_back(why_none_is_left());
         break;
       }
       take(next);
     }
+    if (std::string note = costs_ ? costs_->note() : ""; !note.empty()) out_.notes.push_back(std::move(note));
     out_.theta = costs_ ? costs_->theta() : std::vector<double>(stage_.theta.begin(), stage_.theta.end());
     for (std::size_t j = 0; j < out_.theta.size(); ++j)
       if (out_.mask.kept[j] == 0) out_.theta[j] = 0;
@@ -104,6 +105,15 @@ class UnitStage {
   }
 
  private:
+  std::string why_none_is_left() const {
+    const auto open = std::ranges::count_if(
+        candidates_, [&](const Candidate& c) { return left_[c.group] > std::max<Index>(1, stage_.rule.keep); });
+    if (open == 0) return "units: every group is down to what it keeps before the target is reached";
+    return fmt::format(
+        "units: the target was not reached: of the {} units left none has a finite cost, because their blocks of the "
+        "inverse curvature are not positive definite to rounding; more damping avoids it",
+        open);
+  }
   bool reached() const {
     if (target_.multiply_adds > 0)
       return 1 - static_cast<double>(left_work_) / static_cast<double>(all_work_) >= target_.multiply_adds - 1e-12;

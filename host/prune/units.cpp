@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "prune/units.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -32,6 +34,15 @@ class AddedCosts final : public UnitCosts {
   std::vector<double> theta_;
 };
 
+/// Of entries that group inverses removed without making up for them.
+std::string note_of(Index uncompensated) {
+  if (uncompensated == 0) return {};
+  return fmt::format(
+      "units: {} parameters were removed without making up for them, because their block of the inverse curvature was "
+      "not positive definite to rounding; more damping avoids it",
+      uncompensated);
+}
+
 double sum_at(const std::vector<double>& values, const std::vector<Index>& where) {
   double sum = 0;
   for (const Index j : where) sum += values[static_cast<std::size_t>(j)];
@@ -53,9 +64,14 @@ double unit_score(PruneScore score, const std::vector<double>& values, const Uni
     case PruneScore::hsp:
     case PruneScore::hsp_literal:
       return all / static_cast<double>(unit.incoming.size() + unit.outgoing.size());
-    default:
-      return all;
+    case PruneScore::obd:
+    case PruneScore::obs:
+    case PruneScore::kfac_obs:
+    case PruneScore::fisher:
+    case PruneScore::hsp_saliency:
+      break;  // changes of the loss add up
   }
+  return all;
 }
 
 template <class T>
@@ -123,6 +139,7 @@ class DenseCosts final : public UnitCosts {
     return out;
   }
   bool changes() const override { return true; }
+  std::string note() const override { return note_of(inverse_.uncompensated()); }
 
  private:
   static GroupInverse<T> make(Stage<T>& stage, std::vector<Index>& place) {
@@ -201,6 +218,11 @@ class KroneckerCosts final : public UnitCosts {
     return out;
   }
   bool changes() const override { return true; }
+  std::string note() const override {
+    Index sum = 0;
+    for (const GroupInverse<T>& inverse : inverses_) sum += inverse.uncompensated();
+    return note_of(sum);
+  }
 
  private:
   /// visit(position in [W b], position in theta)

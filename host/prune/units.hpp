@@ -19,6 +19,8 @@ class UnitCosts {
   virtual std::vector<double> theta() = 0;
   /// True when a removal changes the cost of other units.
   virtual bool changes() const = 0;
+  /// What went otherwise than asked; empty: nothing.
+  virtual std::string note() const { return {}; }
 };
 
 template <class T>

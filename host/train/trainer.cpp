@@ -186,7 +186,9 @@ class Trainer {
     }
     if (is_due(schedule_.evaluate_every) || !result_.stop_reason.empty()) record(report);
     if (is_due(asked_.spectrum_every)) log_spectra();
-    if (result_.stop_reason.empty()) result_.stop_reason = target_reached();
+    // Before every other reason: a target reached on the step that spends the budget was reached.
+    if (const std::string reached = target_reached(); !reached.empty() && !result_.numerical_failure)
+      result_.stop_reason = reached;
     if (is_due(schedule_.checkpoint_every)) checkpoint();
   }
   bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }

@@ -38,8 +38,9 @@
 //                outside of the flat set and the flat set's mean |l|
 //                inside, both at least d; with its compensation
 //
-// With a `rank` neither forms H: the model is tau I + V'(|L| - tau)V of the leading pairs, tau the mean |l| that the
-// trace leaves to the rest; hsp_saliency then removes in 64 rounds, each at the costs of its beginning, and its
+// With a `rank` neither forms H: the model is tau I + V'(|L| - tau)V of the leading pairs, tau the mean of the other
+// eigenvalues, estimated by Hutchinson's probes of their complement, at least d (the notes say where that mean is
+// negative, and then tau is d); hsp_saliency then removes in 64 rounds, each at the costs of its beginning, and its
 // predictions are those. The flat set is the first eigenvalues by `order`. Its boundary never cuts a cluster
 // (neighbours closer than 8 n eps max|l|): it moves up to the next gap, and the notes say so.
 #pragma once
