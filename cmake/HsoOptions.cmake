@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # hso_options: what every target of the project is compiled with; nothing of it reaches a consumer.
-set(HSO_SANITIZE "" CACHE STRING "address, undefined, or empty")
+set(HSO_SANITIZE "" CACHE STRING "address, undefined, both with a comma between them, or empty")
 add_library(hso_options INTERFACE)
 target_compile_options(hso_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion>

@@ -122,15 +122,6 @@ inline void touch(const void* memory, std::size_t bytes, bool write) {
   if (tracking && (device || is_shared(address))) track(address, bytes, write);
 }
 
-/// An access that the compiler takes to be aligned to its size.
-inline void touch_aligned(const void* memory, std::size_t bytes, bool write) {
-  const auto address = reinterpret_cast<std::uintptr_t>(memory);
-  if (address % bytes != 0 && (address - heap_begin < heap_bytes || is_shared(address)))
-    violation(fmt::format("{}: {} of {} bytes at an address that is not a multiple of {}", now.kernel,
-                          write ? "a write" : "a read", bytes, bytes));
-  touch(memory, bytes, write);
-}
-
 std::vector<Change> changes() {
   std::vector<Change> all;
   for (const auto& [address, word] : now.words) {
@@ -180,15 +171,14 @@ std::vector<Change> stop_tracking() {
 }  // namespace hso::emulated
 
 using hso::emulated::touch;
-using hso::emulated::touch_aligned;
 
-#define HSO_TOUCHES(bytes)                                                      \
-  void __tsan_read##bytes(void* p) { touch_aligned(p, bytes, false); }          \
-  void __tsan_write##bytes(void* p) { touch_aligned(p, bytes, true); }          \
-  void __tsan_unaligned_read##bytes(void* p) { touch(p, bytes, false); }        \
-  void __tsan_unaligned_write##bytes(void* p) { touch(p, bytes, true); }        \
-  void __tsan_volatile_read##bytes(void* p) { touch_aligned(p, bytes, false); } \
-  void __tsan_volatile_write##bytes(void* p) { touch_aligned(p, bytes, true); }
+#define HSO_TOUCHES(bytes)                                               \
+  void __tsan_read##bytes(void* p) { touch(p, bytes, false); }           \
+  void __tsan_write##bytes(void* p) { touch(p, bytes, true); }           \
+  void __tsan_unaligned_read##bytes(void* p) { touch(p, bytes, false); } \
+  void __tsan_unaligned_write##bytes(void* p) { touch(p, bytes, true); } \
+  void __tsan_volatile_read##bytes(void* p) { touch(p, bytes, false); }  \
+  void __tsan_volatile_write##bytes(void* p) { touch(p, bytes, true); }
 
 extern "C" {
 void __tsan_init() {}
@@ -203,3 +193,21 @@ HSO_TOUCHES(4)
 HSO_TOUCHES(8)
 HSO_TOUCHES(16)
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+namespace {
+/// What the compiler says of an access whose address is not a multiple of its type's alignment.
+struct Misaligned {
+  const char* file;
+  std::uint32_t line, column;
+  const void* type;
+  unsigned char log_alignment, kind;
+};
+}  // namespace
+
+/// Weak: where the undefined sanitizer is linked, its own speaks.
+extern "C" __attribute__((weak)) void __ubsan_handle_type_mismatch_v1_abort(const Misaligned* where, std::uintptr_t) {
+  hso::emulated::violation(fmt::format("{}:{}: an access at a misaligned address: not a multiple of {}", where->file,
+                                       where->line, 1u << where->log_alignment));
+}
+#endif

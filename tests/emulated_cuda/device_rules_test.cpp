@@ -231,6 +231,11 @@ TEST_F(EmulatedDeviceDeathTest, KernelsStayInsideTheirBlocks) {
   EXPECT_DEATH(run(Fault::before_the_start), "a kernel touched 4 bytes");
 }
 
+TEST_F(EmulatedDeviceDeathTest, AccessesAreAligned) {
+  upload(1);
+  EXPECT_DEATH(run(Fault::misaligned), "misaligned address");
+}
+
 TEST_F(EmulatedDeviceDeathTest, RacesAreErrorsWhileChecking) {
   emulated::set_checking(true);
   upload(1);

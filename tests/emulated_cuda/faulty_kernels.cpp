@@ -62,6 +62,17 @@ __global__ void last_block_decides(float* x, int n) {
   if (threadIdx.x == 0 && n > 0) x[0] = static_cast<float>(blockIdx.x);
 }
 
+struct alignas(16) FourFloats {
+  float v[4];
+};
+
+__global__ void read_four_from_the_second(float* x, int n) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (4 * i + 5 > n) return;
+  const FourFloats four = *reinterpret_cast<const FourFloats*>(x + 4 * i + 1);
+  x[4 * i] = four.v[0] + four.v[1] + four.v[2] + four.v[3];
+}
+
 }  // namespace
 
 cudaError_t launch_faulty(Fault fault, float* x, int n, cudaStream_t stream) {
@@ -75,6 +86,7 @@ cudaError_t launch_faulty(Fault fault, float* x, int n, cudaStream_t stream) {
   if (fault == Fault::same_word) return cudaLaunchKernelEx(&config, add_to_first, x, n);
   if (fault == Fault::neighbour) return cudaLaunchKernelEx(&config, take_from_neighbour, x, n);
   if (fault == Fault::wrong_block_order) return cudaLaunchKernelEx(&config, last_block_decides, x, n);
+  if (fault == Fault::misaligned) return cudaLaunchKernelEx(&config, read_four_from_the_second, x, n);
   config.dynamicSmemBytes = kThreads * sizeof(float);
   if (fault == Fault::shared_word) return cudaLaunchKernelEx(&config, take_from_shared_neighbour, x, n);
   if (fault == Fault::missing_barrier) return cudaLaunchKernelEx(&config, leave_early, x, n);

@@ -11,6 +11,7 @@ enum class Fault {
   none,              ///< x[i] += 1 for i < n
   one_too_far,       ///< i <= n
   before_the_start,  ///< x[-1]
+  misaligned,        ///< 16 bytes at once from x + 1
   same_word,         ///< all threads add to x[0]
   neighbour,         ///< x[i] = x[i + 1] while another thread writes x[i + 1]
   shared_word,       ///< the neighbour's shared word without a barrier between
