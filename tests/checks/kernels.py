@@ -70,7 +70,7 @@ DOUBLE_IN_FLOAT = {
 }
 NARROW_LOADS = {  # of kernels that take packs, and how many
     r"(ScaleRows|AddToColumns|AddToChannels)<": (1, "a number for the whole row"),
-    r"OutputLoss(Vjp|Cross)<": (1, "the seed of a sample"),
+    r"OutputLoss(Vjp|Cross|CrossAfterBias)<": (1, "the seed of a sample"),
     r"LaneAxpby<": (2, "the factors of a lane"),
     r"LaneRecurrence<": (3, "the factors of a lane"),
     r"Keep<": (4, "a byte of the mask for each element"),

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains with PyTorch's optimizers on the data, the start and the batches of `hso train`; time_to_target.py calls it.
+
+    bench/peers/torch_train.py --hso build/quickstart/hso --optimizer momentum --set rate=0.1 --data FOLDER \\
+        --model lenet300 --batch 128 --target-loss 0.01 --max-processor-seconds 60
+
+Flags and the JSON on stdout are those of `hso train` (a part of them). Start and split come from a run of hso that moves
+nothing, the order of the batches from the same random numbers (Philox4x32-10); the loss at the start and on the first
+batch must be those that hso wrote, within float32's rounding, or nothing is timed. One thread unless OMP_NUM_THREADS says
+otherwise. Optimizers: momentum (SGD with 0.9), adam (fused where this PyTorch has it for CPUs), lbfgs (strong Wolfe,
+history 10, all rows).
+"""
+import argparse
+import gzip
+import json
+import math
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import torch
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHUFFLE, EPOCHS, PERMUTED = 0x73687566666c6500, 0x65706f6368730000, 0x7065726d75746564
+
+
+def philox(seed, stream, counter):
+    """Words 0 and 1 of the blocks of an array of counters, as one number of 64 bits (detail/philox.hpp)."""
+    low = np.uint64(0xFFFFFFFF)
+    counter = np.asarray(counter, np.uint64)
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    c0, c1 = counter & low, counter >> np.uint64(32)
+    c2, c3 = np.full_like(c0, stream & 0xFFFFFFFF), np.full_like(c0, stream >> 32)
+    for _ in range(10):
+        p0, p1 = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c2 = (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1)
+        c1, c3 = p1 & low, p0 & low
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return c1 << np.uint64(32) | c0
+
+
+def shuffled(n, seed):
+    """host/data/split.cpp"""
+    order, counter = list(range(n)), 0
+    words = philox(seed, SHUFFLE, np.arange(2 * n))
+    for i in range(n, 1, -1):
+        limit = 2**64 - 1 - (2**64 - 1) % i
+        while int(words[counter]) >= limit:
+            counter += 1
+        j = int(words[counter]) % i
+        counter += 1
+        order[i - 1], order[j] = order[j], order[i - 1]
+    return order
+
+
+def epoch_order(n, seed, epoch):
+    """host/train/batch_order.cpp"""
+    of_epoch = int(philox(seed, EPOCHS, [epoch])[0])
+    return np.argsort(philox(of_epoch, PERMUTED, np.arange(n)), kind="stable")
+
+
+def digits(seed):
+    """The training part of the digits in host/data/digits_data.cpp (embed_digits.py says how they are written)."""
+    text = (ROOT / "host/data/digits_data.cpp").read_text()
+    rows = []
+    for row in re.findall(r'^"([^"]{44})",$', text, re.MULTILINE):
+        digit = [ord(c) - ord("#") - (c > "?") - (c > "\\") for c in row]
+        packed = [high * 71 + low for high, low in zip(digit[0::2], digit[1::2])]
+        rows.append([number for p in packed for number in (p // 289 % 17, p // 17 % 17, p % 17)][:65])
+    rows = np.array(rows)[shuffled(len(rows), seed)[360:]]
+    return rows[:, :64], rows[:, 64]
+
+
+def idx(path):
+    data = gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes()
+    axes = data[3]
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(struct.unpack(f">{axes}I", data[4:4 + 4 * axes]))
+
+
+def images(folder):
+    find = lambda name: next(p for p in sorted(pathlib.Path(folder).iterdir()) if p.name.startswith(name))
+    return idx(find("train-images")), idx(find("train-labels"))
+
+
+def training_rows(data, seed):
+    if data == "digits":
+        return digits(seed)
+    return images("/usr/share/dataset-fashion-mnist" if data == "fashion-mnist" else data)
+
+
+def start_of(o, folder):
+    """hso's run of one step that moves nothing: its files, and the losses at the start and on the first batch."""
+    run = folder + "/start"
+    command = [o.hso, "train", "--data", o.data, "--model", o.model, "--seed", str(o.seed), "--batch", str(o.batch or 128),
+               "--optimizer", "sgd", "--set", "rate=1e-30", "--steps", "1", "--device", "cpu", "--quiet", "--out", run]
+    subprocess.run(command, check=True)
+    records = [json.loads(line) for line in pathlib.Path(run, "metrics.jsonl").read_text().splitlines()]
+    return pathlib.Path(run), records[0]["train_loss"], records[1]["loss_before"]
+
+
+def safetensors(path):
+    data = path.read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    head = json.loads(data[8:8 + size])
+    view = lambda t: np.frombuffer(data[8 + size:], np.float32)[t["data_offsets"][0] // 4:t["data_offsets"][1] // 4]
+    return {name: torch.tensor(view(t).reshape(t["shape"])) for name, t in head.items() if name != "__metadata__"}
+
+
+def network(run):
+    import tomllib
+    spec = tomllib.loads((run / "model.toml").read_text())
+    weights, layers = safetensors(run / "model.safetensors"), []
+    for i, layer in enumerate(spec["layer"]):
+        kind = layer["type"]
+        w, b = weights.get(f"{i}.weight"), weights.get(f"{i}.bias")
+        if kind == "linear":
+            module = torch.nn.Linear(w.shape[1], w.shape[0])
+        elif kind == "conv2d":
+            module = torch.nn.Conv2d(w.shape[1], w.shape[0], layer["kernel"], padding=layer.get("padding", 0))
+        elif kind in ("avgpool2d", "maxpool2d"):
+            module = (torch.nn.AvgPool2d if kind == "avgpool2d" else torch.nn.MaxPool2d)(layer["kernel"])
+        else:
+            module = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
+                      "flatten": torch.nn.Flatten}[kind]()
+        if w is not None:
+            module.weight.data.copy_(w)
+            module.bias.data.copy_(b)
+        layers.append(module)
+    return torch.nn.Sequential(*layers), spec["input"]
+
+
+def optimizer_of(o, parameters):
+    options = dict(s.split("=", 1) for s in o.set)
+    rate = float(options.get("rate", 1))
+    if o.optimizer == "momentum":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+    if o.optimizer == "adam":
+        try:
+            return torch.optim.Adam(parameters, lr=rate, fused=True)
+        except (RuntimeError, TypeError):
+            return torch.optim.Adam(parameters, lr=rate)
+    return torch.optim.LBFGS(parameters, lr=rate, max_iter=5, history_size=10, line_search_fn="strong_wolfe")
+
+
+class Training:
+    def __init__(self, o, folder):
+        self.o = o
+        run, at_start, on_batch = start_of(o, folder)
+        x, y = training_rows(o.data, o.seed)
+        self.model, shape = network(run)
+        scale = json.loads((run / "standardizer.json").read_text())["scale"][0]
+        self.x = torch.tensor(np.asarray(x, np.float32) / np.float32(scale)).reshape(len(x), *shape)
+        self.y = torch.tensor(np.asarray(y, np.int64))
+        self.batch = len(self.y) if o.optimizer == "lbfgs" else o.batch or 128
+        self.per_epoch = math.ceil(len(self.y) / self.batch)
+        self.epoch, self.order = -1, None
+        rows = torch.tensor(epoch_order(len(self.y), o.seed, 0)[:o.batch or 128])
+        for found, expected, what in ((self.evaluate()[0], at_start, "at the start"),
+                                      (self.loss(rows).item(), on_batch, "on the first batch")):
+            if abs(found - expected) > 1e-5 * max(1, abs(expected)):
+                sys.exit(f"the loss {what} is {found}, expected that of hso, {expected}")
+        self.optimizer = optimizer_of(o, self.model.parameters())
+
+    def loss(self, rows):
+        return torch.nn.functional.cross_entropy(self.model(self.x[rows]), self.y[rows])
+
+    def evaluate(self):
+        loss = hits = 0
+        with torch.no_grad():
+            for first in range(0, len(self.y), 4096):
+                z, y = self.model(self.x[first:first + 4096]), self.y[first:first + 4096]
+                loss += torch.nn.functional.cross_entropy(z.double(), y, reduction="sum").item()
+                hits += (z.argmax(1) == y).sum().item()
+        return loss / len(self.y), hits / len(self.y)
+
+    def rows_of(self, step):
+        epoch, place = divmod(step, self.per_epoch)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, torch.tensor(epoch_order(len(self.y), self.o.seed, epoch))
+        return self.order[place * self.batch:(place + 1) * self.batch]
+
+    def closure(self, rows):
+        def run():
+            self.optimizer.zero_grad()
+            loss = self.loss(rows)
+            loss.backward()
+            self.evaluations += self.batch / len(self.y)
+            return loss
+        return run
+
+    def run(self):
+        o, self.evaluations, step, wall, processor, stop = self.o, 0, 0, 0.0, 0.0, ""
+        every = o.evaluate_every or (1 if o.optimizer == "lbfgs" else self.per_epoch)
+        while not stop:
+            rows = slice(None) if o.optimizer == "lbfgs" else self.rows_of(step)
+            closure = self.closure(rows)
+            began, began_processor = time.perf_counter(), time.process_time()
+            self.optimizer.step(closure)
+            cost, cost_processor = time.perf_counter() - began, time.process_time() - began_processor
+            wall, processor, step = wall + cost, processor + cost_processor, step + 1
+            if (o.max_seconds and wall + cost > o.max_seconds) or (
+                    o.max_processor_seconds and processor + cost_processor > o.max_processor_seconds):
+                stop = "seconds"
+            if step % every and not stop:
+                continue
+            loss, accuracy = self.evaluate()
+            if o.target_loss and loss <= o.target_loss:
+                stop = "target_loss"
+            if o.target_accuracy and accuracy >= o.target_accuracy:
+                stop = "target_accuracy"
+            if not math.isfinite(loss):
+                stop = "not_finite"
+        return {"step": step, "train_loss": loss if math.isfinite(loss) else None, "train_accuracy": accuracy,
+                "test_accuracy": None, "seconds": wall, "processor_seconds": processor,
+                "gradient_equivalents": self.evaluations, "stop_reason": stop, "torch": torch.__version__}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hso", default="build/quickstart/hso")
+    parser.add_argument("--optimizer", choices=["momentum", "adam", "lbfgs"], required=True)
+    parser.add_argument("--set", action="append", default=[], help="rate=VALUE")
+    parser.add_argument("--data", default="digits", help="digits, fashion-mnist, or a folder of IDX files")
+    parser.add_argument("--model", default="mlp:64-32-10:tanh")
+    parser.add_argument("--batch", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--evaluate-every", type=int, default=0)
+    for name in ("target-loss", "target-accuracy", "max-seconds", "max-processor-seconds"):
+        parser.add_argument("--" + name, type=float, default=0)
+    o = parser.parse_args()
+    if not any((o.target_loss, o.target_accuracy, o.max_seconds, o.max_processor_seconds)):
+        parser.error("nothing ends the training: expected a target or a budget")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(Training(o, folder).run()))
+
+
+if __name__ == "__main__":
+    main()
