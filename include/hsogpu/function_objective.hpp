@@ -7,7 +7,7 @@
 //     return x[0] * x[0] + 4 * x[1] * x[1];
 //   }});
 //   Buffer<double> x(*context, std::vector<double>{3, 1});
-//   Summary s = minimize(f, x.data());                       // minimize.hpp
+//   Summary s = minimize(f, x);                              // minimize.hpp
 //
 // All pointers that a callback gets are memory of the context's device: on a CPU context ordinary memory, on a CUDA
 // context for the user's own kernels, launched before the callback returns on a stream that the default stream waits
