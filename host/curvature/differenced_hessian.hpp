@@ -5,8 +5,8 @@
 //   column j = (g(theta + h_j e_j) - g(theta - h_j e_j)) / (2 h_j),  h_j = cbrt(epsilon) |theta_j|
 //
 // so that every parameter is moved in proportion to its own size (Dennis and Schnabel 1996, section 5.4). Where theta_j
-// is 0, |f / g_j| stands for its size, at most 1. A step whose change of the gradient drowns in rounding is lengthened, one
-// that leaves the domain is shortened or taken on one side. The matrix is symmetrised; what was asymmetric in it
+// is 0, |f / g_j| stands for its size, at most 1. A step whose change of the gradient drowns in rounding is lengthened,
+// one that leaves the domain is shortened or taken on one side. The matrix is symmetrised; what was asymmetric in it
 // measures the error.
 #pragma once
 

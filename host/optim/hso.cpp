@@ -142,8 +142,8 @@ class Hso final : public Optimizer<T> {
     n_ = n;
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
-  /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient, or
-  /// along the lowest eigenvector where it is a descent.
+  /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient,
+  /// or along the lowest eigenvector where it is a descent.
   void choose_radius(const T* theta, double value) {
     if (!in_region() || region_.radius() > 0) return;
     constexpr double kShare = 0.01;
