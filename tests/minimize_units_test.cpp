@@ -107,6 +107,62 @@ TEST_F(MinimizeUnits, RosenbrockIsSolvedInEveryUnitOfTheValue) {
   }
 }
 
+/// f and theta go to 0: where the Hessian is singular at the minimum (Powell) no cosine becomes small.
+TEST_F(MinimizeUnits, AMinimumOfZeroAtZeroIsConvergence) {
+  Smooth powell(*cpu_, 4, powell_singular);
+  Smooth bowl(*cpu_, 2, quadratic({4, 1, 1, 3}, {0, 0}));
+  GradientOnly powell_gradient(*cpu_, powell), bowl_gradient(*cpu_, bowl);
+  const auto solved = [](Objective<double>& f, Numbers x) {
+    const double first = f.value(x.data());
+    const Summary s = minimize(f, x);
+    EXPECT_TRUE(s.converged()) << "from " << x[0] << ": " << name_of(s.verdict) << ", " << s.message;
+    EXPECT_LE(s.value, 1e-24 * first) << "from " << x[0];
+  };
+  for (double factor : {1.0, 10.0, 100.0}) {
+    solved(powell, {3 * factor, -factor, 0, factor});
+    solved(powell_gradient.objective, {3 * factor, -factor, 0, factor});
+  }
+  for (double factor : {1e-30, 1.0, 1e30}) {
+    solved(bowl, {10 * factor, -10 * factor});
+    solved(bowl_gradient.objective, {10 * factor, -10 * factor});
+  }
+}
+
+/// Functions and starts at the ends of the range of numbers: a budget of steps is a budget of calls.
+TEST_F(MinimizeUnits, EveryStepEndsWhateverTheNumbers) {
+  const std::function<double(double, double*)> functions[] = {
+      [](double x, double* g) { return *g = 2 * (x - 1), (x - 1) * (x - 1); },
+      [](double x, double* g) { return *g = x < 0 ? -1 : 1, std::fabs(x); },
+      [](double x, double* g) { return *g = std::exp(x) - 1, std::exp(x) - x; },
+      [](double x, double* g) { return *g = 1 / x - 1 / (x * x), std::log(x) + 1 / x; },
+      [](double x, double* g) { return *g = -1 / (x * x), 1 / x; },
+      [](double x, double* g) { return *g = 4e200 * x * x * x, 1e200 * x * x * x * x; },
+      [](double x, double* g) { return *g = 1e-300, 1e-300 * x; },
+      [](double x, double* g) { return *g = std::cos(1e10 * x) * 1e10, std::sin(1e10 * x); },
+      [](double x, double* g) { return *g = 1 / (2 * std::sqrt(x)), std::sqrt(x); },
+  };
+  for (std::size_t k = 0; k < std::size(functions); ++k)
+    for (double start : {0.0, 5e-324, 1e-308, 1e-155, 1e-17, 1.3, 1e8, 1e154, 1e308, -1e-155, -1.0, -1e200})
+      for (const char* control : {"trust_region", "damping"})
+        for (const char* sign : {"raw", "abs", "clip", "shift", "truncate"}) {
+          OptimizerSettings settings = robust_settings();
+          settings["control"] = control;
+          settings["sign"] = sign;
+          GradientOnly f(*cpu_, 1, [&](const double* x, double* g) {
+            double slope = 0;
+            const double value = functions[k](*x, &slope);
+            if (g != nullptr) *g = slope;
+            return value;
+          });
+          Numbers x{start};
+          const Summary s = minimize(*make_optimizer<double>("hso", settings), f.objective, x, {.max_steps = 30});
+          EXPECT_LE(s.solves, 30);
+          EXPECT_LE(f.values + f.gradients, 30 * 40)
+              << "function " << k << " from " << start << " " << control << " " << sign;
+          EXPECT_TRUE(!s.inertia || !s.converged() || s.inertia->negative == 0);
+        }
+}
+
 /// Both minima have a Jacobian without full rank: where Freudenstein and Roth's function has its local minimum, and
 /// where both parameters of Jennrich and Sampson's are the same.
 TEST_F(MinimizeUnits, AMinimumWithoutFullRankIsConvergence) {

@@ -184,7 +184,7 @@ class Driver {
   /// Which gradient test holds at the point before the step; empty: none.
   std::string stationary(const StepReport& r) {
     if (!std::isfinite(r.loss_before) || !std::isfinite(r.gradient_norm)) return {};
-    if (r.status == StepStatus::accepted) vanishing_ = vanishes(r) && halves(r) ? vanishing_ + 1 : 0;
+    if (r.status == StepStatus::accepted) vanishing_ = goes_to_zero(r) ? vanishing_ + 1 : 0;
     const double g = r.gradient_norm, scaled = r.scaled_gradient;
     const auto said = [&](const std::string& test) {
       return fmt::format("|g| = {:.3g}{}{}", g, scaled < 0 ? std::string() : fmt::format(", scaled {:.3g}", scaled),
@@ -199,7 +199,8 @@ class Driver {
     if (scaled < 0 || scaled_tolerance() == 0) return {};
     if (scaled <= scaled_tolerance()) return said(fmt::format(", at most {:.3g}", scaled_tolerance()));
     if (vanishing_ >= kVanishing)
-      return said(fmt::format(", and f goes to 0: at most {:.3g} of its largest value", kNothing));
+      return said(
+          fmt::format(", and f goes to 0: {:.3g} of its largest value", std::fabs(r.loss_before) / largest_value_));
     return at_rest(r, said);
   }
   double scaled_tolerance() const {
@@ -207,15 +208,19 @@ class Driver {
     return sizeof(T) == sizeof(double) ? 1e-7 : 3e-4;
   }
   /// What the model could gain is nothing beside the largest |f|, and gradient and steps have become small too.
-  bool vanishes(const StepReport& r) {
-    if (r.scaled_gradient < 0) return false;
-    const double gain = r.scaled_gradient * r.scaled_gradient * std::fabs(r.loss_before);
-    if (!(gain <= kNothing * largest_value_)) return false;
+  bool vanishes(const StepReport& r, double share, double step_share) {
+    if (r.scaled_gradient < 0 || !(r.gradient_norm <= 1e-8 * largest_gradient_)) return false;
+    const double f = std::fabs(r.loss_before), gain = f > 0 ? r.scaled_gradient * r.scaled_gradient * f : 0;
+    if (!(gain <= share * largest_value_)) return false;
     const double step = r.status == StepStatus::accepted ? r.step_norm : last_step_;
-    return r.gradient_norm <= 1e-8 * largest_gradient_ &&
-           step <= 1e-7 * std::max(start_norm_, ops_.nrm2(n_, before_.data()));
+    return step <= step_share * std::max(start_norm_, ops_.nrm2(n_, before_.data()));
   }
-  static bool halves(const StepReport& r) { return std::fabs(r.loss_after) <= std::fabs(r.loss_before) / 2; }
+  /// By a constant factor, as where the Hessian is singular, f is seen to vanish earlier than where it falls faster.
+  bool goes_to_zero(const StepReport& r) {
+    const double ratio = r.loss_after / r.loss_before;
+    if (!(ratio <= 0.5)) return false;
+    return ratio >= 1e-3 ? vanishes(r, kLittle, 1e-5) : vanishes(r, kNothing, 1e-7);
+  }
   /// Of a step that lowered nothing.
   template <class Said>
   std::string at_rest(const StepReport& r, const Said& said) {
@@ -224,7 +229,8 @@ class Driver {
     if (step <= 4 * kEpsilon)
       return said(fmt::format(", and the step of the model is within rounding of theta, {:.3g} of it", step));
     if (rejections_ < o_.max_rejections) return {};
-    if (step <= 1e-7 && vanishes(r)) return said(", no trial lowers f, and nothing beside its largest value is left");
+    if ((step <= 1e-5 || r.loss_before == 0) && vanishes(r, kLittle, 1e-5))
+      return said(", no trial lowers f, and nothing beside its largest value is left");
     if (cosine <= scaled_tolerance())
       return said(fmt::format(", no trial lowers f, and the largest cosine is {:.3g}", cosine));
     return {};
@@ -280,7 +286,8 @@ class Driver {
 
   static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
   static constexpr int kVanishing = 3;
-  static constexpr double kNothing = 1e6 * kEpsilon * kEpsilon;  ///< of f: (1000 epsilon)^2, residuals being squared
+  static constexpr double kNothing = 16 * kEpsilon * kEpsilon;  ///< of f: (4 epsilon)^2, residuals being squared
+  static constexpr double kLittle = 4096 * kEpsilon * kEpsilon;
   Optimizer<T>& optimizer_;
   detail::Counts counts_;
   detail::CountingObjective<T> counting_;

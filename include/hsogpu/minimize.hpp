@@ -14,9 +14,9 @@
 //     gradient_scaled^2 |f|.
 //   * No trial lowers f any more, and every cosine |g_i| / sqrt(2 |f| |A_ii|) is at most gradient_scaled (MINPACK's
 //     test), or the full step of the model moves no parameter by more than rounding, 4 epsilon |theta_i|.
-//   * f goes to 0: at three points in a row f is halved at least, the model could gain at most (1000 epsilon)^2 times
-//   the
-//     largest |f| met, and gradient and step are at most 1e-8 of the largest |g| met and 1e-7 of |theta|.
+//   * f goes to 0: at three points in a row it is halved at least, |g| is at most 1e-8 of the largest one, the model
+//     could gain at most (4 epsilon)^2 times the largest |f|, and the step is at most 1e-7 |theta|; (64 epsilon)^2 and
+//     1e-5 where f falls by a constant factor, 2 to 1000, as where the Hessian is singular.
 // A method that does not measure it ends at |g| <= gradient_fallback |g at the start|.
 //
 // A gradient test holds at saddles and maxima too. Where the method measures the eigenvalues of the Hessian (dense
