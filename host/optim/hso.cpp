@@ -73,7 +73,7 @@ class Hso final : public Optimizer<T> {
     if (!decompose(report, detail::relative_error_of(*curvature))) return report;
     if (report.gradient_norm == 0 && !(in_region() && spectrum_.has_negative())) return stay(report);
     project_gradient();
-    report.scaled_gradient = scaled_gradient(value);
+    report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, value);
     choose_radius(theta, std::fabs(value));
     try_steps(objective, theta, *curvature, report);
     if (report.status == StepStatus::rejected) {
@@ -210,30 +210,10 @@ class Hso final : public Optimizer<T> {
             std::max(largest_slope_, g / std::sqrt(std::fabs(static_cast<double>(c[static_cast<std::size_t>(i)]))));
     }
   }
-  /// Where |lambda| is below the rank tolerance, that much curvature is taken, and the largest cosine at least.
-  double scaled_gradient(double value) const {
-    const double unit = std::sqrt(2 * std::fabs(value));
-    double sum = 0;
-    for (std::size_t i = 0; i < projected_.size(); ++i)
-      if (projected_[i] != 0) {
-        const double c = projected_[i] / unit;
-        sum += c * c / std::max(std::fabs(spectrum_.values[i]), spectrum_.summary.tolerance);
-      }
-    return std::max(std::sqrt(sum), largest_cosine(value));
-  }
-  /// max |g_i| / sqrt(2 |f| |A_ii|): of least squares and the ggn the cosine between r and column i of the Jacobian,
-  /// the gradient test of MINPACK (More, LNM 630 (1978) 105).
-  double largest_cosine(double value) const {
-    return largest_slope_ > 0 ? largest_slope_ / std::sqrt(2 * std::fabs(value)) : 0;
-  }
   /// For those who ask why no trial lowered the value: the largest cosine, and |s_i| / |theta_i| at the most, where s
   /// is the step without damping or radius.
   void describe_rest(const T* theta, double value, StepReport& report) {
-    std::vector<double> s(projected_.size());
-    for (std::size_t i = 0; i < s.size(); ++i)
-      if (projected_[i] != 0)
-        s[i] = -projected_[i] / std::max(std::fabs(spectrum_.values[i]), spectrum_.summary.tolerance);
-    expand(s, step_.data());
+    expand(undamped_step(spectrum_, projected_), step_.data());
     scaling_.divide(*ops_, step_.data());
     const auto n = static_cast<std::size_t>(n_);
     std::vector<T> step(n), at(n);
@@ -242,7 +222,7 @@ class Hso final : public Optimizer<T> {
     double largest = 0;
     for (std::size_t i = 0; i < n; ++i)
       if (step[i] != T(0)) largest = std::max(largest, std::fabs(static_cast<double>(step[i]) / at[i]));
-    report.metrics.emplace_back("largest_cosine", largest_cosine(value));
+    report.metrics.emplace_back("largest_cosine", largest_cosine(largest_slope_, value));
     report.metrics.emplace_back("relative_step", largest);
   }
   void expand(const std::vector<double>& coefficients, T* x) {

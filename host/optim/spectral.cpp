@@ -172,6 +172,26 @@ double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, 
   return pole + high;
 }
 
+std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<double>& c) {
+  std::vector<double> s(c.size());
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (c[i] != 0) s[i] = -c[i] / std::max(std::fabs(spectrum.values[i]), spectrum.summary.tolerance);
+  return s;
+}
+
+double largest_cosine(double largest_slope, double value) {
+  return largest_slope > 0 ? largest_slope / std::sqrt(2 * std::fabs(value)) : 0;
+}
+
+double scaled_gradient(const Spectrum& spectrum, const std::vector<double>& c, double largest_slope, double value) {
+  const double unit = std::sqrt(2 * std::fabs(value));
+  const std::vector<double> s = undamped_step(spectrum, c);
+  double sum = 0;
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (c[i] != 0) sum -= (c[i] / unit) * (s[i] / unit);
+  return std::max(std::sqrt(sum), largest_cosine(largest_slope, value));
+}
+
 namespace {
 
 bool counts_mean_something(const Spectrum& spectrum, bool in_double) {

@@ -67,6 +67,15 @@ SpectralStep leave_saddle(const Spectrum& spectrum, SignPolicy policy, const std
 double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, const std::vector<double>& c,
                        double rate, double radius);
 
+/// max |g_i| / sqrt(2 |f| |A_ii|), from max |g_i| / sqrt(|A_ii|): of least squares and the ggn the cosine between r and
+/// column i of the Jacobian, the gradient test of MINPACK (More, LNM 630 (1978) 105).
+double largest_cosine(double largest_slope, double value);
+/// sqrt(c' |lambda|^-1 c / (2 |f|)). Where |lambda| is below the rank tolerance, that much curvature is taken, and the
+/// largest cosine is the least.
+double scaled_gradient(const Spectrum& spectrum, const std::vector<double>& c, double largest_slope, double value);
+/// -c / |lambda|, with the same least curvature.
+std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<double>& c);
+
 /// The metrics of a dense step, in this order: lambda_min, lambda_max, n_positive, n_zero, n_negative, rank,
 /// rank_modified, condition, condition_damped, inverse_residual. In float counts of near-zero eigenvalues say nothing
 /// where rounding alone is as large as the tolerance.
