@@ -266,6 +266,23 @@ TEST_F(MinimizeUnits, RobustSettingsKnowTheirCurvatures) {
   EXPECT_TRUE(contains(message_of<UsageError>([] { robust_settings("kfac"); }), "kfac", "hessian, ggn"));
 }
 
+TEST_F(MinimizeUnits, AFunctionInFloatConvergesByItsGradientAlone) {
+  FunctionObjective<float> f(*cpu_, 2, {.value = [](const float* x, float* g) {
+    const float a = x[1] - x[0] * x[0], b = 1 - x[0];
+    if (g != nullptr) {
+      g[0] = -40 * x[0] * a - 2 * b;
+      g[1] = 20 * a;
+    }
+    return static_cast<double>(10 * a * a + b * b) + 3;
+  }});
+  std::vector<float> x{-1.2f, 1};
+  const Summary s = minimize(f, x);
+  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_NEAR(x[0], 1, 1e-3);
+  EXPECT_NEAR(x[1], 1, 1e-3);
+  EXPECT_TRUE(!s.inertia || s.inertia->negative == 0);
+}
+
 /// Every number of a fit in float: the same answer, to what float resolves, and convergence.
 TEST_F(MinimizeUnits, AFitInFloatConverges) {
   Numbers in_double{1, 1, 0};

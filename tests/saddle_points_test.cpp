@@ -142,6 +142,29 @@ TEST_F(SaddlePoints, AMethodWithoutEigenvaluesIsLookedAtOrTheInertiaIsUnknown) {
   }
 }
 
+/// r = (x, y^2 - 1): from y = 0 the Gauss-Newton matrix, never indefinite, sees nothing of y. f has a saddle there.
+TEST_F(SaddlePoints, GaussNewtonAtASaddleIsLookedAtToo) {
+  ResidualCallbacks<double> callbacks{.residuals = [](const double* x, double* r, double* j) {
+    r[0] = x[0], r[1] = x[1] * x[1] - 1;
+    if (j != nullptr) j[0] = 1, j[1] = j[2] = 0, j[3] = 2 * x[1];
+  }};
+  const auto run = [&](const MinimizeOptions& o) {
+    LeastSquaresObjective<double> f(*cpu_, 2, 2, callbacks);
+    Numbers x{1, 0};
+    return minimize(*make_optimizer<double>("hso", robust_settings("ggn")), f, x, o);
+  };
+  const Summary unknown = run({});
+  EXPECT_TRUE(unknown.converged());
+  EXPECT_FALSE(unknown.inertia.has_value());
+  EXPECT_TRUE(contains(unknown.message, "unknown"));
+  EXPECT_EQ(run({.inertia_by_differences_up_to = 2}).verdict, Verdict::saddle);
+  callbacks.hessian = [](const double* x, double* h) { h[0] = 1, h[1] = h[2] = 0, h[3] = 6 * x[1] * x[1] - 2; };
+  const Summary exact = run({});
+  EXPECT_EQ(exact.verdict, Verdict::saddle);
+  EXPECT_EQ(exact.inertia, (Inertia{1, 0, 1}));
+  EXPECT_EQ(exact.hessians, 1);
+}
+
 TEST_F(SaddlePoints, WhereSecondOrderCannotTellTheMessageSaysSo) {
   Smooth monkey(*cpu_, 2, [](const double* x, double* g, double* h) {
     if (g != nullptr) g[0] = 3 * (x[0] * x[0] - x[1] * x[1]), g[1] = -6 * x[0] * x[1];

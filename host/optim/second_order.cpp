@@ -43,7 +43,12 @@ template <class T>
 std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, Index limit, Index difference_limit) {
   const Index n = objective.dimension();
   if (n > std::max(limit, difference_limit)) return {};
-  const auto curvature = objective.curvature(theta, Curvature::hessian);
+  std::unique_ptr<LinearOperator<T>> curvature;
+  try {
+    curvature = objective.curvature(theta, Curvature::hessian);
+  } catch (const UsageError&) {  // there is none
+    return {};
+  }
   if (n > (relative_error_of(*curvature) > 0 ? difference_limit : limit)) return {};
   Context& context = objective.context();
   Buffer<T> matrix(context, checked_multiply(n, n));

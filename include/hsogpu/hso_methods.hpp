@@ -30,6 +30,9 @@ struct HvpOptions {
 /// The epsilon-modified inverse, dense: theta -= rate (phi(H)^-1 + eps I) g in the eigenbasis of H.
 /// The order matters: damping and sign policy make phi(lambda), then eps is added to its inverse (it is not damping).
 /// On a quadratic a full step is stable for eps < 1 / lambda_max, so eps is given in that unit and absolutely.
+/// The report has the signs of the eigenvalues, n_positive, n_zero and n_negative, zero being within the rank tolerance
+/// or the error of a differenced matrix. Of a step that lowers nothing it also has largest_cosine, max |g_i| /
+/// sqrt(2 |f| |A_ii|), and relative_step, max |s_i| / |theta_i| of the step without damping.
 struct HsoOptions {
   double rate = 1;
   std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
