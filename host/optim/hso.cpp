@@ -193,10 +193,10 @@ class Hso final : public Optimizer<T> {
   void from_eigenbasis(const T* c, T* x) { ops_->gemm({1, n_, n_, c, n_, false, matrix_.data(), n_, false, x, n_}); }
   /// V g, V r of the random r that inverse_residual asks about, the diagonal and D^-1 g.
   void project_gradient() {
-    ops_->copy(n_, gradient_.data(), step_.data());
-    scaling_.divide(*ops_, step_.data());
-    to_eigenbasis(step_.data(), spectral_.data());
-    ops_->copy(n_, step_.data(), spectral_.data() + 3 * n_);
+    T* scaled = spectral_.data() + 3 * n_;
+    ops_->copy(n_, gradient_.data(), scaled);
+    scaling_.divide(*ops_, scaled);
+    to_eigenbasis(scaled, spectral_.data());
     ops_->for_each(1, n_, RandomFill<T>{step_.data(), 0, 0, Distribution::rademacher, 0.0, 1.0});
     to_eigenbasis(step_.data(), spectral_.data() + n_);
     const std::vector<T> c = spectral_.download();
