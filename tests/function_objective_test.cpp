@@ -183,7 +183,7 @@ TEST_P(GraphObjectiveTest, RosenbrockWrittenOnceIsDifferentiatedExactly) {
   f.value(elsewhere.data());
   EXPECT_TRUE(close(dense(*here), rosenbrock_hessian(at.data()), 1e-14));
   EXPECT_TRUE(contains(message_of<UsageError>([&] { f.curvature(x.data(), Curvature::ggn); }), "as_loss"));
-  EXPECT_TRUE(minimize(f, x.data()).converged());
+  EXPECT_TRUE(minimize(f, x).converged());
   EXPECT_TRUE(close(x.download(), {1, 1}, 1e-9));
 }
 

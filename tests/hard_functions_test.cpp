@@ -26,7 +26,7 @@ class HardFunctions : public testing::Test {
   Summary solve(Objective<double>& f, Numbers& x, const std::string& curvature) {
     MinimizeOptions options;
     options.max_steps = 2000;
-    return minimize(*make_optimizer<double>("hso", robust_settings(curvature)), f, x.data(), options);
+    return minimize(*make_optimizer<double>("hso", robust_settings(curvature)), f, x, options);
   }
   static Numbers dense(LinearOperator<double>& a) {
     Numbers h(static_cast<std::size_t>(a.dimension() * a.dimension()));

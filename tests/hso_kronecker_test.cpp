@@ -294,7 +294,7 @@ TEST_P(HsoKronecker, StepsOnTheNetworkInside) {
     auto f = s.objective();
     Buffer<double> start(context(), s.theta.download());
     auto optimizer = make_optimizer<double>("hso.kfac", settings);
-    const Summary summary = minimize(*optimizer, f, start.data(), {.max_steps = 4});
+    const Summary summary = minimize(*optimizer, f, start, {.max_steps = 4});
     EXPECT_EQ(summary.gradients, 4);
     EXPECT_EQ(summary.products, products);
     if (std::string(judged) == "true") {

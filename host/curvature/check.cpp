@@ -27,11 +27,11 @@ double worst_distance(const std::vector<Vector>& x, const std::vector<Vector>& y
 template <class T>
 class Checker {
  public:
-  Checker(Objective<T>& objective, Vector theta, const CheckOptions& options)
-      : probe_(objective, std::move(theta)), options_(options), blocks_(options.blocks) {
+  Checker(Objective<T>& objective, const Vector& theta, const CheckOptions& options)
+      : probe_(objective, theta, units(theta, options)), options_(options), blocks_(options.blocks) {
     for (int k = 0; k < std::max(options.directions, 2); ++k)
       v_.push_back(random_direction(probe_.dimension(), options.seed, static_cast<std::uint64_t>(k)));
-    if (blocks_.empty() && probe_.dimension() <= options.coordinate_limit)
+    if (by_coordinate(theta, options))
       for (Index i = 0; i < probe_.dimension(); ++i) blocks_.push_back({fmt::format("coordinate {}", i), i, 1});
   }
 
@@ -46,6 +46,18 @@ class Checker {
   }
 
  private:
+  static bool by_coordinate(const Vector& theta, const CheckOptions& options) {
+    return options.blocks.empty() && static_cast<Index>(theta.size()) <= options.coordinate_limit;
+  }
+  /// Where single variables are looked at, |theta_i|, or 1 where that is 0: a step moves each in proportion to its
+  /// size, and no gradient entry is small for its unit's sake.
+  static Vector units(const Vector& theta, const CheckOptions& options) {
+    Vector out(theta.size(), 1.0);
+    for (std::size_t i = 0; i < theta.size() && by_coordinate(theta, options); ++i)
+      if (theta[i] != 0 && std::isfinite(theta[i])) out[i] = std::abs(theta[i]);
+    return out;
+  }
+
   bool finite() {
     value_ = probe_.value(probe_.theta());
     g_ = probe_.gradient(probe_.theta(), &gradient_value_);
@@ -146,7 +158,11 @@ class Checker {
                               identities_hold};
     CheckItem item = difference_item(verdict, all, options_.kinks);
     if (item.status == CheckStatus::passed || blocks_.empty()) return item;
-    verdict.where = worst_block([&](const CheckBlock& block) { return along(inside(block)).error; });
+    // By the share of its bound: an error that rounding or truncation explains names nothing.
+    verdict.where = worst_block([&](const CheckBlock& block) {
+      const Difference d = along(inside(block));
+      return d.bound > 0 ? d.error / d.bound : d.error;
+    });
     return difference_item(verdict, all, options_.kinks);
   }
 

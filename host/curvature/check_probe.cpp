@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "curvature/curvature_traits.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/error.hpp"
 
@@ -35,15 +36,27 @@ Vector random_direction(Index n, std::uint64_t seed, std::uint64_t stream) {
 }
 
 template <class T>
-Probe<T>::Probe(Objective<T>& objective, Vector theta)
+Probe<T>::Probe(Objective<T>& objective, Vector theta, Vector unit)
     : objective_(objective),
       theta_(std::move(theta)),
+      unit_(std::move(unit)),
       point_(objective.context(), objective.dimension()),
-      result_(objective.context(), objective.dimension()) {}
+      result_(objective.context(), objective.dimension()) {
+  unit_.resize(theta_.size(), 1.0);
+  for (std::size_t i = 0; i < theta_.size(); ++i) theta_[i] /= unit_[i];
+}
+
+template <class T>
+Vector Probe<T>::scaled(const std::vector<T>& x) const {
+  Vector out(x.begin(), x.end());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] *= unit_[i];
+  return out;
+}
 
 template <class T>
 const T* Probe<T>::upload(const Vector& x) {
-  const std::vector<T> narrowed(x.begin(), x.end());
+  std::vector<T> narrowed(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) narrowed[i] = static_cast<T>(x[i] * unit_[i]);
   point_.upload(narrowed);
   return point_.data();
 }
@@ -57,8 +70,7 @@ template <class T>
 Vector Probe<T>::gradient(const Vector& x, double* value) {
   const double f = objective_.gradient(upload(x), result_.data());
   if (value != nullptr) *value = f;
-  const std::vector<T> g = result_.download();
-  return Vector(g.begin(), g.end());
+  return scaled(result_.download());
 }
 
 template <class T>
@@ -69,12 +81,13 @@ std::vector<Vector> Probe<T>::products(Curvature kind, const std::vector<Vector>
   for (std::size_t first = 0; first < v.size(); first += static_cast<std::size_t>(lanes)) {
     const std::size_t end = std::min(v.size(), first + static_cast<std::size_t>(lanes));
     std::vector<T> packed;
-    for (std::size_t k = first; k < end; ++k) packed.insert(packed.end(), v[k].begin(), v[k].end());
+    for (std::size_t k = first; k < end; ++k)
+      for (std::size_t i = 0; i < v[k].size(); ++i) packed.push_back(static_cast<T>(v[k][i] * unit_[i]));
     Buffer<T> in(objective_.context(), Span<const T>(packed)), hv(objective_.context(), in.size());
     const auto count = static_cast<Index>(end - first);
     op->apply(vector_view<const T>(in.data(), n, count), vector_view(hv.data(), n, count));
     const std::vector<T> host = hv.download();
-    for (auto lane = host.begin(); lane != host.end(); lane += n) out.emplace_back(lane, lane + n);
+    for (auto lane = host.begin(); lane != host.end(); lane += n) out.push_back(scaled(std::vector<T>(lane, lane + n)));
   }
   return out;
 }
@@ -85,13 +98,15 @@ Vector Probe<T>::dense(Curvature kind) {
   Buffer<T> h(objective_.context(), checked_multiply(dimension(), dimension()));
   op->to_dense(h.data());
   const std::vector<T> host = h.download();
-  return Vector(host.begin(), host.end());
+  Vector out(host.begin(), host.end());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] *= unit_[i / unit_.size()] * unit_[i % unit_.size()];
+  return out;
 }
 
 template <class T>
 bool Probe<T>::differentiates_gradient() {
   const auto op = objective_.curvature(upload(theta_), Curvature::hessian);
-  return dynamic_cast<const FiniteDifferenceOperator<T>*>(op.get()) != nullptr;
+  return detail::relative_error_of(*op) > 0;
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An objective seen through host vectors of doubles, and the small vector algebra of the checks.
+// An objective seen through host vectors of doubles, in units of one's choice for every variable, and the small vector
+// algebra of the checks.
 #pragma once
 
 #include <limits>
@@ -27,7 +28,8 @@ class Probe {
  public:
   static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
 
-  Probe(Objective<T>& objective, Vector theta);
+  /// In z = theta / unit (no unit: theta): gradients and matrices are those of f as a function of z.
+  Probe(Objective<T>& objective, Vector theta, Vector unit = {});
 
   Index dimension() const { return static_cast<Index>(theta_.size()); }
   const Vector& theta() const { return theta_; }
@@ -43,8 +45,9 @@ class Probe {
 
  private:
   const T* upload(const Vector& x);
+  Vector scaled(const std::vector<T>& x) const;
   Objective<T>& objective_;
-  Vector theta_;
+  Vector theta_, unit_;
   Buffer<T> point_, result_;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/curvature_traits.hpp"
 #include "curvature/fitting.hpp"
 #include "curvature/owned_matrix.hpp"
 #include "hsogpu/detail/arena.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 /// J'J v, with a Jacobian [m][n] of its own.
 template <class T>
-class GaussNewtonOperator final : public LinearOperator<T> {
+class GaussNewtonOperator final : public LinearOperator<T>, public detail::CurvatureTraits {
  public:
   GaussNewtonOperator(Context& context, Index n, Index m, const T* jacobian)
       : context_(context), n_(n), m_(m), jacobian_(context, checked_multiply(m, n)) {
@@ -27,6 +28,7 @@ class GaussNewtonOperator final : public LinearOperator<T> {
   }
   Context& context() const override { return context_; }
   Index dimension() const override { return n_; }
+  bool stored() const override { return true; }
   void apply(View<const T> v, View<T> hv) override {
     detail::require_fitting(*this, v, hv, "LeastSquaresObjective");
     Scratch scratch(context_);

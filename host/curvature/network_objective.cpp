@@ -135,6 +135,7 @@ std::unique_ptr<LinearOperator<T>> NetworkObjective<T>::curvature(const T* theta
   if (kind == Curvature::kfac || kind == Curvature::ekfac)
     return kronecker(theta, {.source = o.factors, .corrected = kind == Curvature::ekfac});
   if (kind == Curvature::secant) return std::make_unique<SecantOperator<T>>(*this, theta, o.secant);
+  if (kind == Curvature::finite_difference) return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
   if (kind != Curvature::diagonal) return Objective<T>::curvature(theta, kind);
   if (o.factors == Curvature::hessian) {
     const auto h = detail::products_of<T>(*impl_, theta, Curvature::hessian, false);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/differenced_hessian.hpp"
 #include "curvature/fitting.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -73,7 +74,7 @@ std::unique_ptr<LinearOperator<T>> Objective<T>::curvature(const T* theta, Curva
         fmt::format("Objective::curvature: {} needs the outputs of a network, residuals or an expression, "
                     "which this objective does not have; use hessian, finite_difference, secant or gradient_outer",
                     name_of(kind)));
-  return std::make_unique<FiniteDifferenceOperator<T>>(*this, theta);
+  return std::make_unique<detail::DifferencedHessian<T>>(*this, theta);
 }
 
 template <class T>

@@ -3,19 +3,21 @@
 // A dense matrix that owns its memory, as an operator.
 #pragma once
 
+#include "curvature/curvature_traits.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/operators.hpp"
 
 namespace hso::detail {
 
 template <class T>
-class OwnedMatrix final : public LinearOperator<T> {
+class OwnedMatrix final : public LinearOperator<T>, public CurvatureTraits {
  public:
   OwnedMatrix(Context& context, Index n) : a_(context, checked_multiply(n, n)), product_(context, n, a_.data()) {}
   Context& context() const override { return product_.context(); }
   Index dimension() const override { return product_.dimension(); }
   void apply(View<const T> v, View<T> hv) override { product_.apply(v, hv); }
   void to_dense(T* h) override { context().template ops<T>().copy(a_.size(), a_.data(), h); }
+  bool stored() const override { return true; }
   T* data() { return a_.data(); }
 
  private:

@@ -4,38 +4,57 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 
+#include "curvature/curvature_traits.hpp"
 #include "hsogpu/objective_around.hpp"
 
 namespace hso::detail {
 
 struct Counts {
-  std::int64_t values = 0, gradients = 0, products = 0;
-  bool fell_forever = false;  ///< a value was -infinity
-  std::int64_t all() const { return values + gradients + products; }
+  std::int64_t values = 0, gradients = 0, products = 0, hessians = 0;
+  bool fell_forever = false;           ///< a value was -infinity
+  std::optional<Curvature> kind = {};  ///< that was asked for last
+  std::int64_t all() const { return values + gradients + products + hessians; }
 };
 
 template <class T>
-class CountingOperator final : public LinearOperator<T> {
+class CountingOperator final : public LinearOperator<T>, public CurvatureTraits {
  public:
   CountingOperator(std::unique_ptr<LinearOperator<T>> base, Counts& counts) : base_(std::move(base)), counts_(counts) {}
   Context& context() const override { return base_->context(); }
   Index dimension() const override { return base_->dimension(); }
   Index lanes() const override { return base_->lanes(); }
   void apply(View<const T> v, View<T> hv) override {
-    counts_.products += v.lanes;
-    base_->apply(v, hv);
+    counted(v.lanes, [&] { base_->apply(v, hv); });
   }
   void to_dense(T* h) override {
-    counts_.products += dimension();
-    base_->to_dense(h);
+    counted(dimension(), [&] { base_->to_dense(h); });
   }
   void diagonal_block(Index begin, Index b, T* h) override {
-    counts_.products += b;
-    base_->diagonal_block(begin, b, h);
+    counted(b, [&] { base_->diagonal_block(begin, b, h); });
   }
+  double relative_error() const override { return relative_error_of(*base_); }
+  std::int64_t gradients() const override {
+    const auto* traits = dynamic_cast<const CurvatureTraits*>(base_.get());
+    return traits != nullptr ? traits->gradients() : 0;
+  }
+  bool stored() const override { return is_stored(*base_); }
 
  private:
+  /// What is at hand costs nothing, a product by differences two gradients or as many as the operator says.
+  template <class Work>
+  void counted(Index products, const Work& work) {
+    const bool at_hand = stored();
+    const std::int64_t before = gradients();
+    work();
+    if (dynamic_cast<const FiniteDifferenceOperator<T>*>(base_.get()) != nullptr)
+      counts_.gradients += 2 * products;
+    else if (const std::int64_t found = gradients() - before; found > 0)
+      counts_.gradients += found;
+    else if (!at_hand)
+      counts_.products += products;
+  }
   std::unique_ptr<LinearOperator<T>> base_;
   Counts& counts_;
 };
@@ -53,7 +72,9 @@ class CountingObjective final : public ObjectiveAround<T> {
     return seen(value);
   }
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override {
-    return counted(this->inside().curvature(theta, kind), kind);
+    auto made = this->inside().curvature(theta, kind);
+    if (kind == Curvature::ggn && is_stored(*made)) ++counts_.gradients;  // a Jacobian of its own
+    return counted(std::move(made), kind);
   }
   typename Objective<T>::Linearized linearize(const T* theta, T* g, Curvature kind) override {
     auto made = ObjectiveAround<T>::linearize(theta, g, kind);
@@ -67,6 +88,8 @@ class CountingObjective final : public ObjectiveAround<T> {
   }
   /// Factored kinds stay what they are: their owners look inside.
   std::unique_ptr<LinearOperator<T>> counted(std::unique_ptr<LinearOperator<T>> made, Curvature kind) {
+    counts_.kind = kind;
+    if (kind == Curvature::hessian && is_stored(*made)) ++counts_.hessians;
     if (kind == Curvature::kfac || kind == Curvature::ekfac || kind == Curvature::diagonal) return made;
     return std::make_unique<CountingOperator<T>>(std::move(made), counts_);
   }

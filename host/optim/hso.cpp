@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "curvature/curvature_traits.hpp"
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -67,13 +68,18 @@ class Hso final : public Optimizer<T> {
     if (!std::isfinite(sizes_.matrix))
       return refuse(report, StepStatus::not_finite, "hso: the curvature matrix is not finite");
     scaling_.meet(ops_->context(), matrix_.data());
-    if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "hso: the gradient is zero");
     scaling_.divide_matrix(*ops_, matrix_.data());
-    if (!decompose(report)) return report;
+    gather_diagonal();
+    if (!decompose(report, detail::relative_error_of(*curvature))) return report;
+    if (report.gradient_norm == 0 && !(in_region() && spectrum_.has_negative())) return stay(report);
     project_gradient();
-    report.scaled_gradient = scaled_gradient(value);
-    choose_radius(theta);
+    report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, value);
+    choose_radius(theta, std::fabs(value));
     try_steps(objective, theta, *curvature, report);
+    if (report.status == StepStatus::rejected) {
+      describe_rest(theta, value, report);
+      start_again();
+    }
     return report;
   }
 
@@ -82,6 +88,13 @@ class Hso final : public Optimizer<T> {
     report.status = status;
     report.message = why + "; parameters unchanged";
     return report;
+  }
+
+  /// At a stationary point that the step has no way to leave.
+  StepReport stay(StepReport& report) const {
+    describe_spectrum(report, spectrum_, sizeof(T) == sizeof(double));
+    report.scaled_gradient = 0;
+    return refuse(report, StepStatus::rejected, "hso: the gradient is zero");
   }
 
   /// Loss, gradient and curvature matrix at theta, and their sizes, which are read together.
@@ -103,8 +116,10 @@ class Hso final : public Optimizer<T> {
     numbers_->post();
     const Span<const double> found = numbers_->values();
     report.loss_before = report.loss_after = queued ? found[0] : value;
-    report.gradient_norm = std::sqrt(found[1]);
     sizes_ = {found[3], found[5]};
+    report.gradient_norm = std::sqrt(found[1]);
+    // Where the squares of a finite gradient leave the range of numbers.
+    if (!(report.gradient_norm > 0 && std::isfinite(report.gradient_norm))) report.gradient_norm = sizes_.gradient;
     return curvature;
   }
 
@@ -118,24 +133,42 @@ class Hso final : public Optimizer<T> {
                    [this](Index m) { return matrix_bytes(m); });
     matrix_ = Buffer<T>(context, checked_multiply(n, n));
     for (Buffer<T>* b : {&gradient_, &step_, &trial_}) *b = Buffer<T>(context, n);
-    spectral_ = Buffer<T>(context, 2 * n);
+    spectral_ = Buffer<T>(context, 4 * n);
     numbers_ = std::make_unique<QueuedNumbers>(context, 6);
     damping_ = Damping(o_);
     region_ = TrustRadius();
+    fresh_ = true;
     scaling_.start(context, n, units_ == VariableScaling::curvature);
     n_ = n;
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
-  void choose_radius(const T* theta) {
+  /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient,
+  /// or along the lowest eigenvector where it is a descent.
+  void choose_radius(const T* theta, double value) {
     if (!in_region() || region_.radius() > 0) return;
-    const double size = scaling_.size_of(ops_->context(), theta);
-    region_.start(o_.radius * (size > 0 ? size : 1));
+    constexpr double kShare = 0.01;
+    double size = scaling_.size_of(ops_->context(), theta), slope = 0;
+    for (double c : projected_) slope = std::max(slope, std::fabs(c));
+    if (!(size * size > 0)) size = 1;
+    double least = slope > 0 ? kShare * value / slope : std::numeric_limits<double>::infinity();
+    if (spectrum_.has_negative()) least = std::min(least, std::sqrt(2 * kShare * value / -spectrum_.values.front()));
+    if (std::isfinite(least)) size = std::max(size, least);
+    region_.start(std::isfinite(size) ? o_.radius * size : o_.radius);
+  }
+  /// A radius, or units met far away, in which no trial does anything: both are chosen anew, once until the next
+  /// accepted step.
+  void start_again() {
+    if (!in_region() || fresh_) return;
+    region_ = TrustRadius();
+    scaling_.start(ops_->context(), n_, units_ == VariableScaling::curvature);
+    fresh_ = true;
   }
   Index matrix_bytes(Index n) const {
     return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(ops_->context(), n);
   }
 
-  bool decompose(StepReport& report) {
+  /// `error`: of the matrix, relative to its largest entry.
+  bool decompose(StepReport& report, double error) {
     EighResult eigen = eigh(ops_->context(), View<T>{matrix_.data(), Shape{n_, n_}, 1, n_ * n_});
     if (!eigen.ok()) {
       refuse(report, StepStatus::singular, fmt::format("hso: the eigendecomposition: {}", name_of(eigen.status)));
@@ -146,31 +179,51 @@ class Hso final : public Optimizer<T> {
     spectrum_.values = std::move(eigen.values);
     spectrum_.summary =
         summarize_spectrum(spectrum_.values, o_.rank_tolerance > 0 ? o_.rank_tolerance : spectrum_tolerance<T>(n_));
+    spectrum_.error = error * spectrum_.summary.largest;
     return true;
+  }
+  /// The diagonal of D^-1 A D^-1, before the eigenvectors take its place.
+  void gather_diagonal() {
+    ops_->for_each(n_, 1, Axpby<T>{T(1), matrix_.data(), n_ + 1, T(0), spectral_.data() + 2 * n_, 1});
   }
 
   /// c = V g; row i of the matrix is eigenvector i.
   void to_eigenbasis(const T* x, T* c) { ops_->gemm({n_, 1, n_, matrix_.data(), n_, false, x, 1, false, c, 1}); }
   /// x = V' c
   void from_eigenbasis(const T* c, T* x) { ops_->gemm({1, n_, n_, c, n_, false, matrix_.data(), n_, false, x, n_}); }
-  /// V g, and V r of the random r that inverse_residual asks about.
+  /// V g, V r of the random r that inverse_residual asks about, the diagonal and D^-1 g.
   void project_gradient() {
-    ops_->copy(n_, gradient_.data(), step_.data());
-    scaling_.divide(*ops_, step_.data());
-    to_eigenbasis(step_.data(), spectral_.data());
+    T* scaled = spectral_.data() + 3 * n_;
+    ops_->copy(n_, gradient_.data(), scaled);
+    scaling_.divide(*ops_, scaled);
+    to_eigenbasis(scaled, spectral_.data());
     ops_->for_each(1, n_, RandomFill<T>{step_.data(), 0, 0, Distribution::rademacher, 0.0, 1.0});
     to_eigenbasis(step_.data(), spectral_.data() + n_);
     const std::vector<T> c = spectral_.download();
     projected_.assign(c.begin(), c.begin() + n_);
-    probe_.assign(c.begin() + n_, c.end());
+    probe_.assign(c.begin() + n_, c.begin() + 2 * n_);
+    largest_slope_ = 0;
+    for (Index i = 2 * n_; i < 3 * n_; ++i) {
+      const double g = std::fabs(static_cast<double>(c[static_cast<std::size_t>(i + n_)]));
+      if (g > 0)
+        largest_slope_ =
+            std::max(largest_slope_, g / std::sqrt(std::fabs(static_cast<double>(c[static_cast<std::size_t>(i)]))));
+    }
   }
-  /// Where |lambda| is below the rank tolerance, that much curvature is taken.
-  double scaled_gradient(double value) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < projected_.size(); ++i)
-      if (projected_[i] != 0)
-        sum += projected_[i] * projected_[i] / std::max(std::fabs(spectrum_.values[i]), spectrum_.summary.tolerance);
-    return std::sqrt(sum / (2 * std::fabs(value)));
+  /// For those who ask why no trial lowered the value: the largest cosine, and |s_i| / |theta_i| at the most, where s
+  /// is the step without damping or radius.
+  void describe_rest(const T* theta, double value, StepReport& report) {
+    expand(undamped_step(spectrum_, projected_), step_.data());
+    scaling_.divide(*ops_, step_.data());
+    const auto n = static_cast<std::size_t>(n_);
+    std::vector<T> step(n), at(n);
+    ops_->context().to_host(step_.data(), step.data(), n_ * static_cast<Index>(sizeof(T)));
+    ops_->context().to_host(theta, at.data(), n_ * static_cast<Index>(sizeof(T)));
+    double largest = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      if (step[i] != T(0)) largest = std::max(largest, std::fabs(static_cast<double>(step[i]) / at[i]));
+    report.metrics.emplace_back("largest_cosine", largest_cosine(largest_slope_, value));
+    report.metrics.emplace_back("relative_step", largest);
   }
   void expand(const std::vector<double>& coefficients, T* x) {
     const std::vector<T> narrowed(coefficients.begin(), coefficients.end());
@@ -201,6 +254,7 @@ class Hso final : public Optimizer<T> {
       const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, eps_in_use());
       if (inverse.singular) {
         if (damping_.delta() > 0 && damping_.rejected()) continue;
+        if (!described) describe_spectrum(report, spectrum_, sizeof(T) == sizeof(double));
         refuse(report, StepStatus::singular,
                singular_message(spectrum_, inverse, o_.sign, delta, sizeof(T) == sizeof(double)));
         return;
@@ -227,7 +281,8 @@ class Hso final : public Optimizer<T> {
   };
 
   Trial try_one(Objective<T>& objective, T* theta, const ModifiedInverse& inverse, const StepReport& report) {
-    const SpectralStep step = spectral_step(spectrum_, inverse, projected_, o_.rate);
+    SpectralStep step = spectral_step(spectrum_, inverse, projected_, o_.rate);
+    if (in_region()) step = leave_saddle(spectrum_, policy_, projected_, step, region_.radius());
     expand(step.s, step_.data());
     scaling_.divide(*ops_, step_.data());
     ops_->copy(n_, theta, trial_.data());
@@ -244,6 +299,7 @@ class Hso final : public Optimizer<T> {
   }
 
   void accept(const Trial& trial, double delta, double eps, StepReport& report) {
+    fresh_ = false;
     report.loss_after = trial.value;
     report.step_norm = std::sqrt(numbers_->values().back());
     report.metrics.emplace_back("delta", delta);
@@ -299,6 +355,8 @@ class Hso final : public Optimizer<T> {
   Buffer<T> matrix_, gradient_, spectral_, step_, trial_;
   Spectrum spectrum_;
   std::vector<double> projected_;
+  bool fresh_ = true;         ///< radius and units, since the last accepted step
+  double largest_slope_ = 0;  ///< max |g_i| / sqrt(|A_ii|)
   std::vector<T> probe_;
   std::unique_ptr<QueuedNumbers> numbers_;  ///< of the point, then of the residual and a step
   struct {

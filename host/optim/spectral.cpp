@@ -41,6 +41,13 @@ double Spectrum::smallest_nonzero() const {
   return std::isfinite(least) ? least : 0;
 }
 
+Inertia Spectrum::inertia() const {
+  Inertia out;
+  const double least = std::max(summary.tolerance, error);
+  for (double v : values) ++(std::fabs(v) <= least ? out.zero : v > 0 ? out.positive : out.negative);
+  return out;
+}
+
 Index ModifiedInverse::rank() const {
   return std::count_if(inverse.begin(), inverse.end(), [this](double b) { return b + eps != 0; });
 }
@@ -88,41 +95,101 @@ ModifiedInverse modify_inverse(const Spectrum& spectrum, SignPolicy policy, doub
   return out;
 }
 
-SpectralStep spectral_step(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::vector<double>& c,
-                           double rate) {
+namespace {
+
+/// What the quadratic model says of s.
+SpectralStep measured(const Spectrum& spectrum, const std::vector<double>& c, std::vector<double> s) {
   SpectralStep out;
-  out.s.reserve(c.size());
   double curvature = 0;
   for (std::size_t i = 0; i < c.size(); ++i) {
-    const double s = -rate * inverse.at(i) * c[i];
-    out.s.push_back(s);
-    out.slope += c[i] * s;
-    curvature += spectrum.values[i] * s * s;
-    out.length += s * s;
+    out.slope += c[i] * s[i];
+    curvature += spectrum.values[i] * s[i] * s[i];
+    out.length += s[i] * s[i];
   }
   out.length = std::sqrt(out.length);
   out.predicted_decrease = -(out.slope + 0.5 * curvature);
+  out.s = std::move(s);
   return out;
+}
+
+double norm(const std::vector<double>& x) {
+  double sum = 0;
+  for (double v : x) sum += v * v;
+  return std::sqrt(sum);
+}
+
+/// Share of the eigenvector's decrease below which it is taken. `abs` and `truncate` step off or onto a saddle by the
+/// gradient while there is one; the steps of the others end inside the region in the hard case alone.
+double least_share(SignPolicy policy) {
+  const bool by_gradient = policy == SignPolicy::abs || policy == SignPolicy::truncate;
+  return by_gradient ? 1e-4 : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+SpectralStep spectral_step(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::vector<double>& c,
+                           double rate) {
+  std::vector<double> s;
+  s.reserve(c.size());
+  for (std::size_t i = 0; i < c.size(); ++i) s.push_back(-rate * inverse.at(i) * c[i]);
+  return measured(spectrum, c, std::move(s));
+}
+
+SpectralStep leave_saddle(const Spectrum& spectrum, SignPolicy policy, const std::vector<double>& c,
+                          const SpectralStep& step, double radius) {
+  if (!spectrum.has_negative()) return step;
+  const double gain = -spectrum.values.front() * radius * radius / 2;
+  if (step.predicted_decrease >= least_share(policy) * gain) return step;
+  std::vector<double> s = step.s;
+  for (std::size_t i = 0; i < s.size(); ++i)
+    if (s[i] * c[i] > 0 || i == 0) s[i] = 0;
+  const double length = norm(s);
+  if (!(length < radius)) return step;
+  const double along = std::sqrt((radius - length) * (radius + length));
+  s[0] = c[0] > 0 ? -along : along;
+  SpectralStep out = measured(spectrum, c, std::move(s));
+  return out.predicted_decrease > step.predicted_decrease ? out : step;
 }
 
 double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, const std::vector<double>& c,
                        double rate, double radius) {
-  const double lowest = spectrum.values.front(), tolerance = std::max(spectrum.summary.tolerance, 1e-300);
-  double least = 0;
-  if (policy == SignPolicy::raw) least = std::max(0.0, -lowest);
-  const auto smallest = modify_inverse(spectrum, policy, least, eps).smallest_phi;
-  if (!(smallest > tolerance)) least += tolerance;
-  const auto too_long = [&](double delta) {
-    return spectral_step(spectrum, modify_inverse(spectrum, policy, delta, eps), c, rate).length > radius;
+  constexpr int kHalvings = 100;  // from 1e-300 to 1e300 within a tenth takes 15
+  const double tolerance = std::max(spectrum.summary.tolerance, 1e-300);
+  const double pole = policy == SignPolicy::raw ? std::max(0.0, -spectrum.values.front()) : 0;
+  const bool inverts = modify_inverse(spectrum, policy, pole, eps).smallest_phi > tolerance;
+  const auto too_long = [&](double more) {
+    return spectral_step(spectrum, modify_inverse(spectrum, policy, pole + more, eps), c, rate).length > radius;
   };
-  if (!too_long(least)) return least;
-  double low = std::max(least, tolerance), high = low;
-  while (too_long(high) && std::isfinite(high)) high *= 4;
-  for (double from = std::max(low, high / 4); high > 1.1 * from;) {
-    const double middle = std::sqrt(from * high);
-    (too_long(middle) ? from : high) = middle;
+  if (const double least = inverts ? 0 : tolerance; !too_long(least)) return pole + least;
+  // |phi| is at least what is added to the pole, so no step is longer than rate (1 / more + eps) |c|.
+  const double size = rate * norm(c);
+  double low = tolerance, high = std::max(low, size / (radius - eps * size));
+  if (!(high < 1e300)) high = 1e300;  // where the quotient overflows
+  for (int i = 0; i < kHalvings && high > 1.1 * low; ++i) {
+    const double middle = std::sqrt(low) * std::sqrt(high);
+    (too_long(middle) ? low : high) = middle;
   }
-  return high;
+  return pole + high;
+}
+
+std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<double>& c) {
+  std::vector<double> s(c.size());
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (c[i] != 0) s[i] = -c[i] / std::max(std::fabs(spectrum.values[i]), spectrum.summary.tolerance);
+  return s;
+}
+
+double largest_cosine(double largest_slope, double value) {
+  return largest_slope > 0 ? largest_slope / std::sqrt(2 * std::fabs(value)) : 0;
+}
+
+double scaled_gradient(const Spectrum& spectrum, const std::vector<double>& c, double largest_slope, double value) {
+  const double unit = std::sqrt(2 * std::fabs(value));
+  const std::vector<double> s = undamped_step(spectrum, c);
+  double sum = 0;
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (c[i] != 0) sum -= (c[i] / unit) * (s[i] / unit);
+  return std::max(std::sqrt(sum), largest_cosine(largest_slope, value));
 }
 
 namespace {
@@ -133,9 +200,9 @@ bool counts_mean_something(const Spectrum& spectrum, bool in_double) {
 
 }  // namespace
 
-void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
-                       bool in_double) {
+void describe_spectrum(StepReport& report, const Spectrum& spectrum, bool in_double) {
   auto& m = report.metrics;
+  const Inertia inertia = spectrum.inertia();
   const auto count = [&](const char* name, Index value) {
     if (counts_mean_something(spectrum, in_double))
       m.emplace_back(name, std::int64_t{value});
@@ -144,11 +211,20 @@ void describe_spectrum(StepReport& report, const Spectrum& spectrum, const Modif
   };
   m.emplace_back("lambda_min", spectrum.values.front());
   m.emplace_back("lambda_max", spectrum.values.back());
-  count("n_positive", spectrum.summary.inertia.positive);
-  count("n_zero", spectrum.summary.inertia.zero);
-  count("n_negative", spectrum.summary.inertia.negative);
-  count("rank", spectrum.summary.rank);
-  count("rank_modified", inverse.rank());
+  count("n_positive", inertia.positive);
+  count("n_zero", inertia.zero);
+  count("n_negative", inertia.negative);
+  count("rank", inertia.positive + inertia.negative);
+}
+
+void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
+                       bool in_double) {
+  describe_spectrum(report, spectrum, in_double);
+  auto& m = report.metrics;
+  if (counts_mean_something(spectrum, in_double))
+    m.emplace_back("rank_modified", std::int64_t{inverse.rank()});
+  else
+    m.emplace_back("rank_modified", std::string("not meaningful in float32"));
   const double smallest = spectrum.smallest_nonzero();
   m.emplace_back("condition", smallest > 0 ? spectrum.summary.largest / smallest : 0.0);
   m.emplace_back("condition_damped", inverse.kept > 0 ? inverse.largest_phi / inverse.smallest_phi : 0.0);

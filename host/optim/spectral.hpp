@@ -3,6 +3,7 @@
 // The epsilon-modified inverse in the eigenbasis: numbers only, on the host. lambda -> b = 1 / phi(lambda) + eps.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ VariableScaling parse_variable_scaling(const std::string& word);
 struct Spectrum {
   std::vector<double> values;  ///< ascending
   SpectrumSummary summary;
+  double error = 0;  ///< of the values, where the matrix itself is known to no more
+  /// The signs that the error allows to tell; what is within it counts as zero.
+  Inertia inertia() const;
+  bool has_negative() const { return !values.empty() && values.front() < -std::max(summary.tolerance, error); }
   double smallest_nonzero() const;  ///< min |lambda| above the tolerance, 0 when there is none
 };
 
@@ -47,17 +52,37 @@ struct SpectralStep {
 SpectralStep spectral_step(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::vector<double>& c,
                            double rate);
 
+/// Where lambda_min is negative and the step ends inside the region: the step without what climbs, and along the
+/// eigenvector of lambda_min up to the boundary, down the gradient's sign or, where the gradient has no part in it,
+/// either way. This is the hard case of the trust region (More and Sorensen 1983; Nocedal and Wright 2006, section
+/// 4.3). `abs` and `truncate` end inside more often: there only where the step gains less than 1e-4 of what the
+/// eigenvector alone would gain, |lambda_min| radius^2 / 2. With a share of that at every step (Conn, Gould and Toint
+/// 2000, section 6.6) a saddle or a maximum cannot hold the iteration. The step as it is where that gains more.
+SpectralStep leave_saddle(const Spectrum& spectrum, SignPolicy policy, const std::vector<double>& c,
+                          const SpectralStep& step, double radius);
+
 /// The least delta with which no step is longer than the radius: |rate (1 / phi + eps) c| <= radius, to a tenth. phi is
-/// kept above the rank tolerance; `raw` starts where lambda_min + delta is positive. eps |c| must stay below the
-/// radius.
+/// kept above the rank tolerance; `raw` starts where lambda_min + delta is positive. rate eps |c| must stay below the
+/// radius. A bounded number of halvings whatever the numbers.
 double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, const std::vector<double>& c,
                        double rate, double radius);
+
+/// max |g_i| / sqrt(2 |f| |A_ii|), from max |g_i| / sqrt(|A_ii|): of least squares and the ggn the cosine between r and
+/// column i of the Jacobian, the gradient test of MINPACK (More, LNM 630 (1978) 105).
+double largest_cosine(double largest_slope, double value);
+/// sqrt(c' |lambda|^-1 c / (2 |f|)). Where |lambda| is below the rank tolerance, that much curvature is taken, and the
+/// largest cosine is the least.
+double scaled_gradient(const Spectrum& spectrum, const std::vector<double>& c, double largest_slope, double value);
+/// -c / |lambda|, with the same least curvature.
+std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<double>& c);
 
 /// The metrics of a dense step, in this order: lambda_min, lambda_max, n_positive, n_zero, n_negative, rank,
 /// rank_modified, condition, condition_damped, inverse_residual. In float counts of near-zero eigenvalues say nothing
 /// where rounding alone is as large as the tolerance.
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
                        bool in_double);
+/// The first six of them, for a step that inverts nothing.
+void describe_spectrum(StepReport& report, const Spectrum& spectrum, bool in_double);
 std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::string& sign,
                              double delta, bool in_double);
 

@@ -1,51 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The units of theta, D = diag(d), from the dense curvature matrix A: the largest d_i met so far (More, LNM 630 (1978)
-// 105, section 5) of d_i^2 = |A_ii|. Where some |A_ij| > d_i d_j, which no semidefinite matrix has, diagonals say
-// little, and d makes the largest entry of every row of D^-1 A D^-1 about 1 instead (Ruiz, RAL-TR-2001-034).
+// 105, section 5) of d_i^2 = |A_ii|, or of the balanced units where A is indefinite (curvature/balanced_units.hpp).
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "curvature/balanced_units.hpp"
 #include "hsogpu/detail/ops.hpp"
 
 namespace hso::detail {
-
-/// |A_ij| <= d_i d_j, to a percent, with d from the diagonal.
-template <class T>
-bool diagonal_dominates(const std::vector<T>& a, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < i; ++j) {
-      const double off = a[i * n + j], product = static_cast<double>(a[i * n + i]) * a[j * n + j];
-      if (off * off > 1.01 * std::fabs(product)) return false;
-    }
-  return true;
-}
-
-/// d^2; 0 for a row of zeros.
-template <class T>
-std::vector<double> balanced_units(const std::vector<T>& a, std::size_t n) {
-  std::vector<double> square(n, 1.0), largest(n);
-  for (int pass = 0; pass < 30; ++pass) {
-    double worst = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      double top = 0;
-      for (std::size_t j = 0; j < n; ++j)
-        top = std::max(top, std::fabs(static_cast<double>(a[i * n + j])) / std::sqrt(square[i] * square[j]));
-      largest[i] = top > 0 ? top : 1;
-      worst = std::max(worst, std::fabs(std::log(largest[i])));
-    }
-    if (worst < 0.1) break;
-    for (std::size_t i = 0; i < n; ++i) square[i] *= largest[i];
-  }
-  for (std::size_t i = 0; i < n; ++i)
-    if (std::all_of(a.begin() + static_cast<std::ptrdiff_t>(i * n),
-                    a.begin() + static_cast<std::ptrdiff_t>((i + 1) * n), [](T x) { return x == T(0); }))
-      square[i] = 0;
-  return square;
-}
 
 template <class T>
 class DiagonalScaling {
@@ -86,9 +52,15 @@ class DiagonalScaling {
   double size_of(Context& context, const T* x) const {
     std::vector<T> host(square_.size());
     context.to_host(x, host.data(), static_cast<Index>(host.size() * sizeof(T)));
-    double sum = 0;
-    for (std::size_t i = 0; i < host.size(); ++i) sum += unit(i) * static_cast<double>(host[i]) * host[i];
-    return std::sqrt(sum);
+    double largest = 0, sum = 0;  // squares may leave the range of numbers
+    for (std::size_t i = 0; i < host.size(); ++i)
+      largest = std::max(largest, std::sqrt(unit(i)) * std::fabs(static_cast<double>(host[i])));
+    if (!(largest > 0 && std::isfinite(largest))) return largest;
+    for (std::size_t i = 0; i < host.size(); ++i) {
+      const double part = std::sqrt(unit(i)) / largest * static_cast<double>(host[i]);
+      sum += part * part;
+    }
+    return largest * std::sqrt(sum);
   }
 
  private:

@@ -58,7 +58,9 @@ struct CheckOptions {
   Index coordinate_limit = 256;  ///< without blocks: the largest n whose coordinates are looked at one by one
 };
 
-/// theta: n numbers in device memory of the objective's context. Needs about 10 gradients a direction.
+/// theta: n numbers in device memory of the objective's context. Needs about 10 gradients a direction. Without blocks
+/// and up to coordinate_limit variables, everything is measured in units of |theta_i| (1 where that is 0), so that
+/// parameters of very different sizes are moved alike.
 template <class T>
 CheckReport check_derivatives(Objective<T>& objective, const T* theta, const CheckOptions& options = {});
 

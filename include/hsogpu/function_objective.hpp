@@ -7,7 +7,7 @@
 //     return x[0] * x[0] + 4 * x[1] * x[1];
 //   }});
 //   Buffer<double> x(*context, std::vector<double>{3, 1});
-//   Summary s = minimize(f, x.data());                       // minimize.hpp
+//   Summary s = minimize(f, x);                              // minimize.hpp
 //
 // All pointers that a callback gets are memory of the context's device: on a CPU context ordinary memory, on a CUDA
 // context for the user's own kernels, launched before the callback returns on a stream that the default stream waits
@@ -33,8 +33,11 @@ struct FunctionCallbacks {
   std::function<void(const T* theta, T* h)> hessian = {};
 };
 
-/// Curvature `hessian` is what the callbacks say, or differences of the gradient where they say nothing; `ggn` needs a
-/// LeastSquaresObjective.
+/// Curvature `hessian` is what the callbacks say. Where they say nothing it is the central difference of the gradient
+/// along every coordinate with a step in proportion to |theta_i|, so that parameters may be of very different sizes: 2
+/// n gradients for a dense matrix, a few more where a parameter is near 0 or the domain ends. Up to 32 variables
+/// products come from that matrix; above they are differences along the direction (FiniteDifferenceOperator), which
+/// suit parameters of like size. `ggn` needs a LeastSquaresObjective.
 template <class T>
 class FunctionObjective final : public Objective<T> {
  public:
@@ -61,7 +64,7 @@ struct ResidualCallbacks {
 };
 
 /// f = |r(theta)|^2 / 2 with gradient J'r and Gauss-Newton matrix J'J (curvature `ggn`). `hessian` is what the callback
-/// says, or differences of the gradient.
+/// says, or differences of the gradient as of a FunctionObjective.
 template <class T>
 class LeastSquaresObjective final : public Objective<T> {
  public:

@@ -30,6 +30,9 @@ struct HvpOptions {
 /// The epsilon-modified inverse, dense: theta -= rate (phi(H)^-1 + eps I) g in the eigenbasis of H.
 /// The order matters: damping and sign policy make phi(lambda), then eps is added to its inverse (it is not damping).
 /// On a quadratic a full step is stable for eps < 1 / lambda_max, so eps is given in that unit and absolutely.
+/// The report has the signs of the eigenvalues, n_positive, n_zero and n_negative, zero being within the rank tolerance
+/// or the error of a differenced matrix. Of a step that lowers nothing it also has largest_cosine, max |g_i| /
+/// sqrt(2 |f| |A_ii|), and relative_step, max |s_i| / |theta_i| of the step without damping.
 struct HsoOptions {
   double rate = 1;
   std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
@@ -47,9 +50,14 @@ struct HsoOptions {
   double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
   /// What bounds a step. "damping": delta, as above. "trust_region": |D s| <= a radius that follows the ratio of actual
   /// to predicted decrease; delta is then found from the radius by the secular equation in the eigenbasis (More and
-  /// Sorensen, SIAM J. Sci. Stat. Comput. 4 (1983) 553) and the option delta is not used.
+  /// Sorensen, SIAM J. Sci. Stat. Comput. 4 (1983) 553) and the option delta is not used. Where the Hessian has a
+  /// negative eigenvalue and the step ends inside the region, their hard case, it goes on along the lowest eigenvector
+  /// to the boundary, from a point with gradient zero too: no saddle or maximum holds it (with sign = abs or truncate,
+  /// which end inside more often, where the step gains less than 1e-4 of what that eigenvector would).
   std::string control = "damping";
-  double radius = 1;  ///< the first, in units of |D theta| (of 1 where that is 0)
+  /// The first, in units of |D theta| (of 1 where its square is 0), or of the length along which the slope or the
+  /// lowest eigenvalue alone changes f by a hundredth, where that is longer: a start near 0.
+  double radius = 1;
   /// Units of theta, D = diag(d): "none" d = 1; "curvature" d_i^2 = the largest |A_ii| met so far (More, LNM 630 (1978)
   /// 105, section 5; an indefinite A is balanced by rows), which makes the steps independent of the units where A is
   /// semidefinite. The eigenvalues are then those of D^-1 A D^-1.

@@ -41,9 +41,9 @@ struct StepReport {
   double loss_before = 0;
   double loss_after = 0;  ///< equal to loss_before where the method does not evaluate it (first-order methods)
   double gradient_norm = 0;
-  /// sqrt(g' |A|^-1 g / (2 |f|)), A the curvature: does not depend on the units of theta and f. For f = |r|^2 / 2 and
-  /// the ggn it is the cosine between r and the range of the Jacobian (the relative offset of Bates and Watts,
-  /// Technometrics 23 (1981) 179). Negative: not measured.
+  /// sqrt(g' |A|^-1 g / (2 |f|)), A the curvature; of f = |r|^2 / 2 and the ggn the relative offset of Bates and Watts,
+  /// Technometrics 23 (1981) 179. Free of units. |lambda| below the rank tolerance, of A in the method's units, counts
+  /// as that, and max |g_i| / sqrt(2 |f| |A_ii|), the largest cosine, is the least. Negative: not measured.
   double scaled_gradient = -1;
   double step_norm = 0;
   int trials = 1;      ///< points at which the value was tried

@@ -21,7 +21,7 @@ int main() {
 
   hso::Buffer<double> b(*context, std::vector<double>{1, 1, 0});
   const auto optimizer = hso::make_optimizer<double>("hso", hso::robust_settings("ggn"));
-  const hso::Summary summary = hso::minimize(*optimizer, misfit, b.data());
+  const hso::Summary summary = hso::minimize(*optimizer, misfit, b);
   const std::vector<double> value = b.download(), deviation = misfit.standard_deviations(b.data());
 
   std::printf("%s after %d steps, |r|^2 / 2 = %.4g\n", name_of(summary.verdict), summary.steps, summary.value);

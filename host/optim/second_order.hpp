@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is known of the signs of the Hessian's eigenvalues where a minimisation ends.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/optimizer.hpp"
+
+namespace hso::detail {
+
+/// From the metrics n_positive, n_zero and n_negative of a step whose curvature is the Hessian's; null: not measured.
+std::optional<Inertia> inertia_of(const StepReport& report);
+
+/// Of the Hessian at theta from one dense matrix in balanced units; null where the objective has none, more variables
+/// than the limits say (the second where the matrix comes from differences), or float32 cannot tell.
+template <class T>
+std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, Index limit, Index difference_limit);
+
+/// "Hessian: 2 positive, 0 zero and 1 negative eigenvalues", and what that means where it is not a minimum.
+std::string words_of(const Inertia& inertia);
+
+}  // namespace hso::detail
