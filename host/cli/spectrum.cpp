@@ -39,9 +39,18 @@ class SpectrumCommand {
     command.add_option("--max-products", request_.max_products,
                        "vectors that lanczos may multiply [20 n]; with --near, solves [5 k, at least 50]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
-    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(CLI::PositiveNumber);
-    command.add_option("--trace-method", trace_method_, "hutchinson, hutch_plus_plus or xtrace [hutchinson]");
-    command.add_option("--log-det", log_det_, "also log det(A + this number times I), by dense or slq");
+    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")
+        ->check(CLI::Range(Index{2}, INT64_MAX));
+    command
+        .add_option("--max-probe-steps", request_.most_steps,
+                    "slq with --log-det: as many for a short interval [8 times --probe-steps]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--trace-method", trace_method_,
+                       "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
+                       "xnystrace where it may and --probes is at most 128, else hutchinson [auto]");
+    command.add_option("--log-det", log_det_,
+                       "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
+                       "quadrature too");
     command.add_flag("--plan", plan_only_, "print what it would take, and stop");
     command.add_flag("--json", json_, "print the result as JSON");
     command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
@@ -65,6 +74,11 @@ class SpectrumCommand {
     request_.vectors = !vectors_.empty();
     if (!near_.empty()) request_.near = parse_near();
     if (!log_det_.empty()) request_.damping = parse_damping();
+    if (request_.trace_method == TraceMethod::xnystrace && !is_positive_semidefinite(curvature_.kind()))
+      throw UsageError(
+          fmt::format("--trace-method xnystrace: {} need not be positive semidefinite, expected a kind that is, or "
+                      "--trace-method xtrace",
+                      curvature_.name()));
     const bool none = request_.method == SpectrumMethod::slq || request_.method == SpectrumMethod::trace ||
                       request_.method == SpectrumMethod::rank;
     if (request_.vectors && none)
@@ -138,6 +152,8 @@ class SpectrumCommand {
     SpectrumRequest request = request_;
     request.seed = p.options.seed;
     request.rank_at_most = largest_rank(placed);
+    if (is_positive_semidefinite(curvature_.kind()))  // the decay is added to the Gauss-Newton matrix
+      request.lower_bound = curvature_.kind() == Curvature::ggn ? p.options.weight_decay : 0;
     const SignalWatch watch;
     request.interrupted = [&] { return watch.caught() != 0; };
     const SpectrumPlan plan = plan_spectrum(a, request);
@@ -182,7 +198,7 @@ class SpectrumCommand {
   CurvatureFlags curvature_;
   int& exit_code_;
   SpectrumRequest request_;
-  std::string method_ = "auto", which_ = "largest", trace_method_ = "hutchinson", near_, log_det_, out_, vectors_, svg_;
+  std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, out_, vectors_, svg_;
   std::vector<std::string> layers_;
   bool plan_only_ = false, json_ = false;
 };

@@ -150,11 +150,28 @@ class Analysis {
     out_.trace = d.trace();
     out_.frobenius_squared = d.frobenius_squared();
     out_.density = density_curve(d);
-    if (r_.damping && d.smallest() + *r_.damping > 0)
-      out_.log_determinant = d.log_determinant(*r_.damping);
-    else if (r_.damping)
-      note_not_positive(*r_.damping, d.smallest());
+    if (r_.damping) log_determinant(d, *r_.damping);
     if (out_.stop.empty()) out_.stop = d.stop;
+  }
+
+  void log_determinant(const SpectralDensity& d, double damping) {
+    try {
+      out_.log_determinant = d.log_determinant(damping);
+    } catch (const InputError&) {
+      return note_not_positive(damping, d.lower_bound.value_or(d.smallest()));
+    }
+    const Estimate& e = *out_.log_determinant;
+    if (!e.quadrature_bounded)
+      out_.notes.push_back(
+          fmt::format("log-determinant: {} Lanczos steps do not show that damping {:.3g} makes the matrix positive "
+                      "definite: it has "
+                      "an upper bound alone; more --max-probe-steps or more damping",
+                      d.steps, damping));
+    else if (e.quadrature_error > e.high - e.low - 2 * e.quadrature_error)
+      out_.notes.push_back(
+          fmt::format("log-determinant: most of the interval is the quadrature's error after {} Lanczos steps; more "
+                      "--max-probe-steps or more damping would shorten it",
+                      d.steps));
   }
 
   void traces() {
