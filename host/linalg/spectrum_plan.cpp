@@ -283,6 +283,21 @@ SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request)
 }
 
 template <class T>
+SpectrumPlan plan_preconditioned(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan,
+                                 const SpectralPreconditioner<T>& preconditioner) {
+  PreconditionedOperator<T> product(a, *request.damping, preconditioner);
+  const SpectrumPlan more = plan_spectrum(product, preconditioned_request(request, preconditioner));
+  SpectrumPlan out = plan;
+  out.bytes = std::max(plan.bytes, more.bytes);
+  if (plan.method != SpectrumMethod::slq) return out;  // as many products as it takes
+  SpectrumRequest alone = request;
+  alone.damping.reset();
+  out.products = density_products(density_request(alone), a.dimension()) + more.products;
+  out.product_seconds = std::max(plan.product_seconds, more.product_seconds);
+  return out;
+}
+
+template <class T>
 SpectrumPlan plan_matrix(LinearOperator<T>& a) {
   const Index n = a.dimension();
   if (n < 1) throw InputError("plan_matrix: an operator of dimension 0, expected at least 1");
@@ -300,6 +315,10 @@ SpectrumPlan plan_matrix(LinearOperator<T>& a) {
   return plan;
 }
 
+template SpectrumPlan plan_preconditioned(LinearOperator<float>&, const SpectrumRequest&, const SpectrumPlan&,
+                                          const SpectralPreconditioner<float>&);
+template SpectrumPlan plan_preconditioned(LinearOperator<double>&, const SpectrumRequest&, const SpectrumPlan&,
+                                          const SpectralPreconditioner<double>&);
 template SpectrumPlan plan_matrix(LinearOperator<float>&);
 template SpectrumPlan plan_matrix(LinearOperator<double>&);
 template SpectrumPlan plan_spectrum(LinearOperator<float>&, const SpectrumRequest&);

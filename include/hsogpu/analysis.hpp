@@ -114,8 +114,16 @@ struct SpectrumAnalysis {
 };
 /// With `plan` null the plan is made first; of one made by hand the method counts, and rank is exact only with `dense`.
 /// NumericalError when a dense eigendecomposition fails; everything else that did not converge is in the result.
+/// `preconditioner`: of A + damping I, for the log-determinant of slq, which takes probes of its own then
+/// (plan_preconditioned).
 template <class T>
 SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request,
-                                     const SpectrumPlan* plan = nullptr);
+                                     const SpectrumPlan* plan = nullptr,
+                                     const SpectralPreconditioner<T>* preconditioner = nullptr);
+
+/// `plan` of the request, which asks for damping, with the probes of the preconditioned log-determinant on top.
+template <class T>
+SpectrumPlan plan_preconditioned(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan,
+                                 const SpectralPreconditioner<T>& preconditioner);
 
 }  // namespace hso
