@@ -80,6 +80,7 @@ TEST_P(AnalysisTest, PlansAreHighWaterMarksAtSize) {
                           of(300000, SpectrumMethod::trace),
                           of(100000, SpectrumMethod::trace, TraceMethod::hutch_plus_plus),
                           of(100000, SpectrumMethod::trace, TraceMethod::xtrace),
+                          of(100000, SpectrumMethod::trace, TraceMethod::xnystrace),
                           of(60000, SpectrumMethod::rank),
                           of(60000, SpectrumMethod::lanczos_slq),
                           of(2500, SpectrumMethod::dense)};

@@ -76,6 +76,31 @@ TEST_F(SpectrumCli, MethodsAgree) {
   EXPECT_EQ(json({})["method"], "dense");
 }
 
+/// Interval and parts of the Gauss-Newton matrix's numbers, whose trace is XNysTrace's unless another is asked for.
+TEST_F(SpectrumCli, LogDeterminantsAndTracesHoldTheExactOnes) {
+  const Json dense = json({"--kind", "ggn", "--method", "dense", "--log-det", "1e-6"});
+  const auto holds = [&](const Json& e, const Json& exact) {
+    EXPECT_LE(e["interval"][0], exact["value"]);
+    EXPECT_GE(e["interval"][1], exact["value"]);
+    EXPECT_GE(e["quadrature_error"], 0);
+    EXPECT_GE(e["rounding_error"], 0);
+    EXPECT_TRUE(e["quadrature_bounded"]);
+  };
+  for (const char* precondition : {"none", "kfac"}) {
+    const Json slq = json({"--kind", "ggn", "--method", "slq", "--probe-steps", "10", "--log-det", "1e-6",
+                           "--precondition", precondition});
+    holds(slq["log_determinant"], dense["log_determinant"]);
+    holds(slq["trace"], dense["trace"]);
+  }
+  const Json automatic = json({"--kind", "ggn", "--method", "trace"}),
+             named = json({"--kind", "ggn", "--method", "trace", "--trace-method", "xnystrace"});
+  holds(automatic["trace"], dense["trace"]);
+  EXPECT_EQ(automatic["trace"], named["trace"]);
+  EXPECT_EQ(run({"--method", "trace", "--trace-method", "xnystrace"}).exit_code, 2);
+  EXPECT_EQ(run({"--method", "slq", "--precondition", "kfac", "--log-det", "1"}).exit_code, 2);
+  EXPECT_EQ(run({"--kind", "ggn", "--method", "slq", "--precondition", "kfac"}).exit_code, 2);
+}
+
 TEST_F(SpectrumCli, VectorsAreEigenvectorsOfTheWrittenHessian) {
   const Json dense = json({"--method", "dense", "--vectors", file("v.npy")});
   const ProgramResult h = test::run_program({"hessian", "--model", "mlp:4-6-3:tanh", "--data",

@@ -31,13 +31,37 @@ TEST(Estimates, StudentsQuantiles) {
   EXPECT_NEAR(student_t(0.99, 9), 3.249836, 1e-6);
   EXPECT_NEAR(student_t(0.95, 29), 2.045229642132703, 1e-12);
   EXPECT_NEAR(student_t(0.95, 1e7), 1.959964, 1e-5);
-  const Estimate e = mean_of(std::vector<double>{1, 2, 3, 6}, 5, 0.95);
+  std::vector<double> symmetric;
+  for (int i = 0; i < 15; ++i) symmetric.push_back(i - 4);
+  const Estimate e = mean_of(symmetric, 5, 0.95);
   EXPECT_EQ(e.value, 3);
-  EXPECT_NEAR(e.standard_error, std::sqrt(14.0 / 3 / 4), 1e-15);
-  EXPECT_NEAR(e.high - e.value, 3.182446305284263 * e.standard_error, 1e-12);
+  EXPECT_NEAR(e.standard_error, std::sqrt(280.0 / 14 / 15), 1e-15);
+  EXPECT_NEAR(e.value - e.low, 1.15 * 2.144786687917804 * e.standard_error, 1e-12);
+  EXPECT_NEAR(e.high - e.value, 1.15 * 2.144786687917804 * e.standard_error, 1e-12);
   EXPECT_EQ(e.seed, 5u);
   EXPECT_THROW(mean_of(std::vector<double>{1}, 0), InputError);
   EXPECT_THROW(student_t(1, 3), UsageError);
+}
+
+/// Hall's cubic at the end of the interval that skewed samples lengthen, and the quantile of t at the other.
+TEST(Estimates, SkewedSamplesLengthenOneSide) {
+  const std::vector<double> samples{0, 0.1, 0.1, 0.3, 0.2, 4, 0.4, 1.1, 0, 0.1, 0.7, 0.2, 0.2, 0.5};
+  const double m = 14, t = student_t(0.99, m - 1);
+  const Estimate e = mean_of(samples, 0);
+  double second = 0, third = 0;
+  for (double x : samples) {
+    second += std::pow(x - e.value, 2);
+    third += std::pow(x - e.value, 3);
+  }
+  const double deviation = std::sqrt(second / (m - 1)),
+               skewness = m / (m - 1) / (m - 2) * third / std::pow(deviation, 3);
+  const double a = skewness / (3 * std::sqrt(m)), T = -(e.high - e.value) / (1.15 * e.standard_error);
+  EXPECT_NEAR(T + a * T * T + a * a * T * T * T / 3 + a / 2, -t, 1e-9);
+  EXPECT_LT(T, -t);
+  EXPECT_NEAR((e.value - e.low) / (1.15 * e.standard_error), t, 1e-12);
+  std::vector<double> mirrored;
+  for (double x : samples) mirrored.push_back(-x);
+  EXPECT_NEAR(mean_of(mirrored, 0).low, -e.high, 1e-12);
 }
 
 /// z'Dz of a Rademacher z is tr D, so every probe is exact; so is quadrature with as many steps as dimensions.
@@ -136,7 +160,9 @@ TEST_P(StochasticTest, IntervalsCoverAndErrorBarsAreRight) {
   const Coverage x = coverage(100, first, [&](std::uint64_t s) {
     return trace(a, {.method = TraceMethod::xtrace, .products = 40, .seed = s});
   });
-  EXPECT_LE(std::abs(x.bias), 4 * x.spread / 10) << "xtrace is unbiased; its error bar is no bound";
+  EXPECT_GE(x.inside, 95) << "xtrace";
+  EXPECT_LE(std::abs(x.bias), 4 * x.spread / 10) << "xtrace is unbiased";
+  EXPECT_GE(x.stated, 0.9 * x.spread) << "the jackknife states at least the variance";
   expect("frobenius", second, [&](std::uint64_t s) { return frobenius_squared(a, 30, s); });
   expect("density trace", first,
          [&](std::uint64_t s) { return spectral_density(a, {.probes = 30, .steps = 12, .seed = s}).trace(); });

@@ -16,6 +16,7 @@
 #include "cli/spectrum_result.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "hsogpu/kronecker_preconditioner.hpp"
 #include "io/suggest.hpp"
 
 namespace hso::cli {
@@ -39,9 +40,21 @@ class SpectrumCommand {
     command.add_option("--max-products", request_.max_products,
                        "vectors that lanczos may multiply [20 n]; with --near, solves [5 k, at least 50]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
-    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(CLI::PositiveNumber);
-    command.add_option("--trace-method", trace_method_, "hutchinson, hutch_plus_plus or xtrace [hutchinson]");
-    command.add_option("--log-det", log_det_, "also log det(A + this number times I), by dense or slq");
+    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")
+        ->check(CLI::Range(Index{2}, INT64_MAX));
+    command
+        .add_option("--max-probe-steps", request_.most_steps,
+                    "slq with --log-det: as many for a short interval [8 times --probe-steps]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--trace-method", trace_method_,
+                       "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
+                       "xnystrace where it may and --probes is at most 128, else hutchinson [auto]");
+    command.add_option("--log-det", log_det_,
+                       "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
+                       "quadrature too");
+    command.add_option("--precondition", precondition_,
+                       "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
+                       "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
     command.add_flag("--plan", plan_only_, "print what it would take, and stop");
     command.add_flag("--json", json_, "print the result as JSON");
     command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
@@ -65,10 +78,30 @@ class SpectrumCommand {
     request_.vectors = !vectors_.empty();
     if (!near_.empty()) request_.near = parse_near();
     if (!log_det_.empty()) request_.damping = parse_damping();
+    if (request_.trace_method == TraceMethod::xnystrace && !is_positive_semidefinite(curvature_.kind()))
+      throw UsageError(
+          fmt::format("--trace-method xnystrace: {} need not be positive semidefinite, expected a kind that is, or "
+                      "--trace-method xtrace",
+                      curvature_.name()));
+    check_precondition();
     const bool none = request_.method == SpectrumMethod::slq || request_.method == SpectrumMethod::trace ||
                       request_.method == SpectrumMethod::rank;
     if (request_.vectors && none)
       throw UsageError(fmt::format("--vectors: {} has no eigenvectors, expected --method dense or lanczos", method_));
+  }
+
+  void check_precondition() const {
+    if (precondition_ == "none") return;
+    const Curvature kind = curvature_.kind();
+    if (precondition_ != "kfac")
+      throw UsageError(fmt::format("--precondition {}: expected none or kfac", precondition_));
+    if (kind != Curvature::ggn && kind != Curvature::fisher_mc && kind != Curvature::fisher_empirical)
+      throw UsageError(
+          fmt::format("--precondition kfac: no Kronecker factors of {}, expected --kind ggn, fisher_mc or "
+                      "fisher_empirical",
+                      curvature_.name()));
+    if (log_det_.empty() || !layers_.empty())
+      throw UsageError("--precondition kfac: expected --log-det, and no --layers");
   }
 
   static double parse_number(const char* flag, const std::string& text) {
@@ -125,6 +158,16 @@ class SpectrumCommand {
     }
   }
 
+  /// Factors and what is made of them; none where none are asked for, or the log-determinant will be exact.
+  template <class T>
+  std::pair<std::unique_ptr<KroneckerOperator<T>>, SpectralPreconditioner<T>> preconditioner_of(
+      const SpectrumPlan& plan, NetworkObjective<T>& objective, const PlacedProblem<T>& placed, double decay) const {
+    if (precondition_ != "kfac" || plan.dense) return {};
+    auto factors = objective.kronecker(placed.theta.data(), {.source = curvature_.kind()});
+    SpectralPreconditioner<T> p = kronecker_preconditioner(*factors, *request_.damping, decay);
+    return {std::move(factors), std::move(p)};
+  }
+
   template <class T>
   void analyse(const Problem& p) {
     const PlacedProblem<T> placed(p);
@@ -138,14 +181,18 @@ class SpectrumCommand {
     SpectrumRequest request = request_;
     request.seed = p.options.seed;
     request.rank_at_most = largest_rank(placed);
+    if (is_positive_semidefinite(curvature_.kind()))  // the decay is added to the Gauss-Newton matrix
+      request.lower_bound = curvature_.kind() == Curvature::ggn ? p.options.weight_decay : 0;
     const SignalWatch watch;
     request.interrupted = [&] { return watch.caught() != 0; };
-    const SpectrumPlan plan = plan_spectrum(a, request);
+    SpectrumPlan plan = plan_spectrum(a, request);
+    const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
+    if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
     print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
     if (plan_only_) return;
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
     const auto start = std::chrono::steady_clock::now();
-    const SpectrumAnalysis<T> analysis = analyze_spectrum(a, request, &plan);
+    const SpectrumAnalysis<T> analysis = analyze_spectrum(a, request, &plan, factors ? &preconditioner : nullptr);
     SpectrumResult result = result_of(analysis);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.model = p.model.name;
@@ -182,7 +229,8 @@ class SpectrumCommand {
   CurvatureFlags curvature_;
   int& exit_code_;
   SpectrumRequest request_;
-  std::string method_ = "auto", which_ = "largest", trace_method_ = "hutchinson", near_, log_det_, out_, vectors_, svg_;
+  std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, precondition_ = "none",
+              out_, vectors_, svg_;
   std::vector<std::string> layers_;
   bool plan_only_ = false, json_ = false;
 };

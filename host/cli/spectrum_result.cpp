@@ -66,6 +66,7 @@ std::string to_json(const SpectrumResult& r) {
     j["density"] = {{"x", r.density->x},
                     {"value", r.density->value},
                     {"standard_error", r.density->standard_error},
+                    {"quadrature_error", r.density->quadrature_error},
                     {"sigma", r.density->sigma}};
   j["memory"] = {{"planned_bytes", r.planned_bytes}, {"high_water_bytes", r.high_water_bytes}};
   j["notes"] = r.notes;
@@ -74,9 +75,14 @@ std::string to_json(const SpectrumResult& r) {
 
 namespace {
 
+/// The interval holds the quadrature and rounding; they are named where they are a tenth of the probes' own error.
 void print_estimate(const char* name, const Estimate& e) {
-  fmt::print(stderr, "  {:<12} {:.6g} +- {:.2g} ({:g} % interval {:.6g} to {:.6g}, {} probes, seed {})\n", name,
-             e.value, e.standard_error, 100 * e.confidence, e.low, e.high, e.probes, e.seed);
+  std::string parts;
+  if (e.quadrature_error > 0.1 * e.standard_error)
+    parts += fmt::format(", quadrature {} {:.2g}", e.quadrature_bounded ? "within" : "about", e.quadrature_error);
+  if (e.rounding_error > 0.1 * e.standard_error) parts += fmt::format(", rounding within {:.2g}", e.rounding_error);
+  fmt::print(stderr, "  {:<12} {:.6g} +- {:.2g} ({:g} % interval {:.6g} to {:.6g}{}, {} probes, seed {})\n", name,
+             e.value, e.standard_error, 100 * e.confidence, e.low, e.high, parts, e.probes, e.seed);
 }
 
 void print_eigenvalues(const SpectrumResult& r) {

@@ -19,8 +19,9 @@ namespace {
 template <class T>
 class Analysis {
  public:
-  Analysis(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan)
-      : a_(a), r_(request), n_(a.dimension()) {
+  Analysis(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan,
+           const SpectralPreconditioner<T>* preconditioner)
+      : a_(a), r_(request), preconditioner_(preconditioner), n_(a.dimension()) {
     out_.plan = plan;
     out_.n = n_;
   }
@@ -138,23 +139,61 @@ class Analysis {
   }
 
   void density() {
-    DensityOptions o = density_request(r_);
+    SpectrumRequest request = r_;
+    if (preconditioner_ != nullptr) request.damping.reset();
+    DensityOptions o = density_request(request);
     o.lanes = out_.plan.lanes;
     const SpectralDensity d = spectral_density(a_, o);
-    out_.products += d.products;
-    if (d.stop == "not_finite") {
-      out_.converged = false;
-      out_.notes.push_back("slq: a product was not finite");
-      return;
-    }
+    if (!is_finite(d)) return;
     out_.trace = d.trace();
     out_.frobenius_squared = d.frobenius_squared();
     out_.density = density_curve(d);
-    if (r_.damping && d.smallest() + *r_.damping > 0)
-      out_.log_determinant = d.log_determinant(*r_.damping);
-    else if (r_.damping)
-      note_not_positive(*r_.damping, d.smallest());
+    if (r_.damping) preconditioner_ != nullptr ? preconditioned() : log_determinant(d, *r_.damping);
     if (out_.stop.empty()) out_.stop = d.stop;
+  }
+
+  bool is_finite(const SpectralDensity& d) {
+    out_.products += d.products;
+    if (d.stop != "not_finite") return true;
+    out_.converged = false;
+    out_.notes.push_back("slq: a product was not finite");
+    return false;
+  }
+
+  void preconditioned() {
+    PreconditionedOperator<T> product(a_, *r_.damping, *preconditioner_);
+    const SpectralDensity d = spectral_density(product, density_request(preconditioned_request(r_, *preconditioner_)));
+    if (!is_finite(d)) return;
+    try {
+      out_.log_determinant = hso::log_determinant(d, *preconditioner_);
+      note_quadrature(d, *r_.damping);
+    } catch (const InputError&) {
+      out_.notes.push_back("log-determinant: the preconditioned matrix is not positive definite beyond rounding");
+    }
+  }
+
+  void log_determinant(const SpectralDensity& d, double damping) {
+    try {
+      out_.log_determinant = d.log_determinant(damping);
+    } catch (const InputError&) {
+      return note_not_positive(damping, d.lower_bound.value_or(d.smallest()));
+    }
+    note_quadrature(d, damping);
+  }
+
+  void note_quadrature(const SpectralDensity& d, double damping) {
+    const Estimate& e = *out_.log_determinant;
+    if (!e.quadrature_bounded)
+      out_.notes.push_back(
+          fmt::format("log-determinant: {} Lanczos steps do not show that damping {:.3g} makes the matrix positive "
+                      "definite: it has "
+                      "an upper bound alone; more --max-probe-steps or more damping",
+                      d.steps, damping));
+    else if (e.quadrature_error > e.high - e.low - 2 * e.quadrature_error)
+      out_.notes.push_back(
+          fmt::format("log-determinant: most of the interval is the quadrature's error after {} Lanczos steps; more "
+                      "--max-probe-steps or more damping would shorten it",
+                      d.steps));
   }
 
   void traces() {
@@ -165,6 +204,7 @@ class Analysis {
 
   LinearOperator<T>& a_;
   const SpectrumRequest& r_;
+  const SpectralPreconditioner<T>* preconditioner_;
   Index n_;
   SpectrumAnalysis<T> out_;
 };
@@ -172,12 +212,14 @@ class Analysis {
 }  // namespace
 
 template <class T>
-SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan* plan) {
-  return Analysis<T>(a, request, plan != nullptr ? *plan : plan_spectrum(a, request)).run();
+SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan* plan,
+                                     const SpectralPreconditioner<T>* preconditioner) {
+  return Analysis<T>(a, request, plan != nullptr ? *plan : plan_spectrum(a, request), preconditioner).run();
 }
 
-template SpectrumAnalysis<float> analyze_spectrum(LinearOperator<float>&, const SpectrumRequest&, const SpectrumPlan*);
-template SpectrumAnalysis<double> analyze_spectrum(LinearOperator<double>&, const SpectrumRequest&,
-                                                   const SpectrumPlan*);
+template SpectrumAnalysis<float> analyze_spectrum(LinearOperator<float>&, const SpectrumRequest&, const SpectrumPlan*,
+                                                  const SpectralPreconditioner<float>*);
+template SpectrumAnalysis<double> analyze_spectrum(LinearOperator<double>&, const SpectrumRequest&, const SpectrumPlan*,
+                                                   const SpectralPreconditioner<double>*);
 
 }  // namespace hso

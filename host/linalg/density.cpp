@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -167,6 +166,9 @@ class ProbeLanczos {
     GaussRule rule = host_gauss_rule(alpha_[p], beta_[p]);
     out.nodes.push_back(std::move(rule.nodes));
     out.weights.push_back(std::move(rule.weights));
+    out.exhausted.push_back(static_cast<Index>(m) < steps_);
+    out.diagonals.push_back(std::move(alpha_[p]));
+    out.off_diagonals.push_back(std::move(beta_[p]));
   }
 
   LinearOperator<T>& a_;
@@ -180,9 +182,28 @@ class ProbeLanczos {
   Index alive_ = 0, read_ = 0;  ///< probes that go on; steps whose coefficients the host has
 };
 
+/// One step beyond n sees whether the space was exhausted; without reorthogonalisation rounding can leave more to do.
+Index first_steps(Index n, const DensityOptions& o) { return std::min(o.steps, n + 1); }
+Index last_steps(Index n, const DensityOptions& o) {
+  const Index most = o.enough ? std::max(o.steps, o.most_steps) : o.steps;
+  return o.reorthogonalize ? std::min(most, n + 1) : std::max(first_steps(n, o), o.enough ? most : 0);
+}
+
 /// Vectors that one probe holds.
 Index vectors_of(Index n, const DensityOptions& o) {
-  return 1 + std::min(std::min(o.steps, n), o.reorthogonalize ? o.steps : Index{2});
+  return 1 + (o.reorthogonalize ? last_steps(n, o) : std::min<Index>(last_steps(n, o), 2));
+}
+
+/// All probes once. False when a product was not finite.
+template <class T>
+bool run_probes(LinearOperator<T>& a, const DensityOptions& o, Index lanes, Index steps, SpectralDensity& out) {
+  for (auto* per_probe : {&out.nodes, &out.weights, &out.diagonals, &out.off_diagonals}) per_probe->clear();
+  out.exhausted.clear();
+  out.steps = steps;
+  ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
+  for (Index first = 0; first < o.probes; first += lanes)
+    if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) return false;
+  return true;
 }
 
 }  // namespace
@@ -203,10 +224,18 @@ Index detail::density_lanes(LinearOperator<T>& a, const DensityOptions& o) {
 template <class T>
 Needs detail::density_needs(Index n, const DensityOptions& o) {
   const Index vectors = vectors_of(n, o), element = sizeof(T);
-  const Index small =
-      o.lanes * (2 * vectors + 2) * element +
-      ProbeLanczos<T>::device_numbers(o.lanes, std::min(o.steps, n)) * static_cast<Index>(sizeof(double));
+  const Index small = o.lanes * (2 * vectors + 2) * element +
+                      ProbeLanczos<T>::device_numbers(o.lanes, last_steps(n, o)) * static_cast<Index>(sizeof(double));
   return {checked_multiply(o.lanes * vectors, checked_multiply(n, element)) + small, {}};
+}
+
+Index detail::density_products(const DensityOptions& o, Index n) {
+  const Index most = last_steps(n, o);
+  Index sum = 0;
+  for (Index steps = first_steps(n, o);; steps = std::min(2 * steps, most)) {
+    sum += o.probes * steps;
+    if (steps >= most) return sum;
+  }
 }
 
 template <class T>
@@ -215,114 +244,17 @@ SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) 
   out.n = a.dimension();
   out.seed = o.seed;
   out.confidence = o.confidence;
+  out.lower_bound = o.lower_bound;
+  out.epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
   if (out.n < 1) throw InputError("spectral_density: an operator of dimension 0, expected at least 1");
-  if (o.probes < 2 || o.steps < 1)
+  if (o.probes < 2 || o.steps < 2)
     throw UsageError(
-        fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 1", o.probes, o.steps));
-  const Index steps = std::min(o.steps, out.n);
-  const Index lanes = density_lanes(a, o);
-  ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
-  out.stop = "steps";
-  for (Index first = 0; first < o.probes && out.stop == "steps"; first += lanes)
-    if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) out.stop = "not_finite";
-  return out;
-}
-
-Estimate SpectralDensity::trace_of(const std::function<double(double)>& f) const {
-  Numbers samples;
-  for (std::size_t p = 0; p < nodes.size(); ++p) {
-    double sum = 0;
-    for (std::size_t i = 0; i < nodes[p].size(); ++i) sum += weights[p][i] * f(nodes[p][i]);
-    samples.push_back(static_cast<double>(n) * sum);
+        fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 2", o.probes, o.steps));
+  const Index lanes = density_lanes(a, o), most = last_steps(out.n, o);
+  for (Index steps = first_steps(out.n, o);; steps = std::min(2 * steps, most)) {
+    out.stop = run_probes(a, o, lanes, steps, out) ? "steps" : "not_finite";
+    if (out.stop == "not_finite" || steps >= most || !o.enough || o.enough(out)) return out;
   }
-  return mean_of(samples, seed, confidence);
-}
-
-Estimate SpectralDensity::trace() const {
-  return trace_of([](double x) { return x; });
-}
-
-Estimate SpectralDensity::frobenius_squared() const {
-  return trace_of([](double x) { return x * x; });
-}
-
-Estimate SpectralDensity::log_determinant(double delta) const {
-  if (!(smallest() + delta > 0))
-    throw InputError(
-        fmt::format("log_determinant: the smallest node is {:.6g}, so delta must exceed {:.6g}; found {:.6g}",
-                    smallest(), -smallest(), delta));
-  return trace_of([delta](double x) { return std::log(x + delta); });
-}
-
-Estimate SpectralDensity::count_above(double threshold) const {
-  return trace_of([threshold](double x) { return x > threshold ? 1.0 : 0.0; });
-}
-
-double SpectralDensity::smallest() const {
-  double low = std::numeric_limits<double>::infinity();
-  for (const Numbers& probe : nodes) low = std::min(low, probe.front());
-  return low;
-}
-
-double SpectralDensity::largest() const {
-  double high = -std::numeric_limits<double>::infinity();
-  for (const Numbers& probe : nodes) high = std::max(high, probe.back());
-  return high;
-}
-
-namespace {
-
-/// The grid between the extremes, five widths beyond them.
-DensityCurve empty_curve(double low, double high, Index points, double sigma) {
-  if (points < 2) throw UsageError(fmt::format("density_curve: {} points, expected at least 2", points));
-  const double size = std::max(std::abs(low), std::abs(high));
-  const double range = size > 1e-290 ? std::max(high - low, 1e-12 * size) : 1;  // a zero matrix: any width will do
-  DensityCurve curve;
-  curve.sigma = sigma > 0 ? sigma : range / 100;
-  const double begin = low - 5 * curve.sigma, step = (high - low + 10 * curve.sigma) / static_cast<double>(points - 1);
-  for (Index i = 0; i < points; ++i) curve.x.push_back(begin + static_cast<double>(i) * step);
-  return curve;
-}
-
-/// sum_j weight(j) N(x; nodes[j], sigma)
-template <class Weight>
-double smoothed(double x, double sigma, Span<const double> nodes, const Weight& weight) {
-  const double norm = 1 / (sigma * std::sqrt(2 * std::numbers::pi));
-  double sum = 0;
-  for (std::size_t j = 0; j < nodes.size(); ++j) {
-    const double d = (x - nodes[j]) / sigma;
-    sum += weight(j) * norm * std::exp(-0.5 * d * d);
-  }
-  return sum;
-}
-
-}  // namespace
-
-DensityCurve density_curve(const SpectralDensity& density, Index points, double sigma) {
-  if (density.nodes.size() < 2)
-    throw UsageError(fmt::format("density_curve: {} probes, expected at least 2", density.nodes.size()));
-  DensityCurve curve = empty_curve(density.smallest(), density.largest(), points, sigma);
-  for (double x : curve.x) {
-    Numbers samples;
-    for (std::size_t p = 0; p < density.nodes.size(); ++p)
-      samples.push_back(
-          smoothed(x, curve.sigma, density.nodes[p], [&](std::size_t j) { return density.weights[p][j]; }));
-    const Estimate e = mean_of(samples, density.seed, density.confidence);
-    curve.value.push_back(e.value);
-    curve.standard_error.push_back(e.standard_error);
-  }
-  return curve;
-}
-
-DensityCurve density_curve(Span<const double> eigenvalues, Index points, double sigma) {
-  if (eigenvalues.empty()) throw UsageError("density_curve: no eigenvalues, expected at least one");
-  const auto [low, high] = std::minmax_element(eigenvalues.begin(), eigenvalues.end());
-  DensityCurve curve = empty_curve(*low, *high, points, sigma);
-  const double share = 1 / static_cast<double>(eigenvalues.size());
-  for (double x : curve.x)
-    curve.value.push_back(smoothed(x, curve.sigma, eigenvalues, [&](std::size_t) { return share; }));
-  curve.standard_error.assign(curve.x.size(), 0.0);
-  return curve;
 }
 
 template Index detail::density_lanes(LinearOperator<float>&, const DensityOptions&);

@@ -99,4 +99,43 @@ GaussRule host_gauss_rule(const std::vector<double>& diagonal, const std::vector
   return ql.sorted();
 }
 
+GaussRule host_radau_rule(std::vector<double> diagonal, const std::vector<double>& off_diagonal, double at) {
+  const std::size_t m = diagonal.size();
+  if (m == 0) return {};
+  double size = std::abs(at);
+  for (double x : diagonal) size = std::max(size, std::abs(x));
+  for (double x : off_diagonal) size = std::max(size, std::abs(x));
+  const double least = std::max(std::numeric_limits<double>::epsilon() * size, std::numeric_limits<double>::min());
+  double pivot = diagonal[0] - at;  // of the elimination of T - at I
+  diagonal[m - 1] = at;
+  for (std::size_t j = 1; j < m; ++j) {
+    if (std::abs(pivot) < least) pivot = std::copysign(least, pivot);  // `at` is a node already
+    const double step = off_diagonal[j - 1] * (off_diagonal[j - 1] / pivot);
+    if (j + 1 == m)
+      diagonal[j] += step;
+    else
+      pivot = diagonal[j] - at - step;
+  }
+  return host_gauss_rule(diagonal, off_diagonal);
+}
+
+double log_largest_mass(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal, double at) {
+  constexpr double kLarge = 1e100;
+  double before = 0, p = 1, sum = 1, log_scale = 0;
+  for (std::size_t j = 0; j + 1 < diagonal.size(); ++j) {
+    const double back = j == 0 ? 0 : off_diagonal[j - 1];
+    const double next = ((at - diagonal[j]) * p - back * before) / off_diagonal[j];
+    before = p;
+    p = next;
+    sum += p * p;
+    if (sum < kLarge) continue;
+    const double root = std::sqrt(sum);
+    before /= root;
+    p /= root;
+    log_scale += std::log(sum);
+    sum = 1;
+  }
+  return -(std::log(sum) + log_scale);
+}
+
 }  // namespace hso::detail

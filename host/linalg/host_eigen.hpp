@@ -30,5 +30,11 @@ struct GaussRule {
   std::vector<double> nodes, weights;
 };
 GaussRule host_gauss_rule(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal);
+/// The rule that has `at` for one of its nodes, by another last entry of the diagonal: exact to degree 2m - 2 (Golub,
+/// SIAM Rev. 15 (1973) 318).
+GaussRule host_radau_rule(std::vector<double> diagonal, const std::vector<double>& off_diagonal, double at);
+/// The log of 1 / sum_{j<m} p_j(at)^2, p_j the orthonormal polynomials of the tridiagonal matrix: the largest mass that
+/// a measure with these moments can have in one point.
+double log_largest_mass(const std::vector<double>& diagonal, const std::vector<double>& off_diagonal, double at);
 
 }  // namespace hso::detail

@@ -31,6 +31,8 @@ Needs density_needs(Index n, const DensityOptions& options);
 /// Unless options.lanes says it: what one traversal of the operator carries, so that the vectors are still near.
 template <class T>
 Index density_lanes(LinearOperator<T>& a, const DensityOptions& options);
+/// Vectors that spectral_density multiplies at most.
+Index density_products(const DensityOptions& options, Index n);
 
 template <class T>
 Needs trace_needs(Index n, const TraceOptions& options);

@@ -28,6 +28,20 @@ SpectrumMethod parse_spectrum_method(const std::string& name) {
   return parse_choice<SpectrumMethod>("spectrum method", name, spectrum_method_names());
 }
 
+bool is_positive_semidefinite(Curvature kind) {
+  switch (kind) {
+    case Curvature::ggn:
+    case Curvature::fisher_mc:
+    case Curvature::fisher_empirical:
+    case Curvature::gradient_outer:
+    case Curvature::kfac:
+    case Curvature::ekfac:
+      return true;
+    default:
+      return false;
+  }
+}
+
 const std::string& name_of(SpectrumMethod method) { return spectrum_method_names()[static_cast<std::size_t>(method)]; }
 
 namespace {
@@ -113,7 +127,7 @@ class Planner {
       plan.products = n_;
       plan.solver_seconds = eigen_seconds<T>(a_.context(), n_, r_.vectors);
     }
-    if (plan.method == SpectrumMethod::slq) plan.products = r_.probes * std::min(r_.steps, n_);
+    if (plan.method == SpectrumMethod::slq) plan.products = density_products(density_request(r_), n_);
     if (plan.method == SpectrumMethod::trace) plan.products = r_.probes;
     if (plan.method == SpectrumMethod::rank && !plan.dense) plan.products = rank_request(r_, n_).max_products;
     const Index needed = a_.context().allocated_bytes() + added_bytes(plan, probe.scratch) + kSmallChange;
@@ -237,11 +251,28 @@ LanczosOptions rank_request(const SpectrumRequest& r, Index n) {
 }
 
 DensityOptions density_request(const SpectrumRequest& r) {
-  return {.probes = r.probes, .steps = r.steps, .seed = r.seed};
+  DensityOptions o{.probes = r.probes, .steps = r.steps, .seed = r.seed};
+  o.lower_bound = r.lower_bound;
+  if (!r.damping) return o;
+  o.most_steps = r.most_steps > 0 ? r.most_steps : 8 * r.steps;
+  o.enough = [delta = *r.damping, interrupted = r.interrupted](const SpectralDensity& d) {
+    if (interrupted && interrupted()) return true;
+    try {
+      const Estimate e = d.log_determinant(delta);
+      const double spread = student_t(e.confidence, static_cast<double>(e.probes - 1)) * e.standard_error;
+      return e.quadrature_bounded && e.quadrature_error <= spread + e.rounding_error;
+    } catch (const InputError&) {
+      return true;  // more steps can only show more of what is not positive
+    }
+  };
+  return o;
 }
 
 TraceOptions trace_request(const SpectrumRequest& r) {
-  return {.method = r.trace_method, .products = r.probes, .seed = r.seed};
+  return {.method = r.trace_method,
+          .products = r.probes,
+          .seed = r.seed,
+          .positive_semidefinite = r.lower_bound && *r.lower_bound >= 0};
 }
 
 }  // namespace detail
@@ -249,6 +280,21 @@ TraceOptions trace_request(const SpectrumRequest& r) {
 template <class T>
 SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request) {
   return Planner<T>(a, request).run();
+}
+
+template <class T>
+SpectrumPlan plan_preconditioned(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan,
+                                 const SpectralPreconditioner<T>& preconditioner) {
+  PreconditionedOperator<T> product(a, *request.damping, preconditioner);
+  const SpectrumPlan more = plan_spectrum(product, preconditioned_request(request, preconditioner));
+  SpectrumPlan out = plan;
+  out.bytes = std::max(plan.bytes, more.bytes);
+  if (plan.method != SpectrumMethod::slq) return out;  // as many products as it takes
+  SpectrumRequest alone = request;
+  alone.damping.reset();
+  out.products = density_products(density_request(alone), a.dimension()) + more.products;
+  out.product_seconds = std::max(plan.product_seconds, more.product_seconds);
+  return out;
 }
 
 template <class T>
@@ -269,6 +315,10 @@ SpectrumPlan plan_matrix(LinearOperator<T>& a) {
   return plan;
 }
 
+template SpectrumPlan plan_preconditioned(LinearOperator<float>&, const SpectrumRequest&, const SpectrumPlan&,
+                                          const SpectralPreconditioner<float>&);
+template SpectrumPlan plan_preconditioned(LinearOperator<double>&, const SpectrumRequest&, const SpectrumPlan&,
+                                          const SpectralPreconditioner<double>&);
 template SpectrumPlan plan_matrix(LinearOperator<float>&);
 template SpectrumPlan plan_matrix(LinearOperator<double>&);
 template SpectrumPlan plan_spectrum(LinearOperator<float>&, const SpectrumRequest&);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Means with Student-t intervals.
+// Means with intervals: Student's t, and Hall's form of it for skewed samples.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/spectrum.hpp"
@@ -65,18 +67,47 @@ double student_t(double confidence, double dof) {
   return 0.5 * (low + high);
 }
 
+namespace {
+
+/// The skewness of the population, from m >= 3 samples whose second and third central moments these are.
+double skewness(double second, double third, double m) {
+  return second > 0 && m > 2 ? third / (second * std::sqrt(second)) * std::sqrt(m * (m - 1)) / (m - 2) : 0;
+}
+
+/// T with T + a T^2 + a^2 T^3 / 3 + a / 2 = q, a = skewness / (3 sqrt(m)): where (mean - truth) / standard_error has
+/// the quantile that t has at q.
+double skewed_quantile(double q, double skewness, double m) {
+  const double a = skewness / (3 * std::sqrt(m));
+  return std::abs(a) < 1e-6 ? q : (std::cbrt(1 + 3 * a * (q - a / 2)) - 1) / a;
+}
+
+/// What both sides have on top: so that of m squares of a normal number, the most skewed form z'Az of a semidefinite A,
+/// the intervals at 99 % hold the mean that often. With few samples the third moment says little. Quantiles of 400,000
+/// draws.
+double margin(std::size_t m) {
+  constexpr double kFew[] = {4.1, 3.9, 2.7, 2.1, 1.8, 1.6, 1.5, 1.4, 1.3, 1.25, 1.2};  // m = 2, 3, ...
+  return m - 2 < std::size(kFew) ? kFew[m - 2] : 1.15;
+}
+
+}  // namespace
+
 Estimate mean_of(Span<const double> samples, std::uint64_t seed, double confidence) {
   const auto m = static_cast<double>(samples.size());
   if (samples.size() < 2)
     throw InputError(fmt::format("mean_of: {} samples, expected at least 2 for an error bar", samples.size()));
   Estimate e;
   for (double x : samples) e.value += x / m;
-  double squares = 0;
-  for (double x : samples) squares += (x - e.value) * (x - e.value);
-  e.standard_error = std::sqrt(squares / (m - 1) / m);
-  const double reach = student_t(confidence, m - 1) * e.standard_error;
-  e.low = e.value - reach;
-  e.high = e.value + reach;
+  double second = 0, third = 0;
+  for (double x : samples) {
+    const double d = x - e.value;
+    second += d * d / m;
+    third += d * d * d / m;
+  }
+  e.standard_error = std::sqrt(second / (m - 1));
+  const double t = student_t(confidence, m - 1), skew = skewness(second, third, m);
+  const double unit = margin(samples.size()) * e.standard_error;
+  e.low = e.value - unit * std::max(t, skewed_quantile(t, skew, m));
+  e.high = e.value + unit * std::max(t, -skewed_quantile(-t, skew, m));
   e.confidence = confidence;
   e.probes = static_cast<Index>(samples.size());
   e.seed = seed;

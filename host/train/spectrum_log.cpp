@@ -29,7 +29,7 @@ std::vector<Layer> layers_of(const std::vector<ParameterInfo>& parameters) {
 
 /// Ends of the spectrum to 1e-4, trace and norm from ten probes: enough to plot over training.
 template <class T>
-void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
+void describe(LinearOperator<T>& a, Curvature kind, std::uint64_t seed, Json& line) {
   SpectrumRequest request;
   request.method = SpectrumMethod::lanczos_slq;
   request.which = SpectrumEnd::both;
@@ -38,6 +38,7 @@ void describe(LinearOperator<T>& a, std::uint64_t seed, Json& line) {
   request.probes = 10;
   request.steps = 20;
   request.seed = seed;
+  if (is_positive_semidefinite(kind)) request.lower_bound = 0;
   SpectrumPlan plan;
   plan.method = request.method;
   const SpectrumAnalysis<T> s = analyze_spectrum(a, request, &plan);
@@ -60,7 +61,7 @@ std::vector<std::string> spectrum_lines(Objective<T>& objective, const T* theta,
   std::vector<std::string> out;
   const auto add = [&](const std::string& name, LinearOperator<T>& a) {
     Json line{{"step", step}, {"layer", name}, {"kind", name_of(kind)}};
-    describe(a, seed, line);
+    describe(a, kind, seed, line);
     out.push_back(line.dump());
   };
   add("all", *whole);

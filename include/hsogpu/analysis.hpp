@@ -31,6 +31,8 @@ enum class SpectrumMethod {
 /// auto, dense, lanczos, slq, trace, rank, lanczos+slq
 const std::vector<std::string>& spectrum_method_names();
 SpectrumMethod parse_spectrum_method(const std::string& name);  ///< UsageError lists the names
+/// Kinds of curvature that are positive semidefinite whatever the network, its data and a weight decay >= 0.
+bool is_positive_semidefinite(Curvature kind);
 const std::string& name_of(SpectrumMethod method);
 
 struct SpectrumRequest {
@@ -43,7 +45,12 @@ struct SpectrumRequest {
   Index max_products = 0;   ///< lanczos
   Index probes = 30;        ///< slq, trace
   Index steps = 80;         ///< slq
-  TraceMethod trace_method = TraceMethod::hutchinson;
+  /// slq with damping: Lanczos steps a probe may take so that the quadrature's error does not exceed the probes'
+  /// spread; 0: eight times `steps`.
+  Index most_steps = 0;
+  TraceMethod trace_method = TraceMethod::automatic;
+  /// Known beforehand: no eigenvalue is smaller. From 0 on the matrix is positive semidefinite.
+  std::optional<double> lower_bound{};
   std::uint64_t seed = 0;
   bool vectors = false;             ///< dense, lanczos: keeps the eigenvectors
   Index rank_at_most = 0;           ///< rank: known beforehand from how the matrix is made; 0: n
@@ -53,8 +60,9 @@ struct SpectrumRequest {
 
 struct SpectrumPlan {
   SpectrumMethod method = SpectrumMethod::dense;  ///< never automatic
-  Index bytes = 0;                           ///< the allocator's high-water mark, what is allocated already included
-  Index products = 0;                        ///< vectors to be multiplied; 0: as many as it takes
+  Index bytes = 0;  ///< the allocator's high-water mark, what is allocated already included
+  /// Vectors to be multiplied; 0: as many as it takes. Of slq with damping: when it takes all its steps.
+  Index products = 0;
   Index lanes = 0;                           ///< vectors in one product; 0: to be chosen
   Index basis = 0;                           ///< vectors that lanczos holds; 0: to be chosen
   bool dense = false;                        ///< the matrix is formed: dense, and rank where it fits
@@ -101,13 +109,21 @@ struct SpectrumAnalysis {
   std::optional<Estimate> trace, frobenius_squared;
   std::optional<double> exact_log_determinant;  ///< of A + damping I; absent, with a note, where that is not positive
   std::optional<Estimate> log_determinant;
-  std::optional<DensityCurve> density;  ///< standard errors of 0 where it is exact
+  std::optional<DensityCurve> density;  ///< errors of 0 where it is exact
   std::vector<std::string> notes;       ///< detours, and what did not converge
 };
 /// With `plan` null the plan is made first; of one made by hand the method counts, and rank is exact only with `dense`.
 /// NumericalError when a dense eigendecomposition fails; everything else that did not converge is in the result.
+/// `preconditioner`: of A + damping I, for the log-determinant of slq, which takes probes of its own then
+/// (plan_preconditioned).
 template <class T>
 SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request,
-                                     const SpectrumPlan* plan = nullptr);
+                                     const SpectrumPlan* plan = nullptr,
+                                     const SpectralPreconditioner<T>* preconditioner = nullptr);
+
+/// `plan` of the request, which asks for damping, with the probes of the preconditioned log-determinant on top.
+template <class T>
+SpectrumPlan plan_preconditioned(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan& plan,
+                                 const SpectralPreconditioner<T>& preconditioner);
 
 }  // namespace hso

@@ -17,6 +17,7 @@
 #include "hsogpu/hso_methods.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/kronecker.hpp"
+#include "hsogpu/kronecker_preconditioner.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/mask.hpp"
 #include "hsogpu/masked_objective.hpp"

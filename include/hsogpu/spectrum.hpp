@@ -9,6 +9,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,18 +18,27 @@
 
 namespace hso {
 
+struct SpectralDensity;
+
 // ---- numbers with error bars ----
 
-/// A mean of independent samples. The interval is Student's t, value -+ t(dof) * standard_error.
+/// A number from random probes. [low, high] covers all three errors: the probes' spread, the quadrature, rounding.
 struct Estimate {
   double value = 0;
-  double standard_error = 0;
+  double standard_error = 0;  ///< of the probes alone
   double low = 0, high = 0;
   double confidence = 0.99;
   Index probes = 0;
   std::uint64_t seed = 0;
+  /// How far the quadrature of the probes may lie from v'f(A)v, on their average; 0 where there is no quadrature.
+  double quadrature_error = 0;
+  bool quadrature_bounded = true;  ///< a bound; otherwise the difference to half as many steps
+  double rounding_error = 0;       ///< of this precision, at most
 };
-/// InputError for fewer than two samples: they have no error bar.
+/// The mean of independent samples. The interval is 1.15 times the smallest one that holds Student's t and its form for
+/// skewed samples, the third moment removed by a cubic transformation (Hall, J. R. Statist. Soc. B 54 (1992) 221): a
+/// few large eigenvalues make z'Az skewed, and t alone too short above. The factor is what a matrix of rank one needs,
+/// and grows from 1.2 to 4.1 from 12 samples to 2. InputError for fewer than two samples: they have no error bar.
 Estimate mean_of(Span<const double> samples, std::uint64_t seed, double confidence = 0.99);
 /// The number that |t| exceeds with probability 1 - confidence, t Student's with `dof` degrees of freedom.
 double student_t(double confidence, double dof);
@@ -101,9 +112,14 @@ PowerResult power_iteration(LinearOperator<T>& a, double tolerance = 1e-3, Index
 
 struct DensityOptions {
   Index probes = 30;
-  Index steps = 80;  ///< Lanczos steps of a probe, at most n
+  Index steps = 80;  ///< Lanczos steps of a probe, 2 at least; a probe ends where its space is exhausted
   std::uint64_t seed = 0;
   double confidence = 0.99;
+  std::optional<double> lower_bound{};  ///< known beforehand: no eigenvalue is smaller (0: positive semidefinite)
+  /// Asked after `steps` steps, with what there is then; as long as it says no everything is done again with twice as
+  /// many, up to most_steps. Unset: never.
+  std::function<bool(const SpectralDensity&)> enough{};
+  Index most_steps = 0;
   Index lanes = 0;  ///< probes at once; 0: what one traversal of the operator carries, in half the free memory
   /// Keeps all `steps` vectors of a probe and orthogonalises against them, in two passes. Without it the three-term
   /// recurrence needs three: the quadrature stays good, since copies of an eigenvalue that rounding makes share its
@@ -111,26 +127,51 @@ struct DensityOptions {
   bool reorthogonalize = false;
 };
 
+/// What is known of f on an interval that holds the spectrum: the signs (-1, 1; 0: nothing) of its derivatives of every
+/// even order from 2 and of every odd order from 3 on. They make Gauss and Gauss-Radau rules bounds of v'f(A)v (Golub
+/// and Meurant, Matrices, Moments and Quadrature, Princeton 2010, theorems 6.4 and 6.5): log -1, 1; 1/x 1, -1; exp
+/// 1, 1.
+struct DerivativeSigns {
+  int even = 0, odd = 0;
+};
+
 /// Stochastic Lanczos quadrature: probe p says tr f(A) ~ n sum_i weights[p][i] f(nodes[p][i]) (Ubaru, Chen and Saad,
-/// SIAM J. Matrix Anal. 38 (2017) 1075, eq. 14). The probes are independent, so their spread is the error bar.
+/// SIAM J. Matrix Anal. 38 (2017) 1075, eq. 14). The probes are independent, so their spread is one error; that of the
+/// quadrature is bounded, or estimated, probe by probe and added.
 struct SpectralDensity {
   Index n = 0;
-  std::vector<std::vector<double>> nodes, weights;  ///< of each probe
+  std::vector<std::vector<double>> nodes, weights;            ///< of each probe: its Gauss rule
+  std::vector<std::vector<double>> diagonals, off_diagonals;  ///< Lanczos' tridiagonal matrix of each
+  std::vector<bool> exhausted;                                ///< its space was: the rule is exact
   std::uint64_t seed = 0;
   double confidence = 0.99;
+  std::optional<double> lower_bound;  ///< known beforehand
+  double epsilon = 0;                 ///< of the precision the products were made in
+  Index steps = 0;
   Index products = 0;  ///< vectors multiplied
   std::string stop;    ///< "steps", or "not_finite"
 
-  /// tr f(A)
-  Estimate trace_of(const std::function<double(double)>& f) const;
+  /// tr f(A). With signs the interval holds the error of the quadrature: the value is the mean of a Gauss rule and of a
+  /// Gauss-Radau rule with an end of the spectrum for a node. Where f is not finite at that end, or the end is not
+  /// known, the Gauss rule bounds one side, and the other side of the interval is infinite. Without signs the
+  /// difference to the rules of half the steps is added, which is no bound. Rounding moves nodes by at most 20 eps |A|.
+  Estimate trace_of(const std::function<double(double)>& f, DerivativeSigns signs = {}) const;
   Estimate trace() const;
   Estimate frobenius_squared() const;  ///< sum lambda^2
-  /// log det(A + delta I); InputError when a node is at or below -delta.
+  /// log det(A + delta I), bounded by the signs of the logarithm. InputError when a node is at or below -delta, or
+  /// within rounding of it (with lower_bound: when that is).
   Estimate log_determinant(double delta) const;
-  /// How many eigenvalues exceed the threshold: an estimate, a smooth spectrum around it makes it a good one.
+  /// How many eigenvalues exceed the threshold. The interval holds the quadrature's error, by the inequalities of
+  /// Chebyshev, Markov and Stieltjes for the rules that have the threshold for a node (Chen, Trogdon and Ubaru, ICML
+  /// 2021); eigenvalues within rounding of the threshold count as either.
   Estimate count_above(double threshold) const;
   double smallest() const;
   double largest() const;  ///< of the nodes
+  /// A number that no eigenvalue is below: lower_bound, or one that is wrong with a probability of at most
+  /// (1 - confidence) / 100 where eigenvectors have normally distributed components along the probes, from the largest
+  /// mass that the probes' moments leave to an eigenvalue there. None where the steps are too few to say.
+  std::optional<double> lower_end() const;
+  std::optional<double> upper_end() const;  ///< that none is above
 };
 
 /// Probes are Rademacher vectors over sqrt(n).
@@ -138,33 +179,84 @@ template <class T>
 SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& options = {});
 
 /// The density on a grid, convolved with a Gaussian of standard deviation sigma (Ghorbani, Krishnan and Xiao, ICML
-/// 2019, eq. 4): mean over the probes and its standard error. Integrates to 1 over the real line.
+/// 2019, eq. 4): mean over the probes and its standard error. Integrates to 1 over the real line. quadrature_error
+/// bounds what the rules add at any x: twice the error of the best approximation of the Gaussian by polynomials of
+/// degree 2 steps - 1 on the spectrum.
 struct DensityCurve {
   std::vector<double> x, value, standard_error;
+  double quadrature_error = 0;
   double sigma = 0;
 };
 /// `sigma` 0 takes 1/100 of the range.
 DensityCurve density_curve(const SpectralDensity& density, Index points = 512, double sigma = 0);
-/// Of all eigenvalues, known exactly: standard errors are 0.
+/// Of all eigenvalues, known exactly: both errors are 0.
 DensityCurve density_curve(Span<const double> eigenvalues, Index points = 512, double sigma = 0);
+
+// ---- preconditioned log-determinants ----
+
+/// P ~ A + delta I, symmetric positive definite, by what a log-determinant needs of it.
+template <class T>
+struct SpectralPreconditioner {
+  std::unique_ptr<LinearOperator<T>> inverse_root;  ///< P^-1/2, symmetric
+  double log_determinant = 0;
+  double smallest = 0, largest = 0;  ///< of P's eigenvalues
+};
+/// P^-1/2 (A + delta I) P^-1/2. Keeps references to A and P. log det(A + delta I) = log det P + tr log of it (Wenger,
+/// Pleiss, Hennig, Cunningham and Gardner, ICML 2022, section 3): the better P, the nearer to the identity, the fewer
+/// Lanczos steps and the less spread.
+template <class T>
+class PreconditionedOperator final : public LinearOperator<T> {
+ public:
+  PreconditionedOperator(LinearOperator<T>& a, double delta, const SpectralPreconditioner<T>& p)
+      : a_(a), p_(p), delta_(delta) {}
+  Context& context() const override { return a_.context(); }
+  Index dimension() const override { return a_.dimension(); }
+  void apply(View<const T> v, View<T> hv) override;
+
+ private:
+  LinearOperator<T>& a_;
+  const SpectralPreconditioner<T>& p_;
+  double delta_;
+};
+
+/// From the density of that operator: log det(A + delta I). Rounding of A's products, which P^-1/2 enlarges, counts
+/// sqrt(largest / smallest) times.
+template <class T>
+Estimate log_determinant(const SpectralDensity& preconditioned, const SpectralPreconditioner<T>& p);
 
 // ---- trace ----
 
-enum class TraceMethod { hutchinson, hutch_plus_plus, xtrace };
+enum class TraceMethod {
+  automatic,  ///< xnystrace of a positive semidefinite A with at most 128 products, hutchinson otherwise
+  hutchinson,
+  hutch_plus_plus,
+  xtrace,
+  xnystrace
+};
+/// auto, hutchinson, hutch_plus_plus, xtrace, xnystrace
 const std::vector<std::string>& trace_method_names();
 TraceMethod parse_trace_method(const std::string& name);  ///< UsageError lists the names
 
 struct TraceOptions {
-  TraceMethod method = TraceMethod::hutchinson;
-  Index products = 90;  ///< vectors multiplied; hutch_plus_plus uses a third for each of its parts, xtrace half
+  TraceMethod method = TraceMethod::automatic;
+  /// Vectors multiplied, at least 2, 6, 4 and 3 of the four methods; hutch_plus_plus uses a third for each of its
+  /// parts, xtrace half.
+  Index products = 90;
   std::uint64_t seed = 0;
   double confidence = 0.99;
+  bool positive_semidefinite = false;  ///< known beforehand
 };
+/// What `automatic` stands for.
+TraceMethod resolved(const TraceOptions& options);
 
 /// tr A. hutchinson: Rademacher probes, the mean of z'Az (Hutchinson 1990). hutch_plus_plus: the same on the complement
 /// of a sketched range (Meyer, Musco, Musco and Woodruff, SOSA 2021, algorithm 1); its error bar is that of the second
-/// part. xtrace: exchangeable leave-one-out estimates (Epperly, Tropp and Webber, SIAM J. Matrix Anal. 45 (2024) 1);
-/// its standard error is the spread of these over sqrt(probes), which is not a bound: they depend on each other.
+/// part. xtrace and xnystrace: the mean of k leave-one-out estimates (Epperly, Tropp and Webber, SIAM J. Matrix Anal.
+/// 45 (2024) 1, algorithms of sections 2 and 3.2), xnystrace from Nystrom approximations, of positive semidefinite A
+/// alone (NumericalError where it is seen not to be). Their k estimates depend on each other, so their spread says too
+/// little: the standard error is the jackknife's, sqrt(sum_l (t_l - mean)^2) over the estimates t_l without probe l,
+/// whose square is at least the variance on average (Efron and Stein, Ann. Statist. 9 (1981) 586), with k - 1 degrees
+/// of freedom. Where a sketch took in the whole range the standard error is 0. Rounding: 10 eps sqrt(n) |A|_F.
 template <class T>
 Estimate trace(LinearOperator<T>& a, const TraceOptions& options = {});
 
@@ -178,8 +270,8 @@ struct DiagonalEstimate {
   std::uint64_t seed = 0;
 };
 /// diag A = E z o (A z) over Rademacher probes z, o the product entry by entry (Bekas, Kokiopoulou and Saad, Appl.
-/// Numer. Math. 57 (2007) 1214). Entry i has variance sum_{j != i} A_ij^2 over the number of probes. InputError for
-/// fewer than two probes.
+/// Numer. Math. 57 (2007) 1214). No intervals, standard errors alone. Entry i has variance sum_{j != i} A_ij^2 over the
+/// number of probes. InputError for fewer than two probes.
 template <class T>
 DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options = {});
 
