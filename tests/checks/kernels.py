@@ -48,6 +48,7 @@ LOCAL_MEMORY = {
     r"<(double|float), hso::detail::(Sin|Cos)>": "CUDA's sin and cos reduce huge arguments digit by digit, in an array",
     r"AvgPoolValue<double>": "sm_120: a value lies on the stack while CUDA's slow path of a division runs",
     r"ActivationAfterBias<double, hso::detail::Log>": "the same, in the derivative 1 / x",
+    r"ActivationAfterBias<float, hso::detail::Sqrt>": "sm_80: the same, in the derivative 1 / (2 sqrt(x))",
 }
 # A thread for each right-hand side or for each number of a step: a few threads decide for the whole vector.
 FEW_THREADS = {
@@ -211,7 +212,7 @@ def look_at_code(kernel):
     kernel["divisions_64"] = sum(bool(DIVISION_64.match(text)) for text in texts)
     kernel["local"] = sum(bool(LOCAL.match(text)) for text in texts)
     kernel["to_first_store"] = min((from_entry[i] + 1 for i in stores if i in from_entry), default=None)
-    whole = min((from_entry[i] + to_end[i] + 1 for i in stores if i in from_entry), default=None)
+    whole = min((from_entry[i] + to_end[i] + 1 for i in stores if i in from_entry and i in to_end), default=None)
     kernel["each_element"] = round(whole / kernel["elements"], 1) if match and whole else None
     kernel["narrow_loads"] = sum(bool(LOAD.match(texts[i])) and not WIDE.search(texts[i]) for i in on_the_way)
     kernel["narrow_stores"] = sum(bool(STORE.match(texts[i])) and not WIDE.search(texts[i]) for i in on_the_way)
