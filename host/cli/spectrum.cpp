@@ -32,12 +32,15 @@ class SpectrumCommand {
                        "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
     command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(CLI::PositiveNumber);
     command.add_option("--which", which_, "largest, smallest, both or magnitude [largest]");
-    command.add_option("--near", near_, "lanczos: the eigenvalues nearest this number instead, by shift and invert");
-    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once [1]")
+    command.add_option(
+        "--near", near_,
+        "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
+        "fewer than n products, auto takes the dense matrix if it fits");
+    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
         ->check(CLI::PositiveNumber);
     command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
     command.add_option("--max-products", request_.max_products,
-                       "vectors that lanczos may multiply [20 n]; with --near, solves [5 k, at least 50]");
+                       "vectors that lanczos may multiply [20 n; with --near n]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
     command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(CLI::PositiveNumber);
     command.add_option("--trace-method", trace_method_, "hutchinson, hutch_plus_plus or xtrace [hutchinson]");
@@ -83,8 +86,8 @@ class SpectrumCommand {
     return parse_number("--log-det", log_det_);
   }
   double parse_near() const {
-    if (request_.method != SpectrumMethod::lanczos)
-      throw UsageError(fmt::format("--near: {} looks at no single place, expected --method lanczos", method_));
+    if (request_.method != SpectrumMethod::lanczos && request_.method != SpectrumMethod::automatic)
+      throw UsageError(fmt::format("--near: {} looks at no single place, expected --method lanczos or auto", method_));
     return parse_number("--near", near_);
   }
 
@@ -125,6 +128,19 @@ class SpectrumCommand {
     }
   }
 
+  /// Sums of squares have no negative eigenvalues, and weight decay adds to them.
+  std::optional<double> least_eigenvalue() const {
+    switch (curvature_.kind()) {
+      case Curvature::ggn:
+      case Curvature::fisher_mc:
+      case Curvature::fisher_empirical:
+      case Curvature::gradient_outer:
+        return 0;
+      default:
+        return {};
+    }
+  }
+
   template <class T>
   void analyse(const Problem& p) {
     const PlacedProblem<T> placed(p);
@@ -138,6 +154,7 @@ class SpectrumCommand {
     SpectrumRequest request = request_;
     request.seed = p.options.seed;
     request.rank_at_most = largest_rank(placed);
+    request.lower_bound = least_eigenvalue();
     const SignalWatch watch;
     request.interrupted = [&] { return watch.caught() != 0; };
     const SpectrumPlan plan = plan_spectrum(a, request);
