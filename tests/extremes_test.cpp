@@ -11,6 +11,7 @@
 #include "hsogpu/analysis.hpp"
 #include "linalg/hidden_weight.hpp"
 #include "support/dense_operator.hpp"
+#include "support/late_context.hpp"
 #include "support/network_setting.hpp"
 #include "support/symmetric.hpp"
 
@@ -202,6 +203,34 @@ TEST_P(ExtremesTest, ClaimsAreTrue) {
   EXPECT_GE(claims, 50);
   EXPECT_GE(confirmed, 40);
   EXPECT_LE(wrong, 2);  // 0.6 expected at most; 3 or more of 60 have a probability below 3 %
+}
+
+/// Where results come late, several steps are queued before the host looks: the answers are the same.
+TEST(LateExtremes, AreTheSame) {
+  LateContext late;
+  const SymmetricCase top = with_spectrum("20-fold top", spread(400, 20, 2, 0, 1), 3);
+  const SymmetricCase bottom = with_spectrum("5 zeros", spread(300, 5, 0, 1.5, 6), 4);
+  for_types([&]<class T>() {
+    expect_extremes<T>(late, top, {}, Numbers(10, 2.0));
+    expect_extremes<T>(late, top, {.which = SpectrumEnd::magnitude}, Numbers(20, 2.0));
+    expect_extremes<T>(late, bottom, {.which = SpectrumEnd::smallest}, Numbers(5, 0.0));
+    DenseOperator<T> a(late, bottom.n, bottom.matrix);
+    const auto zeros = eigenpairs_near(a, 0.0, {.count = 5, .tolerance = 1e-4});
+    EXPECT_TRUE(zeros.all_converged() && zeros.extremes.confirmed) << zeros.stop;
+    for (double v : zeros.values) EXPECT_NEAR(v, 0, 2e-4 * 6);
+  });
+}
+
+TEST(LateExtremes, ASearchWaitsNoMoreThanTheStepsBeforeIt) {
+  LateContext late;
+  std::vector<double> d;
+  for (Index i = 0; i < 2000; ++i) d.push_back(1e-3 * std::sin(static_cast<double>(i)));
+  for (std::size_t i = 0; i < 20; ++i) d[i] = 8 * std::pow(0.8, static_cast<double>(i));
+  DiagonalOperator<double> a(late, Span<const double>(d));
+  late.traffic = {};
+  const auto pairs = lanczos(a, {.count = 10, .vectors = false});
+  EXPECT_TRUE(pairs.extremes.confirmed);
+  EXPECT_LE(late.traffic.waits, pairs.products / 4 + 16);  // one for four steps, and those of beginning and end
 }
 
 /// Lanczos on a measure of `values` and `weights`, in long double with full reorthogonalisation.

@@ -36,6 +36,14 @@ inline constexpr Index kSteps = 16;
 inline Index most_panels(Index block) { return panel_count(block) + 3; }
 inline Index log_panels(Index block) { return kSteps * panel_count(block) + 3; }
 
+/// What a run near a number that filled its basis saw.
+struct Crowd {
+  double low = 0, high = 0;  ///< between which the spectrum lies
+  double steps = 0;
+  double unresolved = 0;  ///< eigenvalues at the number that so many steps did not tell apart
+  double scale = 0;
+};
+
 /// The projected matrix is needed only where the host looks at it, so the coefficients of some steps stay on the device
 /// until then. A step whose block lost rank, or more than rounding allows, is repaired when they are read, and what was
 /// made from it meanwhile is dropped.
@@ -45,6 +53,9 @@ class BlockLanczos {
   /// `near`: the pairs nearest this number instead of those at an end.
   BlockLanczos(LinearOperator<T>& a, const LanczosOptions& o, Index capacity, std::optional<double> near = {});
   EigenPairs<T> run();
+  /// Of one vector: t is tridiagonal.
+  bool one_krylov_space() const { return o_.block == 1 && !search_.on && steps_since_ == basis_.size(); }
+  Crowd crowd();  ///< after a run near a number that ended with "basis_full"
 
  private:
   /// Rows [first, first + block) of the basis, multiplied; the `next` rows behind them came out of it.
@@ -95,8 +106,6 @@ class BlockLanczos {
   EigenPairs<T> finish();
 
   // interior.cpp
-  /// Of one vector: t is tridiagonal.
-  bool one_krylov_space() const { return o_.block == 1 && !search_.on && steps_since_ == basis_.size(); }
   /// How many eigenvalues at the number the recurrence does not tell apart.
   double unresolved(const LanczosRecurrence& r) const;
   bool worth_projecting();

@@ -74,6 +74,14 @@ bool BlockLanczos<T>::too_dense(const LanczosRecurrence& r) const {
   return 1.5 * m * std::pow(now / kUnresolved, 1 / power) > n / 2;
 }
 
+/// A thousandth on either side is far more than the ends of a space of so many steps are wrong by.
+template <class T>
+Crowd BlockLanczos<T>::crowd() {
+  const double low = ritz_.values.front(), high = ritz_.values.back(), margin = 1e-3 * (high - low);
+  const LanczosRecurrence r = recurrence(0);
+  return {low - margin, high + margin, static_cast<double>(r.diagonal.size()), unresolved(r), out_.scale};
+}
+
 /// Ritz values in the interval mean something only where they have converged.
 template <class T>
 bool BlockLanczos<T>::found_between(const LanczosRecurrence& r) const {
@@ -102,10 +110,12 @@ double BlockLanczos<T>::chance_between(const LanczosRecurrence& r) const {
 }
 
 template bool BlockLanczos<float>::worth_projecting();
+template Crowd BlockLanczos<float>::crowd();
 template bool BlockLanczos<float>::too_dense(const LanczosRecurrence&) const;
 template bool BlockLanczos<float>::found_between(const LanczosRecurrence&) const;
 template double BlockLanczos<float>::chance_between(const LanczosRecurrence&) const;
 template bool BlockLanczos<double>::worth_projecting();
+template Crowd BlockLanczos<double>::crowd();
 template bool BlockLanczos<double>::too_dense(const LanczosRecurrence&) const;
 template bool BlockLanczos<double>::found_between(const LanczosRecurrence&) const;
 template double BlockLanczos<double>::chance_between(const LanczosRecurrence&) const;

@@ -187,7 +187,9 @@ class Planner {
     if (plan.basis > 0) {
       LanczosOptions o = plan.method == SpectrumMethod::rank ? rank_request(r_, n_) : lanczos_request(r_, n_);
       o.basis = plan.basis;
-      most = added(lanczos_needs<T>(n_, o));
+      Needs needs = lanczos_needs<T>(n_, o);
+      if (r_.near && plan.method != SpectrumMethod::rank) add_filter(o, needs);
+      most = added(needs);
     }
     if (plan.dense_instead) most = std::max(most, added(dense_needs<T>(a_.context(), n_, plan, r_.vectors)));
     if (plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq) {
@@ -197,6 +199,14 @@ class Planner {
     }
     if (plan.method == SpectrumMethod::trace) most = added(trace_needs<T>(n_, trace_request(r_)));
     return most;
+  }
+
+  /// Of eigenpairs_near, where its basis may fill up: pairs and their products beside the basis, three vectors a lane.
+  void add_filter(const LanczosOptions& o, Needs& needs) const {
+    const Index most = o.max_products > 0 ? o.max_products : n_, vector = n_ * static_cast<Index>(sizeof(T));
+    if (o.basis >= std::min(n_, most) || o.block > 1) return;
+    needs.buffers += 2 * (o.count + 4) * vector;
+    needs.scratch.push_back({vector, vector, vector});
   }
 
   LinearOperator<T>& a_;

@@ -104,12 +104,14 @@ EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
 
 /// Eigenpairs nearest a number, an eigenvalue itself included: Lanczos in one Krylov space without restarts. That space
 /// holds every polynomial of A applied to the start, so no filter and no inner solver takes fewer products; it takes
-/// memory, a basis of at most 2048 vectors or half the free memory. `which` and lower_bound are ignored, max_products 0
-/// is n, from where on the dense matrix is cheaper. Christoffel's function at the number foretells from n / 8 products
-/// on (n above 512) how many it will take: where that is more than n / 2, whose
-/// orthogonalisation costs as much as a dense solver, it ends with `stop` "too_dense". It may also end
-/// with "basis_full". `extremes` says whether nearer ones may be missing: copies of multiple eigenvalues, above all;
-/// above and below are the number itself where nothing is known.
+/// memory, a basis of at most 2048 vectors or half the free memory. Where that is full, Lanczos goes on with a
+/// polynomial filter (Chebyshev series of the delta function with Jackson's damping: Li, Xi, Erlandson and Saad, SIAM
+/// J. Sci. Comput. 41 (2019) C393). `which` and lower_bound are ignored, max_products 0 is n, from where on the dense
+/// matrix is cheaper. Christoffel's function at the number foretells from n / 8 products on (n above 512) how many it
+/// will take: where that is more than n / 2, whose orthogonalisation costs as much as a dense solver, or the filter
+/// would need more than max_products, it ends with `stop` "too_dense". Other ends are "basis_full" (block above 1) and
+/// "inexact" (of the filter: a residual measured with A is above the tolerance). `extremes` says whether nearer values
+/// may be missing, copies of multiple ones above all; `above` and `below` are the number itself where nothing is known.
 template <class T>
 EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double number, const LanczosOptions& options = {});
 
