@@ -145,6 +145,28 @@ TEST_P(ExtremesTest, ASingularGaussNewtonMatrixAgainstDense) {
   }
 }
 
+/// Small values that crowd towards zero, as those of Gauss-Newton matrices do: no iteration tells them apart, and a
+/// matrix that is known to be semidefinite has its smallest values where Ritz values reach zero.
+TEST_P(ExtremesTest, ACrowdAtZeroIsKnownWithoutBeingResolved) {
+  const Index n = 3000;
+  std::vector<double> d;
+  for (Index i = 0; i < n; ++i) d.push_back(4 * std::pow(10.0, -static_cast<double>(i) / 100));
+  for_types([&]<class T>() {
+    const std::vector<T> entries(d.begin(), d.end());
+    DiagonalOperator<T> a(context(), Span<const T>(entries));
+    const LanczosOptions o{.count = 10, .which = SpectrumEnd::smallest, .lower_bound = 0, .vectors = false};
+    const auto pairs = lanczos(a, o);
+    EXPECT_TRUE(pairs.all_converged()) << pairs.stop;
+    EXPECT_TRUE(pairs.extremes.confirmed);
+    EXPECT_LE(pairs.products, n);
+    const double tolerance = std::max(1e-8, krylov_tolerance<T>()) * pairs.scale;
+    for (std::size_t i = 0; i < 10; ++i) {
+      EXPECT_LE(std::abs(pairs.values[i]), tolerance);
+      EXPECT_LE(pairs.residuals[i], tolerance);
+    }
+  });
+}
+
 /// Where values are simple and a start vector does its work, knowing so costs a few products.
 TEST_P(ExtremesTest, SimpleValuesCostLittle) {
   const Index n = 5000;

@@ -211,6 +211,18 @@ double BlockLanczos<T>::residual(Index i) const {
   return std::sqrt(sum) + dropped_;
 }
 
+/// Of the chosen pair k. Values alone are as near to eigenvalues as to a lower bound of all of them: the k-th smallest
+/// lies between the bound and the k-th smallest Ritz value (Cauchy). Of a singular matrix that comes long before its
+/// crowd of small values is resolved.
+template <class T>
+double BlockLanczos<T>::error_of(Index k) const {
+  const Index i = chosen_[static_cast<std::size_t>(k)];
+  const Index low = o_.which == SpectrumEnd::smallest ? count() : o_.which == SpectrumEnd::both ? count() / 2 : 0;
+  const double own = residual(i);
+  if (near_ || o_.vectors || !o_.lower_bound || k >= low) return own;
+  return std::min(own, std::max(0.0, ritz_.values[static_cast<std::size_t>(i)] - *o_.lower_bound));
+}
+
 /// The Ritz values of what has been multiplied, and which of them are wanted.
 template <class T>
 void BlockLanczos<T>::project() {
@@ -230,7 +242,7 @@ template <class T>
 void BlockLanczos<T>::look(bool stopped) {
   if (!stopped && !worth_projecting()) return;
   project();
-  for (Index i : chosen_) out_.converged += residual(i) <= tolerance();
+  for (Index k = 0; k < count(); ++k) out_.converged += error_of(k) <= tolerance();
   if (block_ == 0) {
     out_.stop = "complete";
     out_.extremes = {.confirmed = true, .confidence = 1};
@@ -280,9 +292,9 @@ EigenPairs<T> BlockLanczos<T>::finish() {
     out_.values = std::move(search_.values);
     out_.residuals = std::move(search_.residuals);
   } else {
-    for (Index i : chosen_) {
-      out_.values.push_back(ritz_.values[static_cast<std::size_t>(i)]);
-      out_.residuals.push_back(residual(i));
+    for (Index k = 0; k < count(); ++k) {
+      out_.values.push_back(ritz_.values[static_cast<std::size_t>(chosen_[static_cast<std::size_t>(k)])]);
+      out_.residuals.push_back(error_of(k));
     }
   }
   if (!o_.vectors) return std::move(out_);

@@ -96,6 +96,7 @@ class BlockLanczos {
   void extend_projection(const Step& step, const std::vector<double>& h);
   bool time_to_look() const;
   double residual(Index i) const;
+  double error_of(Index k) const;
   void project();
   void look(bool stopped);
   std::vector<double> rows_of(const std::vector<Index>& which) const;

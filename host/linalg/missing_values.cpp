@@ -83,9 +83,9 @@ void BlockLanczos<T>::begin_search() {
   search_.leaked = leaked;
   const Index m = out_.products, usual = std::max(kShortestSearch, m < n_ ? 2 * m : m / 4);
   search_.products = std::min(m < n_ ? std::min(usual, n_ - m) : usual, most_products() - m);
-  for (Index i : chosen_) {
-    search_.values.push_back(ritz_.values[static_cast<std::size_t>(i)]);
-    search_.residuals.push_back(residual(i));
+  for (Index k = 0; k < count(); ++k) {
+    search_.values.push_back(ritz_.values[static_cast<std::size_t>(chosen_[static_cast<std::size_t>(k)])]);
+    search_.residuals.push_back(error_of(k));
   }
   for (Index i = search_.aside; i-- > 0;)
     ops.copy(n_, basis_.row(basis_.size() + i), basis_.row(capacity_ + widest_ - search_.aside + i));

@@ -54,7 +54,10 @@ struct LanczosOptions {
   Index max_products = 0;    ///< vectors multiplied; 0: 20 n, at least 1000
   double tolerance = 1e-8;   ///< of the residual over the largest |value| seen; rounding sets a floor of 20 eps
   double confidence = 0.99;  ///< with which more extreme values are to be excluded; 0: they are not looked for
-  std::optional<double> lower_bound{};  ///< no eigenvalue lies below, known beforehand: 0 of a semidefinite matrix
+  /// No eigenvalue lies below, known beforehand: 0 of a semidefinite matrix. Without `vectors` the smallest values have
+  /// converged where they reach it, since eigenvalues lie between it and them; what is left of the distance is their
+  /// residual then.
+  std::optional<double> lower_bound{};
   std::uint64_t seed = 0;
   bool vectors = true;
   std::function<bool()> interrupted{};  ///< asked once a block step
@@ -77,7 +80,7 @@ struct ExtremesCheck {
 template <class T>
 struct EigenPairs {
   std::vector<double> values;     ///< ascending
-  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence
+  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence; see lower_bound
   Buffer<T> vectors;              ///< [count][n], row i of values[i]; empty without `vectors`
   Index converged = 0;            ///< how many of them are within the tolerance
   Index products = 0, restarts = 0, basis = 0;
