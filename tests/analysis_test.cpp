@@ -170,6 +170,20 @@ TEST_P(AnalysisTest, RankIsBoundedWhereTheMatrixIsNotFormed) {
   EXPECT_EQ(known.rank->inertia.zero, n - 150);
 }
 
+/// Lanczos does not spend more than the whole matrix takes, where that fits, unless it is told to.
+TEST_P(AnalysisTest, LanczosEndsWhereTheMatrixIsCheaper) {
+  const Index n = 1200;
+  std::vector<double> d;
+  for (Index i = 0; i < n; ++i) d.push_back(std::pow(10.0, -static_cast<double>(i) / 100));
+  DiagonalOperator<double> a(context(), Span<const double>(d));
+  const SpectrumRequest request{
+      .method = SpectrumMethod::lanczos, .count = 8, .which = SpectrumEnd::smallest, .tolerance = 1e-12};
+  const auto s = analyze_spectrum(a, request);
+  EXPECT_FALSE(s.converged);
+  EXPECT_EQ(s.products, n);
+  EXPECT_TRUE(contains(s.notes.at(0), "n = 1200 make the whole matrix", "--method dense is cheaper and fits"));
+}
+
 /// Where Lanczos would need more than n products `automatic` takes the matrix, and both say so.
 TEST_P(AnalysisTest, ValuesTooCloseTogetherAreLeftToTheDenseSolver) {
   const Index n = 700;

@@ -39,8 +39,9 @@ class SpectrumCommand {
     command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
         ->check(CLI::PositiveNumber);
     command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
-    command.add_option("--max-products", request_.max_products,
-                       "vectors that lanczos may multiply [20 n; with --near n]");
+    command.add_option(
+        "--max-products", request_.max_products,
+        "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
     command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(CLI::PositiveNumber);
     command.add_option("--trace-method", trace_method_, "hutchinson, hutch_plus_plus or xtrace [hutchinson]");

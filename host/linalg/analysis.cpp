@@ -97,6 +97,7 @@ class Analysis {
   void ends() {
     LanczosOptions o = lanczos_request(r_, n_);
     o.basis = out_.plan.basis;
+    if (!r_.near && out_.plan.dense_fits && o.max_products == 0) o.max_products = std::max<Index>(n_, 1000);
     EigenPairs<T> pairs = r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
     out_.products += pairs.products;
     const bool ended = pairs.all_converged() || pairs.stop == "interrupted" || pairs.stop == "not_finite";
@@ -114,9 +115,8 @@ class Analysis {
                       *r_.near, n_));
     else if (pairs.products >= n_ && n_ > 1)
       out_.notes.push_back(
-          fmt::format("lanczos: {} products, and n = {} make the whole matrix: --method dense is cheaper "
-                      "where it fits",
-                      pairs.products, n_));
+          fmt::format("lanczos: {} products, and n = {} make the whole matrix: --method dense is cheaper {}",
+                      pairs.products, n_, out_.plan.dense_fits ? "and fits" : "where it fits"));
     if (pairs.all_converged()) return;
     out_.converged = false;
     out_.notes.push_back(fmt::format("lanczos: {} of {} eigenvalues converged in {} products ({})", pairs.converged,

@@ -154,6 +154,7 @@ class Planner {
       plan.method = n_ <= kDenseAtMost && dense_fits() ? SpectrumMethod::dense : SpectrumMethod::lanczos_slq;
     plan.dense = plan.method == SpectrumMethod::dense ||
                  (plan.method == SpectrumMethod::rank && n_ <= kDenseRankAtMost && dense_fits());
+    plan.dense_fits = plan.method == SpectrumMethod::lanczos && n_ <= kDenseAtMost && dense_fits();
     EighOptions options;
     if (plan.method == SpectrumMethod::dense)
       require_memory(a_.context(), "dense spectrum: the matrix and its eigendecomposition", n_,

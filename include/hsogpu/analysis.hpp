@@ -55,13 +55,15 @@ struct SpectrumRequest {
 
 struct SpectrumPlan {
   SpectrumMethod method = SpectrumMethod::dense;  ///< never automatic
-  Index bytes = 0;                           ///< the allocator's high-water mark, what is allocated already included
-  Index products = 0;                        ///< vectors to be multiplied; 0: as many as it takes
-  Index lanes = 0;                           ///< vectors in one product; 0: to be chosen
-  Index basis = 0;                           ///< vectors that lanczos holds; 0: to be chosen
-  bool dense = false;                        ///< the matrix is formed: dense, and rank where it fits
-  bool dense_instead = false;                ///< automatic with `near`: it fits, and is taken where lanczos gives up
-  bool retry = true;                         ///< dense: a copy of the matrix is kept to try again from
+  Index bytes = 0;             ///< the allocator's high-water mark, what is allocated already included
+  Index products = 0;          ///< vectors to be multiplied; 0: as many as it takes
+  Index lanes = 0;             ///< vectors in one product; 0: to be chosen
+  Index basis = 0;             ///< vectors that lanczos holds; 0: to be chosen
+  bool dense = false;          ///< the matrix is formed: dense, and rank where it fits
+  bool dense_instead = false;  ///< automatic with `near`: it fits, and is taken where lanczos gives up
+  bool dense_fits =
+      false;          ///< lanczos, n up to 4096: it ends at n products (1000 at least) unless max_products says so
+  bool retry = true;  ///< dense: a copy of the matrix is kept to try again from
   EigenRoute route = EigenRoute::automatic;  ///< dense
   double product_seconds = 0;                ///< of one vector when `lanes` go together
   double solver_seconds = 0;                 ///< dense: of the eigendecomposition, extrapolated from a small one
