@@ -171,6 +171,48 @@ TEST_P(AnalysisTest, RankIsBoundedWhereTheMatrixIsNotFormed) {
   EXPECT_EQ(known.rank->inertia.zero, n - 150);
 }
 
+/// Lanczos does not spend more than the whole matrix takes, where that fits, unless it is told to.
+TEST_P(AnalysisTest, LanczosEndsWhereTheMatrixIsCheaper) {
+  const Index n = 1200;
+  std::vector<double> d;
+  for (Index i = 0; i < n; ++i) d.push_back(std::pow(10.0, -static_cast<double>(i) / 100));
+  DiagonalOperator<double> a(context(), Span<const double>(d));
+  const SpectrumRequest request{
+      .method = SpectrumMethod::lanczos, .count = 8, .which = SpectrumEnd::smallest, .tolerance = 1e-12};
+  const auto s = analyze_spectrum(a, request);
+  EXPECT_FALSE(s.converged);
+  EXPECT_EQ(s.products, n);
+  EXPECT_TRUE(contains(s.notes.at(0), "n = 1200 make the whole matrix", "--method dense is cheaper and fits"));
+}
+
+/// Where Lanczos would need more than n products `automatic` takes the matrix, and both say so.
+TEST_P(AnalysisTest, ValuesTooCloseTogetherAreLeftToTheDenseSolver) {
+  const Index n = 700;
+  std::vector<double> d;
+  for (Index i = 0; i < n; ++i) d.push_back(static_cast<double>(i) / static_cast<double>(n));
+  const auto fresh = Context::create(GetParam());
+  DiagonalOperator<double> a(*fresh, Span<const double>(d));
+  SpectrumRequest request{.count = 3, .near = d[350] + 1e-4, .vectors = true};
+  const SpectrumPlan plan = plan_spectrum(a, request);
+  EXPECT_EQ(plan.method, SpectrumMethod::lanczos);
+  EXPECT_TRUE(plan.dense_instead);
+  const auto s = analyze_spectrum(a, request, &plan);
+  EXPECT_LE(fresh->peak_bytes(), plan.bytes);
+  EXPECT_TRUE(s.converged);
+  ASSERT_EQ(s.eigenvalues.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(s.eigenvalues[i], d[349 + i], 1e-12);
+  const std::vector<double> v = s.vectors.download();
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(std::abs(v[i * static_cast<std::size_t>(n) + 349 + i]), 1, 1e-10);
+  EXPECT_GT(s.products, n);
+  EXPECT_TRUE(contains(s.notes.at(0), "too close together", "700 products, is cheaper"));
+  request.method = SpectrumMethod::lanczos;
+  const auto alone = analyze_spectrum(a, request);
+  EXPECT_FALSE(alone.converged);
+  EXPECT_EQ(alone.stop, "too_dense");
+  EXPECT_LT(alone.products, n);
+  EXPECT_TRUE(contains(alone.notes.at(0), "--method dense is cheaper"));
+}
+
 TEST_P(AnalysisTest, DenseAnalysisIsExact) {
   for_types([&]<class T>() {
     const SymmetricCase c = with_spectrum("known", {-2, -1, 0, 0, 0.5, 3, 4}, 5);

@@ -150,8 +150,32 @@ TEST_F(SpectrumCli, NearAShift) {
   double best = all[0];
   for (double v : all) best = std::abs(v - shift) < std::abs(best - shift) ? v : best;
   EXPECT_NEAR(near["eigenvalues"][0], best, 1e-6 * all.back());
+  EXPECT_TRUE(near["extremes"]["confirmed"]);
+  EXPECT_EQ(json({"--near", std::to_string(shift), "--k", "1", "--tolerance", "1e-6"})["eigenvalues"][0],
+            near["eigenvalues"][0]);
   EXPECT_EQ(run({"--method", "lanczos", "--near", "left"}).exit_code, 2);
   EXPECT_EQ(run({"--method", "slq", "--near", "1"}).exit_code, 2);
+}
+
+/// More parameters than residuals, so that zeros abound: five of them are found, and the result says that it knows.
+TEST_F(SpectrumCli, TheEndsOfASingularMatrixAreTheEnds) {
+  const std::vector<std::string> ggn{"--kind", "ggn",    "--layers",
+                                     "0",      "--data", file("few_x.npy") + "," + file("few_y.npy")};
+  write_npy<double>(file("few_x.npy"), Shape{2, 4}, test::normal_numbers<double>(8, 3));
+  write_npy<double>(file("few_y.npy"), Shape{2, 3}, test::normal_numbers<double>(6, 4));
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), ggn.begin(), ggn.end());
+    return more;
+  };
+  for (const auto& where : {std::vector<std::string>{"--which", "smallest"}, {"--near", "0"}}) {
+    std::vector<std::string> more = with({"--method", "lanczos", "--k", "5"});
+    more.insert(more.end(), where.begin(), where.end());
+    const Json r = json(more);
+    ASSERT_EQ(r["eigenvalues"].size(), 5U);
+    for (const double value : r["eigenvalues"]) EXPECT_NEAR(value, 0, 1e-7) << where[1];
+    EXPECT_TRUE(r["extremes"]["confirmed"]) << where[1];
+  }
+  EXPECT_TRUE(contains(run(with({"--method", "lanczos", "--which", "smallest", "--k", "5"})).err, "none is missing"));
 }
 
 TEST_F(SpectrumCli, MemoryIsAsPlanned) {

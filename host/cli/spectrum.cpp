@@ -33,12 +33,16 @@ class SpectrumCommand {
                        "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
     command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(CLI::PositiveNumber);
     command.add_option("--which", which_, "largest, smallest, both or magnitude [largest]");
-    command.add_option("--near", near_, "lanczos: the eigenvalues nearest this number instead, by shift and invert");
-    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once [1]")
+    command.add_option(
+        "--near", near_,
+        "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
+        "fewer than n products, auto takes the dense matrix if it fits");
+    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
         ->check(CLI::PositiveNumber);
     command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
-    command.add_option("--max-products", request_.max_products,
-                       "vectors that lanczos may multiply [20 n]; with --near, solves [5 k, at least 50]");
+    command.add_option(
+        "--max-products", request_.max_products,
+        "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]");
     command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
     command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")
         ->check(CLI::Range(Index{2}, INT64_MAX));
@@ -116,8 +120,8 @@ class SpectrumCommand {
     return parse_number("--log-det", log_det_);
   }
   double parse_near() const {
-    if (request_.method != SpectrumMethod::lanczos)
-      throw UsageError(fmt::format("--near: {} looks at no single place, expected --method lanczos", method_));
+    if (request_.method != SpectrumMethod::lanczos && request_.method != SpectrumMethod::automatic)
+      throw UsageError(fmt::format("--near: {} looks at no single place, expected --method lanczos or auto", method_));
     return parse_number("--near", near_);
   }
 

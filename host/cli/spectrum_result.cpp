@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "linalg/estimate_json.hpp"
@@ -33,6 +34,25 @@ Json json_of(const RankResult& r) {
   return out;
 }
 
+/// A bound that is not known is null.
+Json json_of(const ExtremesCheck& e) {
+  const auto bound = [](double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); };
+  return {{"confirmed", e.confirmed},
+          {"confidence", e.confidence},
+          {"none_below", bound(e.below)},
+          {"none_above", bound(e.above)},
+          {"search_products", e.products}};
+}
+
+/// The line behind the eigenvalues where they are known to be the extreme ones; a note says so where they are not.
+void print_extremes(const ExtremesCheck& e) {
+  if (e.confirmed && e.confidence == 1)
+    fmt::print(stderr, "  extremes     none is missing\n");
+  else if (e.confirmed)
+    fmt::print(stderr, "  extremes     none is missing, with {:g} % confidence ({} products)\n", 100 * e.confidence,
+               e.products);
+}
+
 void print_rank(const RankResult& r, Index n) {
   if (!r.meaningful)
     fmt::print(stderr, "  rank         not meaningful in float32: rounding is as large as the tolerance\n");
@@ -55,6 +75,7 @@ std::string to_json(const SpectrumResult& r) {
   j["residuals"] = r.residuals;
   j["complete"] = r.complete;
   j["stop"] = r.stop;
+  if (r.extremes) j["extremes"] = json_of(*r.extremes);
   if (r.rank) j["rank"] = json_of(*r.rank);
   if (r.exact_trace) j["trace"] = {{"value", *r.exact_trace}, {"exact", true}};
   if (r.exact_frobenius_squared) j["frobenius_squared"] = {{"value", *r.exact_frobenius_squared}, {"exact", true}};
@@ -107,6 +128,7 @@ void print_table(const SpectrumResult& r) {
              r.rows, r.layers.empty() ? "" : fmt::format(", layers {}", fmt::join(r.layers, " ")), r.method,
              r.precision, r.device, r.products, r.seconds);
   print_eigenvalues(r);
+  if (r.extremes) print_extremes(*r.extremes);
   if (r.rank) print_rank(*r.rank, r.n);
   if (r.exact_trace) fmt::print(stderr, "  trace        {:.9g}\n", *r.exact_trace);
   if (r.exact_frobenius_squared) fmt::print(stderr, "  |A|_F^2      {:.9g}\n", *r.exact_frobenius_squared);

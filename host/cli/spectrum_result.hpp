@@ -21,6 +21,7 @@ struct SpectrumResult {
   std::vector<double> eigenvalues, residuals;  ///< ascending; |A x - value x| of each is at most its residual
   bool complete = false;                       ///< eigenvalues are all n
   std::string stop;                            ///< why an iteration ended; "direct" for dense
+  std::optional<ExtremesCheck> extremes;       ///< whether the eigenvalues are the extreme ones
   std::optional<RankResult> rank;
   std::optional<Estimate> trace, frobenius_squared, log_determinant;
   std::optional<double> exact_trace, exact_frobenius_squared, exact_log_determinant;
@@ -42,6 +43,7 @@ SpectrumResult result_of(const SpectrumAnalysis<T>& a) {
   r.residuals = a.residuals;
   r.complete = a.complete;
   r.stop = a.stop;
+  r.extremes = a.extremes;
   r.rank = a.rank;
   r.trace = a.trace;
   r.frobenius_squared = a.frobenius_squared;

@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "linalg/analysis_parts.hpp"
+#include "linalg/block_lanczos.hpp"
 
 namespace hso {
 
@@ -97,17 +98,69 @@ class Analysis {
   void ends() {
     LanczosOptions o = lanczos_request(r_, n_);
     o.basis = out_.plan.basis;
+    if (!r_.near && out_.plan.dense_fits && o.max_products == 0) o.max_products = std::max<Index>(n_, 1000);
     EigenPairs<T> pairs = r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
     out_.products += pairs.products;
+    const bool ended = pairs.all_converged() || pairs.stop == "interrupted" || pairs.stop == "not_finite";
+    if (out_.plan.dense_instead && !ended) return nearest_of_all(pairs);
     out_.eigenvalues = pairs.values;
     out_.residuals = pairs.residuals;
     out_.stop = pairs.stop;
     out_.vectors = std::move(pairs.vectors);
     out_.complete = static_cast<Index>(pairs.values.size()) == n_;
+    note_extremes(pairs.extremes);
+    if (pairs.stop == "too_dense")
+      out_.notes.push_back(
+          fmt::format("lanczos: eigenvalues near {:.6g} lie so close together that products of vectors would cost more "
+                      "than the whole matrix, n = {} of them: --method dense is cheaper where it fits",
+                      *r_.near, n_));
+    else if (pairs.products >= n_ && n_ > 1)
+      out_.notes.push_back(
+          fmt::format("lanczos: {} products, and n = {} make the whole matrix: --method dense is cheaper {}",
+                      pairs.products, n_, out_.plan.dense_fits ? "and fits" : "where it fits"));
     if (pairs.all_converged()) return;
     out_.converged = false;
     out_.notes.push_back(fmt::format("lanczos: {} of {} eigenvalues converged in {} products ({})", pairs.converged,
                                      o.count, pairs.products, pairs.stop));
+  }
+
+  /// Lanczos gave up on eigenvalues that lie too close together: all of them, and of these the nearest.
+  void nearest_of_all(EigenPairs<T>& pairs) {
+    const Index tried = pairs.products;
+    out_.notes.push_back(
+        fmt::format("near {:.6g}: eigenvalues lie too close together for products of vectors ({} tried); "
+                    "the whole matrix, {} products, is cheaper and was taken",
+                    *r_.near, tried, n_));
+    pairs = {};
+    dense();
+    out_.products = tried + n_;
+    const std::vector<Index> order = nearest(out_.eigenvalues, std::min(r_.count, n_), *r_.near);
+    const auto first = order.front(), count = static_cast<Index>(order.size());
+    const auto keep = [&](std::vector<double>& v) { v = {v.begin() + first, v.begin() + first + count}; };
+    keep(out_.eigenvalues);
+    keep(out_.residuals);
+    out_.complete = count == n_;
+    out_.extremes = ExtremesCheck{.confirmed = true, .confidence = 1};
+    if (out_.vectors.size() == 0) return;
+    Buffer<T> rows(a_.context(), count * n_);
+    a_.context().template ops<T>().copy(count * n_, out_.vectors.data() + first * n_, rows.data());
+    out_.vectors = std::move(rows);
+  }
+
+  void note_extremes(const ExtremesCheck& check) {
+    out_.extremes = check;
+    if (check.confirmed || check.confidence == 0) return;
+    if (r_.near) {
+      out_.notes.push_back("lanczos: copies of multiple eigenvalues may be missing");
+      return;
+    }
+    const auto side = [](const char* word, double bound) {
+      return std::isfinite(bound) ? fmt::format(", none {} {:.9g}", word, bound) : std::string();
+    };
+    const std::string known = side("below", check.below) + side("above", check.above);
+    out_.notes.push_back(
+        fmt::format("lanczos: more extreme eigenvalues than these may be missing; with {:g} % confidence{}",
+                    100 * check.confidence, known.empty() ? ", nothing is excluded" : known));
   }
 
   /// Cauchy's interlacing, as if arithmetic were exact: the tolerance is where rounding is.
@@ -123,7 +176,7 @@ class Analysis {
       return;
     }
     RankResult rank;
-    rank.tolerance = spectrum_tolerance<T>(n_) * pairs.scale;
+    rank.tolerance = std::max(krylov_tolerance<T>() * pairs.scale, pairs.rounding);
     for (double value : pairs.values) {
       rank.inertia.positive += value > rank.tolerance;
       rank.inertia.negative += value < -rank.tolerance;

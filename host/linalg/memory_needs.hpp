@@ -21,9 +21,9 @@ Needs lanczos_needs(Index n, const LanczosOptions& options);
 /// The basis that lanczos takes when options.basis is 0. The errors of lanczos.
 template <class T>
 Index lanczos_basis(Context& context, Index n, const LanczosOptions& options);
-/// Of eigenpairs_near; `product`: the scratch of one product, which comes on top of a solver's vectors.
+/// The basis that eigenpairs_near takes when options.basis is 0.
 template <class T>
-Needs near_needs(Index n, const LanczosOptions& options, Index product);
+Index near_basis(Context& context, Index n, const LanczosOptions& options);
 
 /// `options.lanes` is the number of probes at once (density_lanes).
 template <class T>

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
@@ -24,7 +26,9 @@ CholeskyResult cholesky(Context& context, View<T> a) {
 
 namespace {
 
-constexpr double kResidualLimit = 30;
+/// In units of sqrt(n) eps. By Cholesky (A + dA) x = b with |dA| <= g |R'||R|, and independent rounding errors make
+/// g = l sqrt(3 n + 1) eps / 2 for small l (Higham and Mary, SIAM J. Sci. Comput. 41 (2019) A2815).
+constexpr double kBackwardErrorLimit = 10;
 
 /// A prepared system: A x = b for every row b of `b`, of which x must stay apart.
 template <class T>
@@ -33,15 +37,31 @@ struct System {
   Index n, nrhs;
   const T* a;
   const T* b;
-  double top;  ///< max |A_ij|
+  double top;   ///< max |A_ij|
+  double norm;  ///< |A|_2
 };
 
-/// In units of n eps (n max|A| max|x| + max|b|); not finite when x is not.
+/// |A|_2 from below: the last growth of a random vector in four products. It misses no more than a factor of n^(1/8):
+/// what hides the largest eigenvalue that long is as large. Entries of A are below 1, so nothing overflows.
 template <class T>
-double residual_of(const System<T>& s, const T* x) {
+double norm_of(Context& context, Index n, const T* a) {
+  auto& ops = context.ops<T>();
+  Scratch scratch(context);
+  T* v = scratch.take<T>(n);
+  T* w = scratch.take<T>(n);
+  ops.for_each(1, n, RandomFill<T>{v, 0, 0, Distribution::normal, 0, 1});
+  for (int step = 0; step < 4; ++step) {
+    ops.gemm({1, n, n, v, n, false, a, n, false, w, n});
+    std::swap(v, w);
+  }
+  const double before = ops.nrm2(n, w);
+  return before > 0 ? ops.nrm2(n, v) / before : 0;
+}
+
+/// |A x - b| / (|A| |x| + |b|), the largest of all right-hand sides; not finite when x is not.
+template <class T>
+double backward_error_of(const System<T>& s, const T* x) {
   auto& ops = s.context.template ops<T>();
-  const double size = ops.max_abs(s.nrhs * s.n, x);
-  if (!std::isfinite(size)) return size;
   Scratch scratch(s.context);
   T* r = scratch.take<T>(s.nrhs * s.n);
   ops.copy(s.nrhs * s.n, s.b, r);
@@ -58,8 +78,25 @@ double residual_of(const System<T>& s, const T* x) {
             .ldc = s.n,
             .alpha = 1,
             .beta = -1});
-  const double scale = static_cast<double>(s.n) * s.top * size + ops.max_abs(s.nrhs * s.n, s.b);
-  return scale == 0 ? 0 : ops.max_abs(s.nrhs * s.n, r) / (spectrum_tolerance<T>(s.n) * scale);
+  const auto squares = [&](const T* rows) {
+    std::vector<double> out(static_cast<std::size_t>(s.nrhs));
+    ops.dots(s.nrhs, s.n, rows, s.n, rows, s.n, out.data());
+    return out;
+  };
+  const std::vector<double> left = squares(r), xx = squares(x), bb = squares(s.b);
+  double worst = 0;
+  for (std::size_t k = 0; k < left.size(); ++k) {
+    if (left[k] == 0) continue;
+    const double error = std::sqrt(left[k]) / (s.norm * std::sqrt(xx[k]) + std::sqrt(bb[k]));
+    worst = std::isfinite(error) ? std::max(worst, error) : std::numeric_limits<double>::infinity();
+  }
+  return worst;
+}
+
+template <class T>
+double in_units(const System<T>& s, double backward_error) {
+  const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+  return backward_error / (std::sqrt(static_cast<double>(s.n)) * eps);
 }
 
 /// The first pivot of a factor that is rounding error of the diagonal it came from, counted from 1, or 0: such a matrix
@@ -150,8 +187,8 @@ template <class T>
 SolveReport run_ladder(const System<T>& s, T* x) {
   SolveReport out;
   const auto good = [&](Index minor) {
-    if (minor == 0) out.residual = residual_of(s, x);
-    return minor == 0 && out.residual <= kResidualLimit;
+    if (minor == 0) out.residual = in_units(s, backward_error_of(s, x));
+    return minor == 0 && out.residual <= kBackwardErrorLimit;
   };
   out.minor = by_cholesky<T>(s, x);
   if (good(out.minor)) return out;
@@ -166,8 +203,8 @@ SolveReport run_ladder(const System<T>& s, T* x) {
   out.fallbacks.push_back(out.minor == 0 ? "eigenvalues after: residual too large"
                                          : fmt::format("eigenvalues after: minor {} is not positive", out.minor));
   out.status = by_eigenvalues(s, x);
-  out.residual = out.status == LinalgStatus::ok ? residual_of(s, x) : 0;
-  if (!(out.residual <= kResidualLimit)) out.status = LinalgStatus::failed;
+  out.residual = out.status == LinalgStatus::ok ? in_units(s, backward_error_of(s, x)) : 0;
+  if (!(out.residual <= kBackwardErrorLimit)) out.status = LinalgStatus::failed;
   return out;
 }
 
@@ -179,6 +216,28 @@ Index solve_bytes(Context& context, Index n, Index nrhs) {
 }
 
 }  // namespace
+
+template <class T>
+SolutionCheck check_solution(Context& context, View<const T> a, View<const T> b, View<const T> x) {
+  const Index n = square_order(View<T>{const_cast<T*>(a.data), a.shape}, "check_solution");
+  for (const View<const T>& rows : {b, x})
+    if (rows.shape.rank() != 2 || rows.shape[1] != n || rows.shape[0] != b.shape[0] || rows.lanes != 1)
+      throw InputError(fmt::format("check_solution: right-hand sides {} and solutions {}, expected [nrhs, {}] both",
+                                   b.shape.to_string(), x.shape.to_string(), n));
+  SolutionCheck out;
+  if (n == 0 || b.shape[0] == 0) return out;
+  auto& ops = context.ops<T>();
+  Scratch scratch(context);
+  T* scaled = scratch.take<T>(n * n);
+  ops.copy(n * n, a.data, scaled);
+  const Prepared p = prepare(ops, n, scaled);
+  System<T> s{context, n, b.shape[0], a.data, b.data, p.top, 0};
+  s.norm = p.finite ? std::ldexp(norm_of(context, n, scaled), p.exponent) : p.top;
+  out.backward_error = backward_error_of(s, x.data);
+  out.units = in_units(s, out.backward_error);
+  out.accepted = out.units <= kBackwardErrorLimit;
+  return out;
+}
 
 template <class T>
 SolveReport solve(Context& context, View<T> a, View<T> b) {
@@ -198,7 +257,7 @@ SolveReport solve(Context& context, View<T> a, View<T> b) {
   }
   Scratch scratch(context);
   T* x = scratch.take<T>(nrhs * n);
-  out = run_ladder(System<T>{context, n, nrhs, a.data, b.data, p.top}, x);
+  out = run_ladder(System<T>{context, n, nrhs, a.data, b.data, p.top, norm_of(context, n, a.data)}, x);
   scale_by_power(ops, n * n, a.data, p.exponent);
   if (out.status != LinalgStatus::ok) return out;
   scale_by_power(ops, nrhs * n, x, -p.exponent);
@@ -211,6 +270,8 @@ SolveReport solve(Context& context, View<T> a, View<T> b) {
 
 template CholeskyResult cholesky(Context&, View<float>);
 template CholeskyResult cholesky(Context&, View<double>);
+template SolutionCheck check_solution(Context&, View<const float>, View<const float>, View<const float>);
+template SolutionCheck check_solution(Context&, View<const double>, View<const double>, View<const double>);
 template SolveReport solve(Context&, View<float>, View<float>);
 template SolveReport solve(Context&, View<double>, View<double>);
 

@@ -45,6 +45,11 @@ double spectrum_tolerance(Index n) {
 }
 
 template <class T>
+double krylov_tolerance() {
+  return 20 * static_cast<double>(std::numeric_limits<T>::epsilon());
+}
+
+template <class T>
 void from_spectrum(Context& context, Index n, const T* v, Span<const double> f, T* out) {
   const auto count = static_cast<Index>(f.size());
   auto& ops = context.ops<T>();
@@ -69,6 +74,8 @@ void from_spectrum(Context& context, Index n, const T* v, Span<const double> f, 
 
 template double spectrum_tolerance<float>(Index);
 template double spectrum_tolerance<double>(Index);
+template double krylov_tolerance<float>();
+template double krylov_tolerance<double>();
 template void from_spectrum(Context&, Index, const float*, Span<const double>, float*);
 template void from_spectrum(Context&, Index, const double*, Span<const double>, double*);
 

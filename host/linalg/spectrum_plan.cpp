@@ -130,7 +130,7 @@ class Planner {
     if (plan.method == SpectrumMethod::slq) plan.products = density_products(density_request(r_), n_);
     if (plan.method == SpectrumMethod::trace) plan.products = r_.probes;
     if (plan.method == SpectrumMethod::rank && !plan.dense) plan.products = rank_request(r_, n_).max_products;
-    const Index needed = a_.context().allocated_bytes() + added_bytes(plan, probe.scratch) + kSmallChange;
+    const Index needed = a_.context().allocated_bytes() + added_bytes(plan) + kSmallChange;
     plan.bytes = std::max(a_.context().peak_bytes(), needed);
     return plan;
   }
@@ -161,15 +161,19 @@ class Planner {
 
   void choose(SpectrumPlan& plan) const {
     plan.method = r_.method;
-    if (r_.method == SpectrumMethod::automatic)
+    if (r_.method == SpectrumMethod::automatic && r_.near) {
+      plan.method = SpectrumMethod::lanczos;
+      plan.dense_instead = dense_fits();
+    } else if (r_.method == SpectrumMethod::automatic)
       plan.method = n_ <= kDenseAtMost && dense_fits() ? SpectrumMethod::dense : SpectrumMethod::lanczos_slq;
     plan.dense = plan.method == SpectrumMethod::dense ||
                  (plan.method == SpectrumMethod::rank && n_ <= kDenseRankAtMost && dense_fits());
+    plan.dense_fits = plan.method == SpectrumMethod::lanczos && n_ <= kDenseAtMost && dense_fits();
     EighOptions options;
     if (plan.method == SpectrumMethod::dense)
       require_memory(a_.context(), "dense spectrum: the matrix and its eigendecomposition", n_,
                      [&](Index m) { return dense_bytes(m, options); });
-    if (plan.dense) {
+    if (plan.dense || plan.dense_instead) {
       dense_bytes(n_, options);
       plan.retry = options.retry;
       plan.route = options.route;
@@ -177,7 +181,10 @@ class Planner {
     plan.lanes = lanes_of(plan);
     const bool rank = plan.method == SpectrumMethod::rank && !plan.dense;
     if (rank || plan.method == SpectrumMethod::lanczos || plan.method == SpectrumMethod::lanczos_slq)
-      plan.basis = lanczos_basis<T>(a_.context(), n_, rank ? rank_request(r_, n_) : lanczos_request(r_, n_));
+      plan.basis = basis_of(rank ? rank_request(r_, n_) : lanczos_request(r_, n_), r_.near && !rank);
+  }
+  Index basis_of(const LanczosOptions& o, bool near) const {
+    return near ? near_basis<T>(a_.context(), n_, o) : lanczos_basis<T>(a_.context(), n_, o);
   }
   Index lanes_of(const SpectrumPlan& plan) const {
     const bool density = plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq;
@@ -187,7 +194,7 @@ class Planner {
     return std::min(r_.block, n_);
   }
 
-  Index added_bytes(const SpectrumPlan& plan, Index product) const {
+  Index added_bytes(const SpectrumPlan& plan) const {
     const auto& arena = a_.context().arena();
     const auto added = [&](const Needs& needs) { return needs.buffers + arena.growth(needs.scratch); };
     if (plan.dense) return added(dense_needs<T>(a_.context(), n_, plan, r_.vectors));
@@ -195,9 +202,11 @@ class Planner {
     if (plan.basis > 0) {
       LanczosOptions o = plan.method == SpectrumMethod::rank ? rank_request(r_, n_) : lanczos_request(r_, n_);
       o.basis = plan.basis;
-      const bool near = r_.near && plan.method != SpectrumMethod::rank;
-      most = added(near ? near_needs<T>(n_, o, product) : lanczos_needs<T>(n_, o));
+      Needs needs = lanczos_needs<T>(n_, o);
+      if (r_.near && plan.method != SpectrumMethod::rank) add_filter(o, needs);
+      most = added(needs);
     }
+    if (plan.dense_instead) most = std::max(most, added(dense_needs<T>(a_.context(), n_, plan, r_.vectors)));
     if (plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq) {
       DensityOptions o = density_request(r_);
       o.lanes = plan.lanes;
@@ -205,6 +214,14 @@ class Planner {
     }
     if (plan.method == SpectrumMethod::trace) most = added(trace_needs<T>(n_, trace_request(r_)));
     return most;
+  }
+
+  /// Of eigenpairs_near, where its basis may fill up: pairs and their products beside the basis, three vectors a lane.
+  void add_filter(const LanczosOptions& o, Needs& needs) const {
+    const Index most = o.max_products > 0 ? o.max_products : n_, vector = n_ * static_cast<Index>(sizeof(T));
+    if (o.basis >= std::min(n_, most) || o.block > 1) return;
+    needs.buffers += 2 * (o.count + 4) * vector;
+    needs.scratch.push_back({vector, vector, vector});
   }
 
   LinearOperator<T>& a_;
@@ -231,6 +248,7 @@ LanczosOptions lanczos_request(const SpectrumRequest& r, Index n) {
   o.block = r.block;
   o.tolerance = r.tolerance;
   o.max_products = r.max_products;
+  o.lower_bound = r.lower_bound;
   o.seed = r.seed;
   o.vectors = r.vectors;
   o.interrupted = r.interrupted;
@@ -241,11 +259,12 @@ LanczosOptions lanczos_request(const SpectrumRequest& r, Index n) {
 LanczosOptions rank_request(const SpectrumRequest& r, Index n) {
   LanczosOptions o = lanczos_request(r, n);
   o.which = SpectrumEnd::magnitude;
-  o.count = std::min<Index>(n, std::max<Index>(256, 4 * r.count));
+  o.count = std::min<Index>(n, r.max_products > 0 ? r.max_products : std::max<Index>(256, 4 * r.count));
   o.basis = std::min(n, o.count + 3);
   o.block = 1;
   o.max_products = o.count;
   o.tolerance = 1e-300;
+  o.confidence = 0;
   o.vectors = false;
   return o;
 }

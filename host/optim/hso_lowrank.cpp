@@ -64,7 +64,7 @@ class LowRank final : public ModelStep<T> {
     ready_ = true;
     age_ = 0;
     spectrum_.values = pairs_->values();
-    spectrum_.summary = summarize_spectrum(spectrum_.values, spectrum_tolerance<T>(n_));
+    spectrum_.summary = summarize(spectrum_.values);
     bound_ = spectrum_.summary.largest;
     if (!from_gradient_)
       for (double v : spectrum_.values) bound_ = std::min(bound_, std::abs(v));
@@ -72,6 +72,14 @@ class LowRank final : public ModelStep<T> {
     report.metrics.emplace_back("lambda_min", spectrum_.values.front());
     report.metrics.emplace_back("lambda_max", spectrum_.values.back());
     return {};
+  }
+
+  /// Zero is what rounding may have made: the values are few, and no dense solver's n eps has touched them.
+  SpectrumSummary summarize(const std::vector<double>& values) const {
+    const SpectrumSummary s = summarize_spectrum(values, krylov_tolerance<T>());
+    return s.largest > 0 && pairs_->rounding() > s.tolerance
+               ? summarize_spectrum(values, pairs_->rounding() / s.largest)
+               : s;
   }
 
   void make_room(Context& context) {

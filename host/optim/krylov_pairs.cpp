@@ -76,7 +76,8 @@ void KrylovPairs<T>::begin(const T* start) {
   diagonal_.clear();
   off_diagonal_.clear();
   values_.clear();
-  products_ = looked_ = 0;
+  products_ = looked_ = zeros_seen_ = 0;
+  zeros_ = 0;
   wait_for_each_ = !context_.is_cuda();
   log_.clear();
   basis_.resize(0);
@@ -117,12 +118,19 @@ bool KrylovPairs<T>::collect(std::uint64_t seed) {
     const bool repaired = basis_.repair({&panel, 1}, scale_.data(), seed, log_);
     diagonal_.push_back(panel.a[static_cast<std::size_t>(m - 1)]);
     off_diagonal_.push_back(m < n_ ? panel.a.back() : 0);
+    for (Index i = 0; i + 2 < m; ++i, ++zeros_seen_) zeros_ += std::pow(panel.a[static_cast<std::size_t>(i)], 2);
     if (!repaired) continue;
     basis_.resize(m);
     wait_for_each_ = true;
     return true;
   }
   return true;
+}
+
+template <class T>
+double KrylovPairs<T>::rounding() const {
+  const auto m = static_cast<double>(diagonal_.size());
+  return zeros_seen_ > 0 ? 2 * std::sqrt(m * zeros_ / static_cast<double>(zeros_seen_)) : 0;
 }
 
 /// |A x - value x| is the last off-diagonal times the last entry of the pair's vector in the basis.

@@ -26,6 +26,8 @@ class KrylovPairs {
   const std::vector<double>& values() const { return values_; }  ///< ascending, at most `rank`
   Index count() const { return static_cast<Index>(values_.size()); }
   const T* vectors() { return basis_.row(0); }  ///< [count][n], row i of values[i]
+  /// What rounding of the products may do to a value (EigenPairs::rounding).
+  double rounding() const;
   Index steps() const { return steps_; }
   Index products() const { return products_; }  ///< of the last refresh
   /// Device memory that is held.
@@ -46,6 +48,8 @@ class KrylovPairs {
   std::vector<double> diagonal_, off_diagonal_, values_;
   std::vector<double> ritz_values_, ritz_vectors_;  ///< of T, ascending; [m][m], one a row
   std::vector<Index> chosen_;
+  double zeros_ = 0;  ///< sum of squares of coefficients that are zero but for rounding
+  Index zeros_seen_ = 0;
 };
 
 }  // namespace hso::detail

@@ -20,7 +20,7 @@
 namespace hso {
 
 enum class SpectrumMethod {
-  automatic,  ///< dense up to n = 4096 where it fits, lanczos_slq above
+  automatic,  ///< dense up to n = 4096 where it fits, lanczos_slq above; with `near` lanczos, or dense where it is less
   dense,      ///< all eigenvalues
   lanczos,    ///< `count` of them at an end of the spectrum, or near `near`
   slq,        ///< density, trace, Frobenius norm from probes
@@ -39,10 +39,10 @@ struct SpectrumRequest {
   SpectrumMethod method = SpectrumMethod::automatic;
   Index count = 10;  ///< lanczos; at most n are looked for
   SpectrumEnd which = SpectrumEnd::largest;
-  std::optional<double> near{};  ///< lanczos: eigenvalues nearest this number instead (eigenpairs_near)
+  std::optional<double> near{};  ///< automatic, lanczos: eigenvalues nearest this number instead (eigenpairs_near)
   Index block = 1;
   double tolerance = 1e-8;  ///< lanczos: residual over the largest value
-  Index max_products = 0;   ///< lanczos
+  Index max_products = 0;   ///< lanczos; rank where the matrix is not formed, whose basis it is [256, or 4 count]
   Index probes = 30;        ///< slq, trace
   Index steps = 80;         ///< slq
   /// slq with damping: Lanczos steps a probe may take so that the quadrature's error does not exceed the probes'
@@ -63,9 +63,12 @@ struct SpectrumPlan {
   Index bytes = 0;  ///< the allocator's high-water mark, what is allocated already included
   /// Vectors to be multiplied; 0: as many as it takes. Of slq with damping: when it takes all its steps.
   Index products = 0;
-  Index lanes = 0;                           ///< vectors in one product; 0: to be chosen
-  Index basis = 0;                           ///< vectors that lanczos holds; 0: to be chosen
-  bool dense = false;                        ///< the matrix is formed: dense, and rank where it fits
+  Index lanes = 0;             ///< vectors in one product; 0: to be chosen
+  Index basis = 0;             ///< vectors that lanczos holds; 0: to be chosen
+  bool dense = false;          ///< the matrix is formed: dense, and rank where it fits
+  bool dense_instead = false;  ///< automatic with `near`: it fits, and is taken where lanczos gives up
+  /// lanczos, n up to 4096: it ends at n products (1000 at least) unless max_products says so
+  bool dense_fits = false;
   bool retry = true;                         ///< dense: a copy of the matrix is kept to try again from
   EigenRoute route = EigenRoute::automatic;  ///< dense
   double product_seconds = 0;                ///< of one vector when `lanes` go together
@@ -85,8 +88,10 @@ SpectrumPlan plan_matrix(LinearOperator<T>& a);
 /// no more eigenvalues above t or below -t than A has).
 struct RankResult {
   bool exact = false;
-  bool meaningful = true;           ///< false: rounding of this precision is as large as the tolerance
-  double tolerance = 0;             ///< n eps |A|
+  bool meaningful = true;  ///< false: rounding of this precision is as large as the tolerance
+  /// Below it a value is rounding: n eps |A| of a dense matrix; of Ritz values what rounding of the products was
+  /// measured to do to them (EigenPairs::rounding), 20 eps |A| at least.
+  double tolerance = 0;
   Inertia inertia;                  ///< exact; otherwise positive and negative are lower bounds and zero is 0
   Index at_least = 0, at_most = 0;  ///< of the rank
   std::optional<double> condition;  ///< exact: max |lambda| / min |lambda|
@@ -104,6 +109,7 @@ struct SpectrumAnalysis {
   bool complete = false;  ///< eigenvalues are all n
   std::string stop;       ///< why it ended: "direct", "steps", "probes" or lanczos' reasons
   bool converged = true;
+  std::optional<ExtremesCheck> extremes;  ///< of lanczos: whether eigenvalues are the extreme ones
   std::optional<RankResult> rank;
   std::optional<double> exact_trace, exact_frobenius_squared;
   std::optional<Estimate> trace, frobenius_squared;

@@ -87,9 +87,13 @@ struct SpectrumSummary {
 };
 SpectrumSummary summarize_spectrum(Span<const double> values, double relative_tolerance);
 
-/// n eps of T: the tolerance below which an eigenvalue is zero.
+/// n eps of T: the tolerance below which an eigenvalue of a dense solver is zero.
 template <class T>
 double spectrum_tolerance(Index n);
+
+/// 20 eps of T: what rounding leaves of the residual of a Krylov method, whatever n is, where nothing was measured.
+template <class T>
+double krylov_tolerance();
 
 /// out [n][n] = sum_i f[i] v_i v_i', from `count` = f.size() eigenvectors, the rows of v [count][n]. Symmetric to the
 /// bit. out may not overlap v; takes count x n of scratch.
@@ -111,12 +115,25 @@ CholeskyResult cholesky(Context& context, View<T> a);
 struct SolveReport {
   LinalgStatus status = LinalgStatus::ok;
   Index minor = 0;                       ///< of the first attempt: the minor that is not positive, or only by rounding
-  double residual = 0;                   ///< max |A x - b| in units of n eps (|A| max|x| + max|b|), |A| = n max|A_ij|
+  double residual = 0;                   ///< the backward error (check_solution) in units of sqrt(n) eps
   std::vector<std::string> fallbacks{};  ///< "float64", "eigenvalues ..."
 };
 
-/// B [nrhs][n], one right-hand side a row, becomes A^-1 B. Cholesky first, in float64 next, then eigenvalues (which
-/// also serve indefinite matrices). Symmetric A [n][n] is symmetrised and otherwise kept. Without success B is kept.
+/// How well X solves A X = B, one right-hand side a row.
+struct SolutionCheck {
+  /// The largest |A x - b| / (|A| |x| + |b|) of all rows, 2-norms: the relative change of A and b that makes x exact
+  /// (Rigal and Gaches, J. ACM 14 (1967) 543). |A| from below, by the power method.
+  double backward_error = 0;
+  double units = 0;      ///< the same in units of sqrt(n) eps
+  bool accepted = true;  ///< at most 10 units: rounding errors that are independent explain it, whatever n is
+};
+/// A [n][n] symmetric, B and X [nrhs][n]; takes n^2 of scratch.
+template <class T>
+SolutionCheck check_solution(Context& context, View<const T> a, View<const T> b, View<const T> x);
+
+/// B [nrhs][n], one right-hand side a row, becomes A^-1 B, accepted as check_solution does. Cholesky first, in float64
+/// next, then eigenvalues (which also serve indefinite matrices). Symmetric A [n][n] is symmetrised and otherwise kept.
+/// Without success B is kept.
 template <class T>
 SolveReport solve(Context& context, View<T> a, View<T> b);
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,43 +58,75 @@ SpectrumEnd parse_spectrum_end(const std::string& name);  ///< UsageError lists 
 struct LanczosOptions {
   Index count = 10;
   SpectrumEnd which = SpectrumEnd::largest;
-  Index block = 1;  ///< vectors multiplied at once: at least the multiplicity that is to be seen
+  Index block = 1;  ///< vectors multiplied at once, to begin with
   /// Vectors held before a restart; 0: as many as half the free memory holds, at most max(4 (count + block), 256).
   Index basis = 0;
-  Index max_products = 0;   ///< vectors multiplied; 0: 20 n, at least 1000
-  double tolerance = 1e-8;  ///< of the residual over the largest |value| seen; rounding sets a floor of 20 eps
+  Index max_products = 0;    ///< vectors multiplied; 0: 20 n, at least 1000
+  double tolerance = 1e-8;   ///< of the residual over the largest |value| seen; rounding sets a floor of 20 eps
+  double confidence = 0.99;  ///< with which more extreme values are to be excluded; 0: they are not looked for
+  /// No eigenvalue lies below, known beforehand: 0 of a semidefinite matrix. Without `vectors` the smallest values have
+  /// converged where they reach it, since eigenvalues lie between it and them; what is left of the distance is their
+  /// residual then.
+  std::optional<double> lower_bound{};
   std::uint64_t seed = 0;
   bool vectors = true;
   std::function<bool()> interrupted{};  ///< asked once a block step
+};
+
+/// Whether the values found are the extreme ones, copies of multiple eigenvalues included. Values within the tolerance
+/// of each other count as equal.
+struct ExtremesCheck {
+  bool confirmed = false;  ///< none is missing, with `confidence`
+  /// Were one missing, a search from a random vector would have hidden it with probability 1 - confidence at most. 1:
+  /// the whole space was spanned, or values reached the lower bound. 0: there was no search.
+  double confidence = 0;
+  /// With that confidence no eigenvalue but those found lies outside [below, above]. Infinite: nothing is known, or
+  /// nothing was asked for at that end.
+  double below = -std::numeric_limits<double>::infinity(), above = std::numeric_limits<double>::infinity();
+  Index products = 0;  ///< of the last search, which had the last word
 };
 
 /// Ritz pairs. `residuals[i]` bounds the distance from values[i] to an eigenvalue of A.
 template <class T>
 struct EigenPairs {
   std::vector<double> values;     ///< ascending
-  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence (eigenpairs_near: measured)
+  std::vector<double> residuals;  ///< |A x - value x|, from the recurrence; see lower_bound
   Buffer<T> vectors;              ///< [count][n], row i of values[i]; empty without `vectors`
   Index converged = 0;            ///< how many of them are within the tolerance
   Index products = 0, restarts = 0, basis = 0;
   double scale = 0;  ///< largest |Ritz value| seen: a lower bound of |A|
-  /// "converged", "complete" (the whole space was spanned: exact), "max_products", "interrupted" or "not_finite"
+  /// What rounding of the products may do to a value: twice the root of the basis times the root mean square of those
+  /// coefficients v_i'A v_j that are zero in exact arithmetic, the norm of a random symmetric matrix of such entries.
+  double rounding = 0;
+  ExtremesCheck extremes;
+  /// "converged" (residuals; `extremes` says of what), "complete" (the whole space was spanned: exact), "max_products",
+  /// "interrupted" or "not_finite"
   std::string stop;
   bool all_converged() const { return stop == "converged" || stop == "complete"; }
 };
 
 /// Block Lanczos with full reorthogonalisation in two passes and thick restarts (Wu and Simon, SIAM J. Matrix Anal. 22
-/// (2000) 602). With block = 1 an eigenvalue of multiplicity m is found once at first; further copies need rounding or
-/// a larger block. InputError when count exceeds n or block exceeds basis.
+/// (2000) 602). One starting vector meets an eigenspace of any dimension in one direction, so pairs that have converged
+/// need not be the extreme ones. They are followed by a search: Lanczos from a random vector orthogonal to them. What
+/// it finds is added, with wider blocks, until it finds nothing; its coefficients then bound the probability that
+/// something was missed (van Dorsselaer, Hochstenbach and van der Vorst, SIAM J. Matrix Anal. 22 (2000) 837). A search
+/// takes at most 32 products or twice those before it, and stops at n altogether; from n products on a dense matrix is
+/// cheaper. `extremes` says what is known then. InputError when count exceeds n or block exceeds basis.
 template <class T>
 EigenPairs<T> lanczos(LinearOperator<T>& a, const LanczosOptions& options = {});
 
-/// Eigenpairs nearest a shift, smallest in magnitude with shift 0: Lanczos on (A - shift I)^-1, whose products are
-/// solves by minimal residuals (solvers.hpp). Values are Rayleigh quotients and residuals measured with A; `which` is
-/// ignored, max_products counts solves (0: 5 count, 50 at least), `products` the vectors multiplied by A. `stop` may
-/// also be "inexact": Lanczos converged and a measured residual is above the tolerance all the same. The shift must not
-/// be an eigenvalue: of a singular A ask near a small number, not near 0.
+/// Eigenpairs nearest a number, an eigenvalue itself included: Lanczos in one Krylov space without restarts. That space
+/// holds every polynomial of A applied to the start, so no filter and no inner solver takes fewer products; it takes
+/// memory, a basis of at most 2048 vectors or half the free memory. Where that is full, Lanczos goes on with a
+/// polynomial filter (Chebyshev series of the delta function with Jackson's damping: Li, Xi, Erlandson and Saad, SIAM
+/// J. Sci. Comput. 41 (2019) C393). `which` and lower_bound are ignored, max_products 0 is n, from where on the dense
+/// matrix is cheaper. Christoffel's function at the number foretells from n / 8 products on (n above 512) how many it
+/// will take: where that is more than n / 2, whose orthogonalisation costs as much as a dense solver, or the filter
+/// would need more than max_products, it ends with `stop` "too_dense". Other ends are "basis_full" (block above 1) and
+/// "inexact" (of the filter: a residual measured with A is above the tolerance). `extremes` says whether nearer values
+/// may be missing, copies of multiple ones above all; `above` and `below` are the number itself where nothing is known.
 template <class T>
-EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double shift, const LanczosOptions& options = {});
+EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double number, const LanczosOptions& options = {});
 
 /// The power method on a random unit vector v: |A v| grows towards |A|, the largest |eigenvalue|. A relative growth
 /// below `tolerance` stops it.
