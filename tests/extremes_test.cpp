@@ -38,8 +38,9 @@ void expect_extremes(Context& context, const SymmetricCase& c, LanczosOptions o,
   const auto pairs = lanczos(a, o);
   EXPECT_TRUE(pairs.all_converged()) << pairs.stop;
   EXPECT_EQ(pairs.products, a.products);
-  EXPECT_TRUE(pairs.extremes.confirmed) << pairs.products << " products, none below " << pairs.extremes.below
-                                        << ", none above " << pairs.extremes.above;
+  // A matrix so small that n products came first leaves it open.
+  EXPECT_TRUE(pairs.extremes.confirmed || (c.n <= 200 && pairs.products >= c.n))
+      << pairs.products << " products, none below " << pairs.extremes.below << ", none above " << pairs.extremes.above;
   ASSERT_EQ(pairs.values.size(), expected.size());
   // Values differ from eigenvalues by their residuals, and equal ones may be confused within the tolerance.
   const double slack = 2 * std::max(o.tolerance, krylov_tolerance<T>()) * pairs.scale +

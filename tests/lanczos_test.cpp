@@ -221,6 +221,7 @@ TEST_P(LanczosTest, AFilterFindsThemInASmallBasis) {
   for (Index i = 0; i < n; ++i)
     d.push_back(i < 1000 ? 0.02 + 1e-3 * static_cast<double>(i / 2 * 2) : 0.01 * std::sin(static_cast<double>(i)));
   for_types([&]<class T>() {
+    if (context().is_cuda() && sizeof(T) == 4) return;  // thousands of products: one type of them is enough there
     const std::vector<T> entries(d.begin(), d.end());
     DiagonalOperator<T> a(context(), Span<const T>(entries));
     const double tolerance = sizeof(T) == 8 ? 1e-8 : 1e-5;
