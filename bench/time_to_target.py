@@ -7,8 +7,9 @@
         lbfgs kfac hso.cg 'hso.lowrank:delta=0.01|0.1|1' hso.kfac@batch=4096
 
 Arguments are methods, NAME[:OPTION=VALUE,...][@FLAG=VALUE,...]; flags are those of `hso train`. SGD with momentum and
-Adam always run beside them. An option with values between '|' is tuned: each value runs once on the first seed, the
-soonest runs on all seeds. The first-order rivals have five rates each, and so has every form of HSO that names no values,
+Adam always run beside them; with --torch PYTHON, an interpreter that has PyTorch, its momentum, Adam and L-BFGS too, on the
+same data, starts and batches (peers/torch_train.py). An option with values between '|' is tuned: each value runs once on the first seed, the
+soonest runs on all seeds. The first-order rivals have five rates each, half decades of which 0.1 is one, and so has every form of HSO that names no values,
 over its own delta; a method without either runs as it is. Where the first or the last value of a grid is the soonest,
 the grid goes on in that direction, one value at a time and at most EXTENSIONS of them, for every method alike.
 
@@ -45,7 +46,8 @@ import sys
 import tempfile
 
 EXTENSIONS = 3
-RIVALS = ["momentum:rate=0.005|0.0158|0.05|0.158|0.5", "adam:rate=0.0003|0.00095|0.003|0.0095|0.03"]
+RIVALS = ["momentum:rate=0.003|0.01|0.03|0.1|0.3", "adam:rate=0.0003|0.001|0.003|0.01|0.03"]
+TORCH_RIVALS = ["torch.momentum:rate=0.003|0.01|0.03|0.1|0.3", "torch.adam:rate=0.0003|0.001|0.003|0.01|0.03"]
 DELTAS = "0.0001|0.001|0.01|0.1|1"
 
 AUTOENCODER = "input = [784]\n" + "".join(
@@ -74,6 +76,7 @@ class Method:
         head, _, flags = text.partition("@")
         self.name, _, options = head.partition(":")
         self.first_order = first_order
+        self.torch = self.name.startswith("torch.")
         self.flags = dict(f.split("=", 1) for f in flags.split(",") if f)
         if first_order:
             self.flags.setdefault("batch", "128")
@@ -126,9 +129,11 @@ class Bench:
                                                f"max-{self.clock.replace('_', '-')}": min(most, self.limit(problem)),
                                                "device": self.args.device}
         settings = list(itertools.chain(*(["--set", f"{k}={v}"] for k, v in options.items())))
-        run = tempfile.mkdtemp(dir=self.folder)
-        command = [self.args.hso, "train", "--optimizer", method.name, *settings, *flags_of(flags), "--out", run,
-                   "--json", "--quiet"]
+        if method.torch:
+            command = self.torch_command(method, flags, settings)
+        else:
+            command = [self.args.hso, "train", "--optimizer", method.name, *settings, *flags_of(flags), "--out",
+                       tempfile.mkdtemp(dir=self.folder), "--json", "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode not in (0, 5):
             sys.exit(f"{' '.join(command)}\n{done.stderr}")
@@ -145,6 +150,13 @@ class Bench:
               f"{last[self.clock]:.3g} s, {last['gradient_equivalents']:.4g} gradients, loss {last['train_loss']}",
               file=sys.stderr, flush=True)
         return result
+
+    def torch_command(self, method, flags, settings):
+        for name in ("steps", "max-trials", "device"):
+            flags.pop(name)
+        program = str(pathlib.Path(__file__).parent / "peers/torch_train.py")
+        return [self.args.torch, program, "--hso", self.args.hso, "--optimizer", method.name.removeprefix("torch."),
+                *settings, *flags_of(flags)]
 
     def together(self, one, items):
         """Results in the order of the items, --jobs at a time."""
@@ -199,12 +211,14 @@ def beyond(method, options, tried):
     grids = [k for k, v in method.options.items() if len(v) > 2]
     if len(grids) != 1:
         return None
-    name, factor = grids[0], float(method.options[grids[0]][1]) / float(method.options[grids[0]][0])
+    name = grids[0]
     values = sorted(float(o[name]) for o in tried)
     best = float(options[name])
     if values[0] < best < values[-1]:
         return None
-    return options | {name: f"{best * factor if best == values[-1] else best / factor:.3g}"}
+    # Half decades are 1, 3, 10, ...: the step from the last but one to the last follows that before it.
+    a, b, c = values[-3:] if best == values[-1] else values[2::-1]
+    return options | {name: f"{b * c / a:.3g}"}
 
 
 def verdict(rows):
@@ -243,6 +257,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", help="beside SGD with momentum and Adam")
     parser.add_argument("--hso", default="build/quickstart/hso")
+    parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has PyTorch: its optimizers run beside")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--mnist", default=str(pathlib.Path(__file__).parents[2] / "shared/data/mnist"),
                         help="folder of MNIST's four IDX files")
@@ -256,7 +271,9 @@ def main():
     parser.add_argument("--out", help="JSON file; problems that are there already and not run again are kept")
     args = parser.parse_args()
     # The rivals last: what came before bounds the time that their poor rates may take.
-    methods = [Method(m) for m in args.methods] + [Method(m, first_order=True) for m in RIVALS]
+    rivals = RIVALS + (TORCH_RIVALS if args.torch else [])
+    methods = [Method(m) for m in args.methods + (["torch.lbfgs"] if args.torch else [])] + [
+        Method(m, first_order=True) for m in rivals]
     info = json.loads(subprocess.run([args.hso, "info", "--json"], capture_output=True, text=True, check=True).stdout)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
                             cwd=pathlib.Path(__file__).parent).stdout.strip()

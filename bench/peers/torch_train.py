@@ -92,13 +92,14 @@ def images(folder):
 def training_rows(data, seed):
     if data == "digits":
         return digits(seed)
-    return images("/usr/share/dataset-fashion-mnist" if data == "fashion-mnist" else data)
+    return images("/usr/share/datasets/fashion-mnist" if data == "fashion-mnist" else data)
 
 
 def start_of(o, folder):
     """hso's run of one step that moves nothing: its files, and the losses at the start and on the first batch."""
     run = folder + "/start"
     command = [o.hso, "train", "--data", o.data, "--model", o.model, "--seed", str(o.seed), "--batch", str(o.batch or 128),
+               "--scaling", o.scaling, "--precision", o.precision, "--loss", o.loss, *(["--reconstruct"] * o.reconstruct),
                "--optimizer", "sgd", "--set", "rate=1e-30", "--steps", "1", "--device", "cpu", "--quiet", "--out", run]
     subprocess.run(command, check=True)
     records = [json.loads(line) for line in pathlib.Path(run, "metrics.jsonl").read_text().splitlines()]
@@ -109,7 +110,8 @@ def safetensors(path):
     data = path.read_bytes()
     size, = struct.unpack("<Q", data[:8])
     head = json.loads(data[8:8 + size])
-    view = lambda t: np.frombuffer(data[8 + size:], np.float32)[t["data_offsets"][0] // 4:t["data_offsets"][1] // 4]
+    types = {"F32": np.float32, "F64": np.float64}
+    view = lambda t: np.frombuffer(data[8 + size:][slice(*t["data_offsets"])], types[t["dtype"]])
     return {name: torch.tensor(view(t).reshape(t["shape"])) for name, t in head.items() if name != "__metadata__"}
 
 
@@ -130,6 +132,7 @@ def network(run):
             module = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
                       "flatten": torch.nn.Flatten}[kind]()
         if w is not None:
+            module = module.to(w.dtype)
             module.weight.data.copy_(w)
             module.bias.data.copy_(b)
         layers.append(module)
@@ -155,9 +158,10 @@ class Training:
         run, at_start, on_batch = start_of(o, folder)
         x, y = training_rows(o.data, o.seed)
         self.model, shape = network(run)
-        scale = json.loads((run / "standardizer.json").read_text())["scale"][0]
-        self.x = torch.tensor(np.asarray(x, np.float32) / np.float32(scale)).reshape(len(x), *shape)
-        self.y = torch.tensor(np.asarray(y, np.int64))
+        scaling = json.loads((run / "standardizer.json").read_text())
+        x = (np.asarray(x, np.float64).reshape(len(x), -1) - scaling["mean"]) / scaling["scale"]
+        self.x = torch.tensor(x.astype(o.precision)).reshape(len(x), *shape)
+        self.y = self.x if o.reconstruct else torch.tensor(np.asarray(y, np.int64))
         self.batch = len(self.y) if o.optimizer == "lbfgs" else o.batch or 128
         self.per_epoch = math.ceil(len(self.y) / self.batch)
         self.epoch, self.order = -1, None
@@ -168,16 +172,22 @@ class Training:
                 sys.exit(f"the loss {what} is {found}, expected that of hso, {expected}")
         self.optimizer = optimizer_of(o, self.model.parameters())
 
+    def sum_of_losses(self, z, y):
+        if self.o.loss == "bce":
+            return torch.nn.functional.binary_cross_entropy_with_logits(z, y.to(z.dtype), reduction="sum")
+        return torch.nn.functional.cross_entropy(z, y, reduction="sum")
+
     def loss(self, rows):
-        return torch.nn.functional.cross_entropy(self.model(self.x[rows]), self.y[rows])
+        x = self.x[rows]
+        return self.sum_of_losses(self.model(x), self.y[rows]) / len(x)
 
     def evaluate(self):
         loss = hits = 0
         with torch.no_grad():
             for first in range(0, len(self.y), 4096):
                 z, y = self.model(self.x[first:first + 4096]), self.y[first:first + 4096]
-                loss += torch.nn.functional.cross_entropy(z.double(), y, reduction="sum").item()
-                hits += (z.argmax(1) == y).sum().item()
+                loss += self.sum_of_losses(z.double(), y).item()
+                hits += 0 if self.o.reconstruct else (z.argmax(1) == y).sum().item()
         return loss / len(self.y), hits / len(self.y)
 
     def rows_of(self, step):
@@ -229,6 +239,10 @@ def main():
     parser.add_argument("--set", action="append", default=[], help="rate=VALUE")
     parser.add_argument("--data", default="digits", help="digits, fashion-mnist, or a folder of IDX files")
     parser.add_argument("--model", default="mlp:64-32-10:tanh")
+    parser.add_argument("--loss", choices=["cross_entropy", "bce"], default="cross_entropy")
+    parser.add_argument("--reconstruct", action="store_true")
+    parser.add_argument("--scaling", default="unit")
+    parser.add_argument("--precision", choices=["float32", "float64"], default="float32")
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluate-every", type=int, default=0)
