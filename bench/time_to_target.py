@@ -270,6 +270,8 @@ def main():
     parser.add_argument("--only", choices=list(PROBLEMS), action="append")
     parser.add_argument("--out", help="JSON file; problems that are there already and not run again are kept")
     args = parser.parse_args()
+    if args.torch and args.device != "cpu":
+        parser.error("--torch: PyTorch runs on the CPU here, expected --device cpu")
     # The rivals last: what came before bounds the time that their poor rates may take.
     rivals = RIVALS + (TORCH_RIVALS if args.torch else [])
     methods = [Method(m) for m in args.methods + (["torch.lbfgs"] if args.torch else [])] + [

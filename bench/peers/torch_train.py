@@ -7,11 +7,12 @@
 
 Flags and the JSON on stdout are those of `hso train` (a part of them). Start and split come from a run of hso that moves
 nothing, the order of the batches from the same random numbers (Philox4x32-10); the loss at the start and on the first
-batch must be those that hso wrote, within float32's rounding, or nothing is timed. One thread unless OMP_NUM_THREADS says
-otherwise. Optimizers: momentum (SGD with 0.9), adam (fused where this PyTorch has it for CPUs), lbfgs (strong Wolfe,
-history 10, all rows).
+batch must be those that hso wrote, within float32's rounding, or nothing is timed. As many threads as OMP_NUM_THREADS says, else all. Optimizers: momentum (SGD with 0.9) and adam, fused where this PyTorch has that for CPUs, and lbfgs (strong Wolfe,
+history 10, all rows, no tolerances), which ends at its first evaluation that meets a target loss. A step of a copy warms up.
 """
 import argparse
+import copy
+import functools
 import gzip
 import json
 import math
@@ -142,14 +143,19 @@ def network(run):
 def optimizer_of(o, parameters):
     options = dict(s.split("=", 1) for s in o.set)
     rate = float(options.get("rate", 1))
-    if o.optimizer == "momentum":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
-    if o.optimizer == "adam":
-        try:
-            return torch.optim.Adam(parameters, lr=rate, fused=True)
-        except (RuntimeError, TypeError):
-            return torch.optim.Adam(parameters, lr=rate)
-    return torch.optim.LBFGS(parameters, lr=rate, max_iter=5, history_size=10, line_search_fn="strong_wolfe")
+    parameters = list(parameters)
+    if o.optimizer == "lbfgs":
+        return torch.optim.LBFGS(parameters, lr=rate, max_iter=50 if o.target_loss else 5, history_size=10,
+                                 tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")
+    make = functools.partial(torch.optim.SGD, momentum=0.9) if o.optimizer == "momentum" else torch.optim.Adam
+    try:
+        return make(parameters, lr=rate, fused=True)
+    except (RuntimeError, TypeError):
+        return make(parameters, lr=rate)
+
+
+class TargetReached(Exception):
+    pass
 
 
 class Training:
@@ -170,7 +176,11 @@ class Training:
                                       (self.loss(rows).item(), on_batch, "on the first batch")):
             if abs(found - expected) > 1e-5 * max(1, abs(expected)):
                 sys.exit(f"the loss {what} is {found}, expected that of hso, {expected}")
-        self.optimizer = optimizer_of(o, self.model.parameters())
+        own, self.model = self.model, copy.deepcopy(self.model)
+        self.evaluations = 0
+        optimizer_of(argparse.Namespace(**vars(o) | {"target_loss": 0}), self.model.parameters()).step(self.closure(rows))
+        self.model = own
+        self.optimizer = optimizer_of(o, own.parameters())
 
     def sum_of_losses(self, z, y):
         if self.o.loss == "bce":
@@ -197,11 +207,15 @@ class Training:
         return self.order[place * self.batch:(place + 1) * self.batch]
 
     def closure(self, rows):
+        whole = isinstance(rows, slice)
+
         def run():
-            self.optimizer.zero_grad()
+            self.model.zero_grad()
             loss = self.loss(rows)
             loss.backward()
             self.evaluations += self.batch / len(self.y)
+            if whole and self.o.target_loss and loss.item() <= self.o.target_loss:
+                raise TargetReached
             return loss
         return run
 
@@ -212,11 +226,15 @@ class Training:
             rows = slice(None) if o.optimizer == "lbfgs" else self.rows_of(step)
             closure = self.closure(rows)
             began, began_processor = time.perf_counter(), time.process_time()
-            self.optimizer.step(closure)
+            try:
+                self.optimizer.step(closure)
+            except TargetReached:
+                stop = "target_loss"
             cost, cost_processor = time.perf_counter() - began, time.process_time() - began_processor
             wall, processor, step = wall + cost, processor + cost_processor, step + 1
-            if (o.max_seconds and wall + cost > o.max_seconds) or (
-                    o.max_processor_seconds and processor + cost_processor > o.max_processor_seconds):
+            over = (o.max_seconds and wall + cost > o.max_seconds or
+                    o.max_processor_seconds and processor + cost_processor > o.max_processor_seconds)
+            if over and not stop:
                 stop = "seconds"
             if step % every and not stop:
                 continue
@@ -251,7 +269,7 @@ def main():
     o = parser.parse_args()
     if not any((o.target_loss, o.target_accuracy, o.max_seconds, o.max_processor_seconds)):
         parser.error("nothing ends the training: expected a target or a budget")
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())))
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(Training(o, folder).run()))
 

@@ -209,14 +209,15 @@ Remainder<T> Traversal<T>::tangent_pass(Curvature kind, T* room) {
   Remainder<T> left;
   for (auto it = plan.order.begin(); it != plan.order.end(); ++it) {
     const Node i = *it;
-    if (i == graph.loss_node() || !gather_tangents(i)) continue;
+    if (i == graph.loss_node()) break;  // what comes behind is made of it, or feeds the output alone
+    if (!gather_tangents(i)) continue;
     const Op<T>& op = *graph[i].op;
     const Sink<T> Ry(slot(i).Ry, node_plan(i).shape);
     const auto next = it + 1;
     if (left.bias) {
       op.complete_jvp(ops, point(i), left, Rx_[0], Ry);
       left = {};
-    } else if (next != plan.order.end() && graph[*next].op->completes_tangents() && reads_first(*next, i) &&
+    } else if (graph[*next].op->completes_tangents() && reads_first(*next, i) &&
                (kind != Curvature::fisher_empirical || *next != graph.loss_node())) {
       left.room = room;
       op.begin_jvp(ops, point(i), Rx_, Ry, left);
@@ -227,7 +228,7 @@ Remainder<T> Traversal<T>::tangent_pass(Curvature kind, T* room) {
   return left;
 }
 
-/// Rdz of the empirical Fisher: each sample's loss gradient times w_n times its directional derivative.
+/// Rdz of the empirical Fisher: a sample's loss gradient times w_n times its directional derivative.
 template <class T>
 void Traversal<T>::fisher_seed() {
   const Node i = graph.loss_node();
@@ -278,11 +279,6 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room, const Remainder
       r.left = &left;
     graph[i].op->reverse(ops, point(i), r, sinks_);
   }
-}
-
-template <class T>
-void Traversal<T>::run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
-  launch_product(kind, tangents, results, add, nullptr, nullptr);
 }
 
 template <class T>

@@ -25,7 +25,9 @@ struct Traversal {
   /// Values at theta and, with `backward`, adjoints; g (+)= gradient unless g is null.
   void run_forward(const T* theta, T* g, bool backward, bool add);
   /// Between parameter leaves, one view for each. Launches are replayed while the addresses stay the same.
-  void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add);
+  void run_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add) {
+    launch_product(kind, tangents, results, add, nullptr, nullptr);
+  }
   /// hv (+)= curvature v on whole vectors, at most `lanes` of them; replayed wherever v and hv lie.
   void run_product(Curvature kind, const View<const T>& v, const View<T>& hv, bool add);
   /// Repeated launches are recorded: callers keep addresses the same where that costs little.

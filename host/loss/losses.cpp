@@ -72,6 +72,10 @@ class CrossEntropy final : public Op<T> {
     if (r.lacking == nullptr || !Rdx[0]) return Op<T>::reverse(ops, p, r, Rdx);
     const Remainder<T>& lacking = *r.lacking;
     const View<T>& rz = r.Rx[0];
+    if (!covers_sample(lacking, rz, samples(p))) {
+      complete(ops, lacking, rz);
+      return Op<T>::reverse(ops, p, r, Rdx);
+    }
     const auto z = Rdx[0].write();
     ops.for_each(
         z.view.lanes * samples(p), 1,

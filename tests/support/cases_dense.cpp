@@ -52,6 +52,14 @@ Net rows_net() {
   return net;
 }
 
+/// The last layer works over the last axis of [3, 2], and its loss reads all six numbers: its bias is no row of theirs.
+Net rows_into_loss(Kind loss) {
+  Net net;
+  const int h = net.activation(net.dense(net.reshape(net.input({6}), {3, 2}), 2, 4), "tanh");
+  net.finish(net.reshape(net.dense(h, 4, 2), {6}), loss, loss == Kind::cross_entropy ? Extents{} : Extents{6});
+  return net;
+}
+
 Net dropout_net() {
   Net net;
   int h = net.dropout(net.input({5}), 0.25, 11);
@@ -80,6 +88,8 @@ void add_dense_cases(std::vector<Case>& out) {
   out.push_back({"one_number_wide", mlp_net({1, 1, 1}, "tanh", Kind::squared_error), 2, 211});
   out.push_back({"deep", deep_net(), 3, 212});
   out.push_back({"rows", rows_net(), 3, 213});
+  out.push_back({"rows_into_cross_entropy", rows_into_loss(Kind::cross_entropy), 3, 216});
+  out.push_back({"rows_into_squared_error", rows_into_loss(Kind::squared_error), 3, 217});
   out.push_back({"dropout_training", dropout_net(), 4, 214, true, true});
   out.push_back({"dropout_evaluation", dropout_net(), 4, 215});
 }

@@ -66,6 +66,15 @@ Net branches() {
   return net;
 }
 
+/// The output comes behind the loss and reads what the loss reads.
+Net output_behind_the_loss() {
+  Net net;
+  const int z = net.dense(net.activation(net.dense(net.input({4}), 4, 4), "tanh"), 4, 3);
+  net.cross_entropy(z);
+  net.output = net.activation(net.dense(z, 3, 2), "sigmoid");
+  return net;
+}
+
 /// W = A B' from two thin factors, then through tanh: weights that are nodes without a batch.
 Net computed_weight() {
   Net net;
@@ -141,6 +150,7 @@ void add_wiring_cases(std::vector<Case>& out) {
   out.push_back({"reused_leaf", reused_leaf(), 3, 304});
   out.push_back({"overlapping_slices", overlapping_slices(), 4, 305});
   out.push_back({"branches", branches(), 3, 306});
+  out.push_back({"output_behind_the_loss", output_behind_the_loss(), 3, 313});
   out.push_back({"computed_weight", computed_weight(), 4, 307});
   out.push_back({"gram_weight", gram_weight(), 3, 308});
   out.push_back({"autoencoder", autoencoder(), 4, 309});
