@@ -120,15 +120,24 @@ void KroneckerState<T>::decompose() {
   decomposed = true;
 }
 
+/// The outer product is the device's: of a wide layer it has millions of entries.
 template <class T>
 double KroneckerState<T>::set_eigenvalues(Block& block, Span<const double> a, Span<const double> b) {
-  std::vector<T> table;
-  table.reserve(static_cast<std::size_t>(block.place.size()));
-  for (double out : b)
-    for (double in : a) table.push_back(static_cast<T>(std::max(out, 0.0) * std::max(in, 0.0)));
+  const auto nonnegative = [&](Span<const double> values) {
+    std::vector<T> out;
+    for (double v : values) out.push_back(static_cast<T>(std::max(v, 0.0)));
+    return out;
+  };
+  const std::vector<T> in = nonnegative(a), out = nonnegative(b);
+  const auto n = static_cast<Index>(in.size()), m = static_cast<Index>(out.size());
+  Scratch scratch(context);
+  T *columns = scratch.take<T>(n), *rows = scratch.take<T>(m);
+  context.to_device(in.data(), columns, n * static_cast<Index>(sizeof(T)));
+  context.to_device(out.data(), rows, m * static_cast<Index>(sizeof(T)));
   if (block.table.size() == 0) block.table = Buffer<T>(context, block.place.size());
-  block.table.upload(table);
-  return static_cast<double>(*std::max_element(table.begin(), table.end()));
+  context.ops<T>().gemm({m, n, 1, rows, 1, false, columns, n, false, block.table.data(), n});
+  return static_cast<double>(*std::max_element(in.begin(), in.end())) *
+         static_cast<double>(*std::max_element(out.begin(), out.end()));
 }
 
 template <class T>

@@ -57,6 +57,22 @@ TEST(EmulatedJudgedSteps, WaitFourTimesAndTwiceMoreForATrial) {
   }
 }
 
+/// The eigenvalues of a wide layer's factors are 600 + 601 numbers, their products 1.4 MB: more than is staged at once.
+TEST(EmulatedJudgedSteps, WaitNoMoreForAWideLayer) {
+  const auto context = Context::create("cuda");
+  Setting<float> s(*context, "mlp:600-600-10", LossKind::cross_entropy, 40);
+  auto f = s.objective();
+  const auto optimizer = make_optimizer<float>("hso.kfac", {});
+  for (int i = 0; i < 2; ++i) {
+    emulated::reset_ledger();
+    const StepReport report = optimizer->step(f, s.theta.data());
+    ASSERT_EQ(report.status, StepStatus::accepted) << report.message;
+    if (i > 0) {
+      EXPECT_LE(emulated::ledger().waits, 4 + 2 * (report.trials - 1));
+    }
+  }
+}
+
 /// Of a line search that must look at several lengths.
 TEST(EmulatedJudgedSteps, WaitOnceForALengthOfALineSearch) {
   const auto context = Context::create("cuda");
