@@ -51,6 +51,15 @@ bool needs_network(const std::string& name) {
 }
 
 template <class T>
+void check_layout(const View<T>& theta) {
+  if (theta.one_hot != nullptr) throw UsageError("minimize: theta is a unit vector, expected numbers that may change");
+  if (theta.lanes != 1 && theta.lane_stride != theta.size())
+    throw UsageError(
+        fmt::format("minimize: theta has {} lanes of {} numbers at distance {}, expected contiguous numbers",
+                    theta.lanes, theta.size(), theta.lane_stride));
+}
+
+template <class T>
 void check_size(const Objective<T>& objective, Index given) {
   if (given != objective.dimension())
     throw UsageError(
@@ -74,8 +83,10 @@ class Driver {
         n_(objective.dimension()),
         ops_(objective.context().template ops<T>()),
         before_(objective.context(), n_),
-        best_(objective.context(), n_) {
+        best_(objective.context(), n_),
+        start_at_(objective.context(), n_) {
     ops_.copy(n_, theta_, best_.data());
+    ops_.copy(n_, theta_, start_at_.data());
     start_norm_ = ops_.nrm2(n_, theta_);
   }
 
@@ -163,17 +174,22 @@ class Driver {
   std::optional<Stop> judge_gradient(const StepReport& r) {
     const std::string why = stationary(r);
     if (why.empty()) return {};
-    const bool measures = measured(r).has_value();
-    inertia_ = measures ? measured(r)
-                        : detail::look_at_hessian(objective_, before_.data(), o_.inertia_up_to,
-                                                  o_.inertia_by_differences_up_to);
+    const bool measures = measured(r).has_value(), accepted = r.status == StepStatus::accepted;
+    inertia_ = signs_at(r);
     converged_value_ = r.loss_before;
-    if (!inertia_ || inertia_->negative == 0) return Stop{Verdict::gradient, why};
-    if (measures && r.status == StepStatus::accepted) {  // it goes on
+    const bool saddle = inertia_ && inertia_->negative > 0;
+    // Trials from a smaller radius or with more damping may still lower f; without one nothing changes.
+    const bool tries = r.status == StepStatus::rejected && r.trials > 0 && rejections_ < o_.max_rejections;
+    if (measures && (saddle ? accepted || tries : accepted && detail::uncertain(r))) {  // it goes on
       least_gradient_ = r.gradient_norm;
       return {};
     }
-    return Stop{Verdict::saddle, why};
+    return Stop{saddle ? Verdict::saddle : Verdict::gradient, why};
+  }
+  std::optional<Inertia> signs_at(const StepReport& r) {
+    if (auto found = measured(r)) return found;
+    return detail::look_at_hessian(objective_, before_.data(), start_at_.data(), o_.inertia_up_to,
+                                   o_.inertia_by_differences_up_to);
   }
   /// The inertia that the step itself measured, where its curvature is the Hessian.
   std::optional<Inertia> measured(const StepReport& r) const {
@@ -244,10 +260,14 @@ class Driver {
   std::optional<Stop> judge_rejection(const StepReport& r) {
     if (r.status == StepStatus::singular) return Stop{Verdict::singular, r.message};
     if (rejections_ < o_.max_rejections) return {};
-    if (r.gradient_norm <= least_gradient_) {  // f is flat to rounding at a saddle that was recognised before
-      inertia_ = measured(r);
+    const bool rests = r.gradient_norm <= least_gradient_;  // f is flat to rounding where a gradient test held before
+    if (rests || r.gradient_norm <= kSmall * largest_gradient_) {
+      inertia_ = signs_at(r);
       converged_value_ = r.loss_before;
-      return Stop{Verdict::saddle, fmt::format("|g| = {:.3g}, and no trial lowers f", r.gradient_norm)};
+      const bool saddle = inertia_ && inertia_->negative > 0;
+      if (saddle || rests)
+        return Stop{saddle ? Verdict::saddle : Verdict::gradient,
+                    fmt::format("|g| = {:.3g}, and no trial lowers f", r.gradient_norm)};
     }
     return Stop{Verdict::stalled, fmt::format("{} steps in a row without a lower value: {}", rejections_, r.message)};
   }
@@ -286,6 +306,7 @@ class Driver {
 
   static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
   static constexpr int kVanishing = 3;
+  static constexpr double kSmall = 1e-6;                        ///< of the largest gradient: a saddle is looked for
   static constexpr double kNothing = 16 * kEpsilon * kEpsilon;  ///< of f: (4 epsilon)^2, residuals being squared
   static constexpr double kLittle = 4096 * kEpsilon * kEpsilon;
   Optimizer<T>& optimizer_;
@@ -296,7 +317,7 @@ class Driver {
   const MinimizeOptions& o_;
   Index n_;
   detail::Ops<T>& ops_;
-  Buffer<T> before_, best_;
+  Buffer<T> before_, best_, start_at_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double best_value_ = std::numeric_limits<double>::infinity(), converged_value_ = 0;
   double first_value_ = 0, first_gradient_ = 0, last_step_ = 0;
@@ -314,6 +335,7 @@ class Driver {
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, View<T> theta, const MinimizeOptions& options) {
   check_options(options);
+  check_layout(theta);
   check_size(objective, theta.lanes * theta.size());
   return Driver<T>(optimizer, objective, theta.data, options).run();
 }

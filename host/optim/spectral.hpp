@@ -24,11 +24,27 @@ struct Spectrum {
   std::vector<double> values;  ///< ascending
   SpectrumSummary summary;
   double error = 0;  ///< of the values, where the matrix itself is known to no more
-  /// The signs that the error allows to tell; what is within it counts as zero.
+  double drift = 0;  ///< what the rest of the way to the stationary point may change a value by: change_to_come
+  /// The signs that the error allows to tell; what is within it counts as zero, and so does what is negative within the
+  /// drift.
   Inertia inertia() const;
+  Index uncertain() const;  ///< how many are negative beyond the error but within the drift
   bool has_negative() const { return !values.empty() && values.front() < -std::max(summary.tolerance, error); }
+  /// Whatever rounding makes of the values that are zero.
+  bool clearly_negative() const {
+    return !values.empty() && values.front() < -std::max({10 * summary.tolerance, error, drift});
+  }
   double smallest_nonzero() const;  ///< min |lambda| above the tolerance, 0 when there is none
 };
+
+/// What the eigenvalues of the scaled Hessian D^-1 H D^-1 may change by between theta and the stationary point close
+/// by, in whose neighbourhood it lies: 4 |c| / extent, c the part of V D^-1 g in eigenvectors of positive values,
+/// extent the larger of |D theta| here and at the start. Where f is constant along a curve x(t), as along p -> t p, q
+/// -> q / t of a function of p q, two derivatives give x' H x' = -g x'': at a minimum the curvature along it is 0, but
+/// |g| |x''| / |x'|^2 short of it, either sign. With a scale symmetry x' = G x and x'' = G G x, G diagonal: about |g| /
+/// |x|. The 4 is for symmetries of a part of the variables. g has no component along the curve, hence positive values
+/// only: the slope that leads away from a saddle is no doubt about it. 0 where extent is 0.
+double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent);
 
 /// One choice of policy, damping and eps applied to a spectrum.
 struct ModifiedInverse {
@@ -67,6 +83,8 @@ SpectralStep leave_saddle(const Spectrum& spectrum, SignPolicy policy, const std
 double delta_of_radius(const Spectrum& spectrum, SignPolicy policy, double eps, const std::vector<double>& c,
                        double rate, double radius);
 
+/// max |g_i| / sqrt(|A_ii|); where |A_ii| is below the rank tolerance, that much is taken.
+double largest_slope(const std::vector<double>& diagonal, const std::vector<double>& g, double tolerance);
 /// max |g_i| / sqrt(2 |f| |A_ii|), from max |g_i| / sqrt(|A_ii|): of least squares and the ggn the cosine between r and
 /// column i of the Jacobian, the gradient test of MINPACK (More, LNM 630 (1978) 105).
 double largest_cosine(double largest_slope, double value);
@@ -78,7 +96,8 @@ std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<do
 
 /// The metrics of a dense step, in this order: lambda_min, lambda_max, n_positive, n_zero, n_negative, rank,
 /// rank_modified, condition, condition_damped, inverse_residual. In float counts of near-zero eigenvalues say nothing
-/// where rounding alone is as large as the tolerance.
+/// where rounding alone is as large as the tolerance, but signs are known where one value is clearly negative. Last,
+/// where there are any: n_uncertain.
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
                        bool in_double);
 /// The first six of them, for a step that inverts nothing.
