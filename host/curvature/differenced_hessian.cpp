@@ -89,8 +89,8 @@ void DifferencedHessian<T>::form() {
   for (std::size_t j = 0; j < n; ++j) {
     Column found = column(static_cast<Index>(j));
     all = all && !found.entries.empty();
-    of_steps = std::max(of_steps, found.error);
     found.entries.resize(n, T(0));  // a column that cannot be had is no curvature
+    if (found.entries[j] != T(0)) of_steps = std::max(of_steps, found.error);  // of 0 no sign is claimed
     a.insert(a.end(), found.entries.begin(), found.entries.end());
   }
   const double asymmetry = symmetrize(a, n);
@@ -123,7 +123,7 @@ typename DifferencedHessian<T>::Column DifferencedHessian<T>::column_of(Index j,
   const Side &a = plus.finite ? plus : here(), &b = minus.finite ? minus : here();
   const double g = std::max(std::fabs(static_cast<double>(a.g[at])), std::fabs(static_cast<double>(b.g[at])));
   const double change = std::fabs(static_cast<double>(a.g[at]) - b.g[at]);
-  if (change > 0) out.error = epsilon<T>() * g / change;
+  if (g > 0) out.error = change > 0 ? epsilon<T>() * g / change : 1;
   if (!plus.finite || !minus.finite) out.error = std::max(out.error, (static_cast<double>(a.at) - b.at) / size);
   return out;
 }
@@ -142,7 +142,7 @@ typename DifferencedHessian<T>::Column DifferencedHessian<T>::column(Index j) {
     const bool both = plus.finite && minus.finite;
     if (!both) {  // an edge is near: well inside of it
       if (!best.entries.empty() && !one_sided) break;
-      if (!found.entries.empty()) best = std::move(found);
+      if (!found.entries.empty() && (best.entries.empty() || found.error < best.error)) best = std::move(found);
       one_sided = true;
       if (h <= 2 * epsilon<T>() * x) break;
       h = std::max(h / kShorter, 2 * epsilon<T>() * x);

@@ -6,10 +6,10 @@
 //
 // so that every parameter is moved in proportion to its own size (Dennis and Schnabel 1996, section 5.4). Where theta_j
 // is 0, |f / g_j| stands for its size, at most 1. A step whose change of the gradient drowns in rounding is lengthened,
-// one that leaves the domain is shortened or taken on one side. The matrix is symmetrised. Its error is measured by
-// what was asymmetric in it and, for every column, by the rounding of the gradient, epsilon |g_j| / (h_j |A_jj|), and
-// where a column is from one side by the length of its step in units of the size of theta_j, the order of what it
-// leaves out.
+// one that leaves the domain is shortened or, where that does not help, taken on one side with the least error.
+// The matrix is symmetrised. Its error is the largest of what was asymmetric in it and, of every column with a diagonal
+// entry, of the rounding of the gradient, epsilon |g_j| / (h_j |A_jj|), and, on one side, of h_j in units of the size
+// of theta_j, the order of what such a quotient leaves out.
 #pragma once
 
 #include <memory>

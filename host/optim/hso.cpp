@@ -73,7 +73,7 @@ class Hso final : public Optimizer<T> {
     if (!decompose(report, detail::relative_error_of(*curvature))) return report;
     if (report.gradient_norm == 0 && !(in_region() && spectrum_.has_negative())) return stay(report);
     project_gradient();
-    bound_drift(theta);
+    bound_drift(theta, value);
     report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, value);
     choose_radius(theta, std::fabs(value));
     try_steps(objective, theta, *curvature, report);
@@ -185,11 +185,11 @@ class Hso final : public Optimizer<T> {
     spectrum_.drift = 0;
     return true;
   }
-  void bound_drift(const T* theta) {
+  void bound_drift(const T* theta, double value) {
     if (!spectrum_.has_negative()) return;
     Context& context = ops_->context();
     const double extent = std::max(scaling_.size_of(context, theta), scaling_.size_of(context, first_.data()));
-    spectrum_.drift = change_to_come(spectrum_, projected_, extent);
+    spectrum_.drift = change_to_come(spectrum_, projected_, extent, value, std::numeric_limits<T>::epsilon());
   }
   /// The diagonal of D^-1 A D^-1, before the eigenvectors take its place.
   void gather_diagonal() {

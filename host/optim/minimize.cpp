@@ -12,6 +12,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "optim/counting.hpp"
+#include "optim/minimize_checks.hpp"
 #include "optim/second_order.hpp"
 
 namespace hso {
@@ -25,38 +26,11 @@ const char* name_of(Verdict verdict) {
 
 namespace {
 
-void check_options(const MinimizeOptions& o) {
-  const auto require = [](bool ok, const char* option, double value, const char* expected) {
-    if (!ok) throw UsageError(fmt::format("minimize: {} = {}, expected {}", option, value, expected));
-  };
-  require(o.gradient_absolute >= 0, "gradient_absolute", o.gradient_absolute, "0 or above");
-  require(o.gradient_relative >= 0, "gradient_relative", o.gradient_relative, "0 or above");
-  require(!std::isnan(o.gradient_scaled), "gradient_scaled", o.gradient_scaled, "a number");
-  require(o.gradient_fallback >= 0, "gradient_fallback", o.gradient_fallback, "0 or above");
-  require(o.step >= 0, "step", o.step, "0 or above");
-  require(o.loss >= 0, "loss", o.loss, "0 or above");
-  require(o.max_steps >= 0, "max_steps", o.max_steps, "0 or above");
-  require(o.max_rejections >= 1, "max_rejections", o.max_rejections, "at least 1");
-  require(o.unbounded_below > 0, "unbounded_below", o.unbounded_below, "above 0");
-  require(!std::isnan(o.target), "target", o.target, "a number");
-  require(o.max_seconds >= 0, "max_seconds", o.max_seconds, "0 or above");
-  require(o.max_evaluations >= 0, "max_evaluations", static_cast<double>(o.max_evaluations), "0 or above");
-}
-
 /// Methods for networks alone look for the network itself.
 bool needs_network(const std::string& name) {
   for (const OptimizerInfo& info : optimizer_table())
     if (info.name == name.substr(0, name.find('+'))) return info.needs_network;  // "kfac+momentum": wrapped
   return false;
-}
-
-template <class T>
-void check_layout(const View<T>& theta) {
-  if (theta.one_hot != nullptr) throw UsageError("minimize: theta is a unit vector, expected numbers that may change");
-  if (theta.lanes != 1 && theta.lane_stride != theta.size())
-    throw UsageError(
-        fmt::format("minimize: theta has {} lanes of {} numbers at distance {}, expected contiguous numbers",
-                    theta.lanes, theta.size(), theta.lane_stride));
 }
 
 template <class T>
@@ -175,9 +149,7 @@ class Driver {
     const std::string why = stationary(r);
     if (why.empty()) return {};
     const bool measures = measured(r).has_value(), accepted = r.status == StepStatus::accepted;
-    inertia_ = signs_at(r);
-    converged_value_ = r.loss_before;
-    const bool saddle = inertia_ && inertia_->negative > 0;
+    const bool saddle = saddle_at(r);
     // Trials from a smaller radius or with more damping may still lower f; without one nothing changes.
     const bool tries = r.status == StepStatus::rejected && r.trials > 0 && rejections_ < o_.max_rejections;
     if (measures && (saddle ? accepted || tries : accepted && detail::uncertain(r))) {  // it goes on
@@ -186,10 +158,18 @@ class Driver {
     }
     return Stop{saddle ? Verdict::saddle : Verdict::gradient, why};
   }
+  bool saddle_at(const StepReport& r) {
+    converged_value_ = r.loss_before;
+    inertia_ = signs_at(r);
+    return inertia_ && inertia_->negative > 0;
+  }
   std::optional<Inertia> signs_at(const StepReport& r) {
     if (auto found = measured(r)) return found;
-    return detail::look_at_hessian(objective_, before_.data(), start_at_.data(), o_.inertia_up_to,
-                                   o_.inertia_by_differences_up_to);
+    const auto of_the_method = counts_.kind;
+    auto found = detail::look_at_hessian(objective_, before_.data(), start_at_.data(), o_.inertia_up_to,
+                                         o_.inertia_by_differences_up_to);
+    counts_.kind = of_the_method;
+    return found;
   }
   /// The inertia that the step itself measured, where its curvature is the Hessian.
   std::optional<Inertia> measured(const StepReport& r) const {
@@ -262,9 +242,7 @@ class Driver {
     if (rejections_ < o_.max_rejections) return {};
     const bool rests = r.gradient_norm <= least_gradient_;  // f is flat to rounding where a gradient test held before
     if (rests || r.gradient_norm <= kSmall * largest_gradient_) {
-      inertia_ = signs_at(r);
-      converged_value_ = r.loss_before;
-      const bool saddle = inertia_ && inertia_->negative > 0;
+      const bool saddle = saddle_at(r);
       if (saddle || rests)
         return Stop{saddle ? Verdict::saddle : Verdict::gradient,
                     fmt::format("|g| = {:.3g}, and no trial lowers f", r.gradient_norm)};
@@ -334,8 +312,8 @@ class Driver {
 
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, View<T> theta, const MinimizeOptions& options) {
-  check_options(options);
-  check_layout(theta);
+  detail::check_options(options);
+  detail::check_one_piece(theta);
   check_size(objective, theta.lanes * theta.size());
   return Driver<T>(optimizer, objective, theta.data, options).run();
 }

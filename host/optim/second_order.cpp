@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "curvature/balanced_units.hpp"
 #include "curvature/curvature_traits.hpp"
@@ -67,12 +68,12 @@ double drift_at(Objective<T>& objective, const T* theta, const T* start, const s
   const std::size_t n = unit.size();
   Context& context = objective.context();
   Buffer<T> gradient(context, static_cast<Index>(n));
-  objective.gradient(theta, gradient.data());
+  const double value = objective.gradient(theta, gradient.data());
   const std::vector<T> g = gradient.download();
   std::vector<double> c(n, 0.0);
   for (std::size_t i = 0; i < n * n; ++i) c[i / n] += static_cast<double>(v[i]) * g[i % n] / unit[i % n];
-  return change_to_come(spectrum, c,
-                        std::max(size_in(unit, on_host(context, theta, n)), size_in(unit, on_host(context, start, n))));
+  const double extent = std::max(size_in(unit, on_host(context, theta, n)), size_in(unit, on_host(context, start, n)));
+  return change_to_come(spectrum, c, extent, value, std::numeric_limits<T>::epsilon());
 }
 
 }  // namespace

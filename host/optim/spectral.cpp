@@ -53,12 +53,15 @@ Index Spectrum::uncertain() const {
   return std::count_if(values.begin(), values.end(), [&](double v) { return v < -least && v >= -drift; });
 }
 
-double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent) {
+double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent, double value,
+                      double epsilon) {
   constexpr double kShare = 4;
+  const double rounding = 8 * epsilon * std::sqrt(2 * std::fabs(value));
   double sum = 0;
   for (std::size_t i = 0; i < c.size(); ++i)
     if (spectrum.values[i] > 0) sum += c[i] * c[i];
-  return extent > 0 ? kShare * std::sqrt(sum) / extent : 0;
+  const double change = extent > 0 ? kShare * (std::sqrt(sum) + (extent > rounding ? rounding : 0)) / extent : 0;
+  return std::max(change, Spectrum::kClear * spectrum.summary.tolerance);
 }
 
 Index ModifiedInverse::rank() const {

@@ -23,28 +23,32 @@ VariableScaling parse_variable_scaling(const std::string& word);
 struct Spectrum {
   std::vector<double> values;  ///< ascending
   SpectrumSummary summary;
-  double error = 0;  ///< of the values, where the matrix itself is known to no more
+  double error = 0;                     ///< of the values, where the matrix itself is known to no more
+  static constexpr double kClear = 10;  ///< rank tolerances: nothing that rounding makes of a zero
   double drift = 0;  ///< what the rest of the way to the stationary point may change a value by: change_to_come
   /// The signs that the error allows to tell; what is within it counts as zero, and so does what is negative within the
   /// drift.
   Inertia inertia() const;
   Index uncertain() const;  ///< how many are negative beyond the error but within the drift
   bool has_negative() const { return !values.empty() && values.front() < -std::max(summary.tolerance, error); }
-  /// Whatever rounding makes of the values that are zero.
+  /// Whatever rounding makes of the zeros.
   bool clearly_negative() const {
-    return !values.empty() && values.front() < -std::max({10 * summary.tolerance, error, drift});
+    return !values.empty() && values.front() < -std::max({kClear * summary.tolerance, error, drift});
   }
   double smallest_nonzero() const;  ///< min |lambda| above the tolerance, 0 when there is none
 };
 
-/// What the eigenvalues of the scaled Hessian D^-1 H D^-1 may change by between theta and the stationary point close
-/// by, in whose neighbourhood it lies: 4 |c| / extent, c the part of V D^-1 g in eigenvectors of positive values,
-/// extent the larger of |D theta| here and at the start. Where f is constant along a curve x(t), as along p -> t p, q
-/// -> q / t of a function of p q, two derivatives give x' H x' = -g x'': at a minimum the curvature along it is 0, but
-/// |g| |x''| / |x'|^2 short of it, either sign. With a scale symmetry x' = G x and x'' = G G x, G diagonal: about |g| /
-/// |x|. The 4 is for symmetries of a part of the variables. g has no component along the curve, hence positive values
-/// only: the slope that leads away from a saddle is no doubt about it. 0 where extent is 0.
-double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent);
+/// What the eigenvalues of the scaled Hessian D^-1 H D^-1 may change by on the way left to the stationary point:
+/// 4 (|c| + rounding) / extent, c the part of V D^-1 g in eigenvectors of positive values, extent the larger of |D
+/// theta| here and at the start, rounding that of c, 8 epsilon sqrt(2 |f|). Where f is constant along a curve x(t), as
+/// along p -> t p, q -> q / t of a function of p q, two derivatives give x' H x' = -g x'': the curvature along the
+/// curve is 0 at a minimum, and short of it up to |g| |x''| / |x'|^2 with either sign, which is about |g| / |x| where
+/// x' = G x and x'' = G G x with a diagonal G. The 4 is for symmetries of a part of the variables. Such a g has no
+/// component along the curve, hence the positive values: the slope that leads away from a saddle is no doubt about it.
+/// An extent within rounding is no scale: without `rounding` then, and 0 of 0.
+/// At least 10 times the rank tolerance: the sums that make the entries round more than the eigensolver does.
+double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent, double value,
+                      double epsilon);
 
 /// One choice of policy, damping and eps applied to a spectrum.
 struct ModifiedInverse {
