@@ -22,6 +22,11 @@ const std::int64_t* count(const StepReport& report, const char* name) {
   return nullptr;
 }
 
+/// What is not surely negative at the stationary point counts as zero.
+Inertia settled(const Inertia& here, Index uncertain) {
+  return {here.positive, here.zero + uncertain, here.negative - uncertain};
+}
+
 }  // namespace
 
 bool uncertain(const StepReport& report) { return count(report, "n_uncertain") != nullptr; }
@@ -30,7 +35,8 @@ std::optional<Inertia> inertia_of(const StepReport& report) {
   const auto *positive = count(report, "n_positive"), *zero = count(report, "n_zero"),
              *negative = count(report, "n_negative");
   if (positive == nullptr || zero == nullptr || negative == nullptr) return {};
-  return Inertia{*positive, *zero, *negative};
+  const std::int64_t* doubtful = count(report, "n_uncertain");
+  return settled({*positive, *zero, *negative}, doubtful != nullptr ? *doubtful : 0);
 }
 
 namespace {
@@ -103,7 +109,7 @@ std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, 
   spectrum.summary = summarize_spectrum(spectrum.values, spectrum_tolerance<T>(n));
   spectrum.error = relative_error_of(*curvature) * spectrum.summary.largest;
   if (spectrum.has_negative()) spectrum.drift = drift_at(objective, theta, start, unit, matrix.download(), spectrum);
-  const Inertia found = spectrum.inertia();
+  const Inertia found = settled(spectrum.inertia(), spectrum.uncertain());
   if (sizeof(T) < sizeof(double) && found.zero > 0 && !spectrum.clearly_negative()) return {};
   return found;
 }

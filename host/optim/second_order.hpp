@@ -11,7 +11,8 @@
 
 namespace hso::detail {
 
-/// From the metrics n_positive, n_zero and n_negative of a step whose curvature is the Hessian's; null: not measured.
+/// From the metrics n_positive, n_zero, n_negative and n_uncertain, those counting as zero, of a step whose curvature
+/// is the Hessian's; null: not measured.
 std::optional<Inertia> inertia_of(const StepReport& report);
 
 /// Of the Hessian at theta from one dense matrix in balanced units, and a gradient where a value is negative: one

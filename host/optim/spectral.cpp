@@ -43,8 +43,8 @@ double Spectrum::smallest_nonzero() const {
 
 Inertia Spectrum::inertia() const {
   Inertia out;
-  const double least = std::max(summary.tolerance, error), below = -std::max(least, drift);
-  for (double v : values) ++(v > least ? out.positive : v < below ? out.negative : out.zero);
+  const double least = std::max(summary.tolerance, error);
+  for (double v : values) ++(std::fabs(v) <= least ? out.zero : v > 0 ? out.positive : out.negative);
   return out;
 }
 

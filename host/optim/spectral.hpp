@@ -25,15 +25,15 @@ struct Spectrum {
   SpectrumSummary summary;
   double error = 0;                     ///< of the values, where the matrix itself is known to no more
   static constexpr double kClear = 10;  ///< rank tolerances: nothing that rounding makes of a zero
-  double drift = 0;  ///< what the rest of the way to the stationary point may change a value by: change_to_come
-  /// The signs that the error allows to tell; what is within it counts as zero, and so does what is negative within the
-  /// drift.
+  double drift = 0;  ///< what the way left to the stationary point may change a value by: change_to_come
+  /// The signs that the error allows to tell; what is within it counts as zero.
   Inertia inertia() const;
-  Index uncertain() const;  ///< how many are negative beyond the error but within the drift
+  /// Of the negative ones those within the drift: here they are negative, at the stationary point they may be zero.
+  Index uncertain() const;
   bool has_negative() const { return !values.empty() && values.front() < -std::max(summary.tolerance, error); }
   /// Whatever rounding makes of the zeros.
   bool clearly_negative() const {
-    return !values.empty() && values.front() < -std::max({kClear * summary.tolerance, error, drift});
+    return !values.empty() && values.front() < -std::max(kClear * summary.tolerance, error);
   }
   double smallest_nonzero() const;  ///< min |lambda| above the tolerance, 0 when there is none
 };
@@ -101,7 +101,7 @@ std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<do
 /// The metrics of a dense step, in this order: lambda_min, lambda_max, n_positive, n_zero, n_negative, rank,
 /// rank_modified, condition, condition_damped, inverse_residual. In float counts of near-zero eigenvalues say nothing
 /// where rounding alone is as large as the tolerance, but signs are known where one value is clearly negative. Last,
-/// where there are any: n_uncertain.
+/// where there are any: n_uncertain, of n_negative.
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
                        bool in_double);
 /// The first six of them, for a step that inverts nothing.
