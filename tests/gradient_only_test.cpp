@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "curvature/curvature_traits.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/minimize.hpp"
 #include "support/functions.hpp"
@@ -104,6 +105,29 @@ TEST_F(GradientOnlyTest, DifferencesStayWhereTheGradientIsFinite) {
   const Summary s = minimize(steep.objective, x, {.max_steps = 2000});
   EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
   EXPECT_NEAR(x[0], 0, 1e-6);
+}
+
+/// Of one variable, where no asymmetry tells: the error that is said covers the one that is made, and is not all of it
+/// where there is a Hessian to see.
+TEST_F(GradientOnlyTest, TheErrorOfADifferencedColumnIsCovered) {
+  const auto error_at = [&](const std::function<double(double)>& slope, double x, double want) {
+    GradientOnly f(*cpu_, 1, [&](const double* at, double* g) {
+      if (g != nullptr) *g = slope(*at);
+      return 0.0;
+    });
+    const auto a = f.objective.curvature(&x, Curvature::hessian);
+    const double made = std::fabs(dense(*a)[0] / want - 1), said = detail::relative_error_of(*a);
+    EXPECT_GE(said, made) << x;
+    return said;
+  };
+  for (int i = 0; i < 20; ++i) {
+    const double x = 1 + 0.037 * i;
+    EXPECT_LE(error_at([](double t) { return 1e8 + t; }, x, 1), 0.1);
+    EXPECT_LE(error_at([](double t) { return t; }, x, 1), 1e-9);
+  }
+  // An edge at x: from one side, over the step that is best.
+  EXPECT_LE(error_at([](double t) { return t >= 1 ? t * t : NAN; }, 1, 2), 1e-6);
+  EXPECT_LE(error_at([](double t) { return t >= 1 ? 1e3 + t * t * t : NAN; }, 1, 3), 1e-5);
 }
 
 TEST_F(GradientOnlyTest, AFarStartHasFiniteCurvature) {

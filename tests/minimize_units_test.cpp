@@ -261,6 +261,41 @@ TEST_F(MinimizeUnits, ABudgetCountsCalls) {
   EXPECT_EQ(by_differences.values, g.values);
 }
 
+TEST_F(MinimizeUnits, ThetaIsOneVectorInOnePiece) {
+  Smooth bowl(*cpu_, 4, quadratic({2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2}, {1, 1, 1, 1}));
+  Buffer<double> memory(*cpu_, Numbers{5, 5, 9, 9, 5, 5});
+  const auto apart = vector_view(memory.data(), Index{2}, Index{2}, Index{4});
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { minimize(bowl, apart); }), "distance 4", "contiguous"));
+  auto unit = vector_view(memory.data(), Index{4});
+  const Index at = 0;
+  unit.one_hot = &at;
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { minimize(bowl, unit); }), "unit vector"));
+  EXPECT_EQ(memory.download(), (Numbers{5, 5, 9, 9, 5, 5}));
+  EXPECT_TRUE(minimize(bowl, vector_view(memory.data(), Index{2}, Index{2})).converged());
+}
+
+/// Classes that a line separates: f falls to 1 while y grows without end, its slope and curvature along y, from
+/// differences too, to rounding. x has its minimum at 1.
+TEST_F(MinimizeUnits, ASlopeAndACurvatureThatVanishTogetherAreConvergence) {
+  for (int seed = 0; seed < 8; ++seed) {
+    GradientOnly f(*cpu_, 2, [seed](const double* x, double* g) {
+      double value = 1 + 0.5 * (x[0] - 1) * (x[0] - 1);
+      if (g != nullptr) g[0] = x[0] - 1, g[1] = 0;
+      for (int i = 0; i < 5; ++i) {
+        const double k = 1 + 0.37 * std::sin(seed * 5 + i + 1.0), z = k * x[1];
+        value += std::log1p(std::exp(-z));
+        if (g != nullptr) g[1] += k * (1 / (1 + std::exp(-z)) - 1);
+      }
+      return value;
+    });
+    Numbers x{0, 1};
+    const Summary s = minimize(f.objective, x);
+    EXPECT_TRUE(s.converged()) << seed << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_NEAR(x[0], 1, 1e-6);
+    EXPECT_LE(s.value, 1 + 1e-13);
+  }
+}
+
 TEST_F(MinimizeUnits, RobustSettingsKnowTheirCurvatures) {
   EXPECT_TRUE(contains(message_of<UsageError>([] { robust_settings("gauss-newton"); }), "gauss-newton", "ggn"));
   EXPECT_TRUE(contains(message_of<UsageError>([] { robust_settings("kfac"); }), "kfac", "hessian, ggn"));

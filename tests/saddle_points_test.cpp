@@ -3,7 +3,9 @@
 // Saddles and maxima: the trust region leaves them, and what cannot leave them does not call them converged.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/function_objective.hpp"
@@ -165,6 +167,131 @@ TEST_F(SaddlePoints, GaussNewtonAtASaddleIsLookedAtToo) {
   EXPECT_EQ(exact.hessians, 1);
 }
 
+/// r_i = p_1 ... p_n x_i - y_i, 12 of them, with noise: the minima are a surface, and the Hessian has eigenvalues of
+/// either sign of about |g| / |p| close to it. The best product is known.
+struct Product {
+  Product(Index factors, int seed) : n(static_cast<std::size_t>(factors)) {
+    double xx = 0, xy = 0;
+    for (int i = 0; i < 12; ++i) {
+      x.push_back(std::sin(1.7 * i + 0.9 * seed) + 0.1);
+      y.push_back(2 * x.back() + 0.5 * std::cos(2.3 * i * i + seed));
+      xx += x.back() * x.back(), xy += x.back() * y.back();
+    }
+    best = xy / xx;
+  }
+  static double all(const double* p, std::size_t n, std::size_t skip = SIZE_MAX, std::size_t also = SIZE_MAX) {
+    double out = 1;
+    for (std::size_t k = 0; k < n; ++k) out *= k == skip || k == also ? 1 : p[k];
+    return out;
+  }
+  ResidualCallbacks<double> callbacks() const {
+    ResidualCallbacks<double> out;
+    out.residuals = [this](const double* p, double* r, double* j) {
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        r[i] = all(p, n) * x[i] - y[i];
+        for (std::size_t k = 0; j != nullptr && k < n; ++k) j[i * n + k] = all(p, n, k) * x[i];
+      }
+    };
+    out.hessian = [this](const double* p, double* h) {
+      std::fill(h, h + n * n, 0.0);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        for (std::size_t k = 0; k < n * n; ++k) {
+          const std::size_t a = k / n, b = k % n;
+          h[k] += all(p, n, a) * all(p, n, b) * x[i] * x[i];
+          if (a != b) h[k] += (all(p, n) * x[i] - y[i]) * x[i] * all(p, n, a, b);
+        }
+    };
+    return out;
+  }
+  std::size_t n;
+  Numbers x, y;
+  double best = 0;
+};
+
+TEST_F(SaddlePoints, MinimaThatFormASurfaceAreConvergence) {
+  for (Index n : {2, 3})
+    for (int seed = 0; seed < 25; ++seed)
+      for (const char* method : {"abs", "raw", "clip", "lbfgs"}) {
+        const Product model(n, seed);
+        LeastSquaresObjective<double> f(*cpu_, n, 12, model.callbacks());
+        Numbers p{1 + 0.05 * seed, 0.4 + 0.1 * (seed % 7), 0.8};
+        p.resize(model.n);
+        const auto lbfgs = make_optimizer<double>("lbfgs");
+        const bool dense = std::string(method) != "lbfgs";
+        const Summary s = dense ? solve(robust(method), f, p) : minimize(*lbfgs, f, p);
+        SCOPED_TRACE(std::string(method) + ", seed " + std::to_string(seed) + ", " + std::to_string(n) + " factors");
+        EXPECT_EQ(s.verdict, Verdict::gradient) << name_of(s.verdict) << ": " << s.message;
+        EXPECT_NEAR(Product::all(p.data(), model.n), model.best, 1e-6);
+        ASSERT_TRUE(s.inertia.has_value());
+        EXPECT_EQ(s.inertia->negative, 0);
+        EXPECT_GE(s.inertia->positive, 1);
+      }
+}
+
+/// From p = -q Gauss-Newton walks to p = q = 0, where the Jacobian is 0 and the Hessian has a negative eigenvalue: no
+/// trial lowers f there, and no test of a gradient without curvature holds.
+TEST_F(SaddlePoints, WhereGaussNewtonStallsItIsLookedAtToo) {
+  const Product model(2, 1);
+  LeastSquaresObjective<double> f(*cpu_, 2, 12, model.callbacks());
+  Numbers p{1, -1};
+  const Summary s = solve(robust_settings("ggn"), f, p);
+  EXPECT_EQ(s.verdict, Verdict::saddle) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_EQ(s.inertia, (Inertia{1, 0, 1}));
+  EXPECT_NEAR(p[0], 0, 1e-6);
+  ResidualCallbacks<double> callbacks = model.callbacks();
+  callbacks.hessian = nullptr;
+  LeastSquaresObjective<double> unknown(*cpu_, 2, 12, callbacks);
+  p = {1, -1};
+  const Summary u = solve(robust_settings("ggn"), unknown, p);
+  EXPECT_EQ(u.verdict, Verdict::stalled) << name_of(u.verdict) << ": " << u.message;
+  EXPECT_FALSE(u.inertia.has_value());  // the signs of the Gauss-Newton matrix are not those of the Hessian
+}
+
+/// A valley that is narrow beside the radius of the start: 12 trials do not reach it, those of the next steps do.
+TEST_F(SaddlePoints, OneRejectedStepIsNotTheEnd) {
+  for (double k : {1e6, 1e9, 1e12}) {
+    Smooth f(*cpu_, 1, [k](const double* x, double* g, double* h) {
+      const double u = *x - 1e6;
+      if (g != nullptr) *g = -2 * u + 4 * k * u * u * u;
+      if (h != nullptr) *h = -2 + 12 * k * u * u;
+      return 1 - u * u + k * u * u * u * u;
+    });
+    Numbers x{1e6};
+    const Summary s = minimize(f, x);
+    EXPECT_TRUE(s.converged()) << k << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_GT(s.solves, 1);
+    EXPECT_NEAR(std::fabs(x[0] - 1e6) * std::sqrt(2 * k), 1, 0.1) << k;
+    Numbers again{1e6};
+    EXPECT_EQ(minimize(f, again, {.max_rejections = 1}).verdict, Verdict::saddle);
+  }
+}
+
+/// 1 + u^2 - v^2 + v^4, and a variable that it ignores.
+TEST_F(SaddlePoints, InFloatAClearlyNegativeEigenvalueIsKnownBesideAZero) {
+  FunctionObjective<float> f(*cpu_, 3,
+                             {.value =
+                                  [](const float* x, float* g) {
+                                    const float u = x[0], v = x[1];
+                                    if (g != nullptr) g[0] = 2 * u, g[1] = -2 * v + 4 * v * v * v, g[2] = 0;
+                                    return 1 + u * u - v * v + v * v * v * v;
+                                  },
+                              .hessian =
+                                  [](const float* x, float* h) {
+                                    std::fill(h, h + 9, 0.0f);
+                                    h[0] = 2, h[4] = -2 + 12 * x[1] * x[1];
+                                  }});
+  std::vector<float> x{1, 0, 1};
+  const Summary s = minimize(f, x);
+  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_NEAR(s.value, 0.75, 1e-6);
+  x = {1, 0, 1};
+  const Summary stays = minimize(*make_optimizer<float>("hso", {{"eps_scale", "0"}}), f, x);
+  EXPECT_EQ(stays.verdict, Verdict::saddle) << name_of(stays.verdict) << ": " << stays.message;
+  EXPECT_EQ(stays.inertia, (Inertia{1, 1, 1}));
+  x = {1, 0, 1};
+  EXPECT_EQ(minimize(*make_optimizer<float>("lbfgs"), f, x).verdict, Verdict::saddle);
+}
+
 TEST_F(SaddlePoints, WhereSecondOrderCannotTellTheMessageSaysSo) {
   Smooth monkey(*cpu_, 2, [](const double* x, double* g, double* h) {
     if (g != nullptr) g[0] = 3 * (x[0] * x[0] - x[1] * x[1]), g[1] = -6 * x[0] * x[1];
@@ -181,6 +308,23 @@ TEST_F(SaddlePoints, WhereSecondOrderCannotTellTheMessageSaysSo) {
 }
 
 detail::Spectrum spectrum(const Numbers& values) { return {values, summarize_spectrum(values, 1e-15)}; }
+
+/// (p q - 1)^2 / 2 beside its minima p q = 1, in closed form: g = e (q, p), H = [[q^2, p q + e], [p q + e, p^2]] with
+/// e = p q - 1, of which the lower eigenvalue is 0 at the minima and has the sign of -e beside them.
+TEST_F(SaddlePoints, WhatTheWayLeftMayChangeCoversTheCurvatureOfASymmetry) {
+  for (double e : {1e-3, 1e-6, -1e-6}) {
+    const double p = 2, q = (1 + e) / p, size = std::hypot(p, q), a = q * q, b = p * p;
+    const double largest = (a + b) / 2 + std::hypot((a - b) / 2, p * q + e), low = -e * (2 * p * q + e) / largest;
+    const auto s = spectrum({low, largest});
+    const double change = detail::change_to_come(s, {0, e * size}, size, 0, 0x1p-52);
+    EXPECT_GE(change, std::fabs(low)) << e;
+    EXPECT_LE(change, 20 * std::fabs(low)) << e;
+  }
+  const auto saddle = spectrum({-2, 1, 3});
+  EXPECT_NEAR(detail::change_to_come(saddle, {5, 0, 0}, 1, 0, 0x1p-52), 3e-14, 1e-20);  // the slope leads away from it
+  EXPECT_NEAR(detail::change_to_come(saddle, {5, 0.3, 0.4}, 2, 0, 0x1p-52), 1, 1e-15);
+  EXPECT_NEAR(detail::change_to_come(saddle, {0, 0.3, 0.4}, 0, 1, 0x1p-52), 3e-14, 1e-20);
+}
 
 /// The hard case has a closed form: -(A - lambda_1 I)^+ c up to the boundary along the lowest eigenvector.
 TEST_F(SaddlePoints, TheHardCaseIsSolvedToTheModelsMinimum) {

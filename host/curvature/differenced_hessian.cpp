@@ -85,14 +85,16 @@ void DifferencedHessian<T>::form() {
   host_theta_ = theta_.download();
   std::vector<T> a;
   bool all = true;
+  double of_steps = 0;
   for (std::size_t j = 0; j < n; ++j) {
-    std::vector<T> found = column(static_cast<Index>(j));
-    all = all && !found.empty();
-    found.resize(n, T(0));  // a column that cannot be had is no curvature
-    a.insert(a.end(), found.begin(), found.end());
+    Column found = column(static_cast<Index>(j));
+    all = all && !found.entries.empty();
+    found.entries.resize(n, T(0));  // a column that cannot be had is no curvature
+    if (found.entries[j] != T(0)) of_steps = std::max(of_steps, found.error);  // of 0 no sign is claimed
+    a.insert(a.end(), found.entries.begin(), found.entries.end());
   }
   const double asymmetry = symmetrize(a, n);
-  error_ = all ? std::min(std::max(error_, asymmetry), 1.0) : 1;
+  error_ = all ? std::min(std::max({error_, asymmetry, of_steps}), 1.0) : 1;
   matrix_ = Buffer<T>(context(), Span<const T>(a));
 }
 
@@ -113,19 +115,34 @@ double DifferencedHessian<T>::unknown_size(Index j) {
 }
 
 template <class T>
-std::vector<T> DifferencedHessian<T>::column(Index j) {
+typename DifferencedHessian<T>::Column DifferencedHessian<T>::column_of(Index j, const Side& plus, const Side& minus,
+                                                                        double size) {
+  Column out{quotient(plus, minus), 0};
+  if (out.entries.empty()) return out;
+  const auto at = static_cast<std::size_t>(j);
+  const Side &a = plus.finite ? plus : here(), &b = minus.finite ? minus : here();
+  const double g = std::max(std::fabs(static_cast<double>(a.g[at])), std::fabs(static_cast<double>(b.g[at])));
+  const double change = std::fabs(static_cast<double>(a.g[at]) - b.g[at]);
+  if (g > 0) out.error = change > 0 ? epsilon<T>() * g / change : 1;
+  if (!plus.finite || !minus.finite) out.error = std::max(out.error, (static_cast<double>(a.at) - b.at) / size);
+  return out;
+}
+
+template <class T>
+typename DifferencedHessian<T>::Column DifferencedHessian<T>::column(Index j) {
   const double x = std::fabs(static_cast<double>(host_theta_[static_cast<std::size_t>(j)]));
   const double share = std::cbrt(epsilon<T>()), longest = share * std::max({x, 1.0, x > 0 ? 0.0 : unknown_size(j)});
   double h = share * (x > 0 ? x : std::min(unknown_size(j), 1.0));
-  std::vector<T> best;
+  const double size = h / share;
+  Column best{};
   bool one_sided = false;
   for (int i = 0; i < kAttempts; ++i) {
     const Side plus = side(j, h), minus = side(j, -h);
-    std::vector<T> found = quotient(plus, minus);
+    Column found = column_of(j, plus, minus, size);
     const bool both = plus.finite && minus.finite;
     if (!both) {  // an edge is near: well inside of it
-      if (!best.empty() && !one_sided) break;
-      if (!found.empty()) best = std::move(found);
+      if (!best.entries.empty() && !one_sided) break;
+      if (!found.entries.empty() && (best.entries.empty() || found.error < best.error)) best = std::move(found);
       one_sided = true;
       if (h <= 2 * epsilon<T>() * x) break;
       h = std::max(h / kShorter, 2 * epsilon<T>() * x);
@@ -134,7 +151,7 @@ std::vector<T> DifferencedHessian<T>::column(Index j) {
     best = std::move(found);
     if (one_sided) {
       const Side closer = side(j, h / 10), across = side(j, -h / 10);
-      if (largest_change(closer.g, across.g) >= std::sqrt(epsilon<T>())) best = quotient(closer, across);
+      if (largest_change(closer.g, across.g) >= std::sqrt(epsilon<T>())) best = column_of(j, closer, across, size);
       break;
     }
     if (h >= longest || largest_change(plus.g, minus.g) >= std::sqrt(epsilon<T>())) break;

@@ -6,8 +6,10 @@
 //
 // so that every parameter is moved in proportion to its own size (Dennis and Schnabel 1996, section 5.4). Where theta_j
 // is 0, |f / g_j| stands for its size, at most 1. A step whose change of the gradient drowns in rounding is lengthened,
-// one that leaves the domain is shortened or taken on one side. The matrix is symmetrised; what was asymmetric in it
-// measures the error.
+// one that leaves the domain is shortened or, where that does not help, taken on one side with the least error.
+// The matrix is symmetrised. Its error is the largest of what was asymmetric in it and, of every column with a diagonal
+// entry, of the rounding of the gradient, epsilon |g_j| / (h_j |A_jj|), and, on one side, of h_j in units of the size
+// of theta_j, the order of what such a quotient leaves out.
 #pragma once
 
 #include <memory>
@@ -40,8 +42,14 @@ class DifferencedHessian final : public LinearOperator<T>, public CurvatureTrait
     std::vector<T> g;
     bool finite;
   };
+  struct Column {
+    std::vector<T> entries;  ///< empty where there are none
+    double error;            ///< of the diagonal entry, relative
+  };
   void form();
-  std::vector<T> column(Index j);
+  Column column(Index j);
+  /// The quotient of two sides; `size` is that of theta_j.
+  Column column_of(Index j, const Side& plus, const Side& minus, double size);
   Side side(Index j, double h);
   /// Empty where neither side, or one side and theta, have a finite gradient.
   std::vector<T> quotient(const Side& plus, const Side& minus);

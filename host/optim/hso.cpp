@@ -57,7 +57,7 @@ class Hso final : public Optimizer<T> {
   bool dense() const override { return true; }
 
   StepReport step(Objective<T>& objective, T* theta) override {
-    prepare(objective);
+    prepare(objective, theta);
     StepReport report;
     const auto curvature = linearize(objective, theta, report);
     const double value = report.loss_before;
@@ -73,6 +73,7 @@ class Hso final : public Optimizer<T> {
     if (!decompose(report, detail::relative_error_of(*curvature))) return report;
     if (report.gradient_norm == 0 && !(in_region() && spectrum_.has_negative())) return stay(report);
     project_gradient();
+    bound_drift(theta, value);
     report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, value);
     choose_radius(theta, std::fabs(value));
     try_steps(objective, theta, *curvature, report);
@@ -123,7 +124,7 @@ class Hso final : public Optimizer<T> {
     return curvature;
   }
 
-  void prepare(Objective<T>& objective) {
+  void prepare(Objective<T>& objective, const T* theta) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
     n_ = -1;  // until nothing has thrown
     Context& context = objective.context();
@@ -132,8 +133,9 @@ class Hso final : public Optimizer<T> {
     require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n,
                    [this](Index m) { return matrix_bytes(m); });
     matrix_ = Buffer<T>(context, checked_multiply(n, n));
-    for (Buffer<T>* b : {&gradient_, &step_, &trial_}) *b = Buffer<T>(context, n);
+    for (Buffer<T>* b : {&gradient_, &step_, &trial_, &first_}) *b = Buffer<T>(context, n);
     spectral_ = Buffer<T>(context, 4 * n);
+    ops_->copy(n, theta, first_.data());
     numbers_ = std::make_unique<QueuedNumbers>(context, 6);
     damping_ = Damping(o_);
     region_ = TrustRadius();
@@ -180,7 +182,14 @@ class Hso final : public Optimizer<T> {
     spectrum_.summary =
         summarize_spectrum(spectrum_.values, o_.rank_tolerance > 0 ? o_.rank_tolerance : spectrum_tolerance<T>(n_));
     spectrum_.error = error * spectrum_.summary.largest;
+    spectrum_.drift = 0;
     return true;
+  }
+  void bound_drift(const T* theta, double value) {
+    if (!spectrum_.has_negative()) return;
+    Context& context = ops_->context();
+    const double extent = std::max(scaling_.size_of(context, theta), scaling_.size_of(context, first_.data()));
+    spectrum_.drift = change_to_come(spectrum_, projected_, extent, value, std::numeric_limits<T>::epsilon());
   }
   /// The diagonal of D^-1 A D^-1, before the eigenvectors take its place.
   void gather_diagonal() {
@@ -202,13 +211,8 @@ class Hso final : public Optimizer<T> {
     const std::vector<T> c = spectral_.download();
     projected_.assign(c.begin(), c.begin() + n_);
     probe_.assign(c.begin() + n_, c.begin() + 2 * n_);
-    largest_slope_ = 0;
-    for (Index i = 2 * n_; i < 3 * n_; ++i) {
-      const double g = std::fabs(static_cast<double>(c[static_cast<std::size_t>(i + n_)]));
-      if (g > 0)
-        largest_slope_ =
-            std::max(largest_slope_, g / std::sqrt(std::fabs(static_cast<double>(c[static_cast<std::size_t>(i)]))));
-    }
+    largest_slope_ = largest_slope({c.begin() + 2 * n_, c.begin() + 3 * n_}, {c.begin() + 3 * n_, c.end()},
+                                   spectrum_.summary.tolerance);
   }
   /// For those who ask why no trial lowered the value: the largest cosine, and |s_i| / |theta_i| at the most, where s
   /// is the step without damping or radius.
@@ -353,6 +357,7 @@ class Hso final : public Optimizer<T> {
   Index n_ = -1;
   Ops<T>* ops_ = nullptr;
   Buffer<T> matrix_, gradient_, spectral_, step_, trial_;
+  Buffer<T> first_;  ///< theta at the first step
   Spectrum spectrum_;
   std::vector<double> projected_;
   bool fresh_ = true;         ///< radius and units, since the last accepted step

@@ -12,6 +12,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "optim/counting.hpp"
+#include "optim/minimize_checks.hpp"
 #include "optim/second_order.hpp"
 
 namespace hso {
@@ -24,24 +25,6 @@ const char* name_of(Verdict verdict) {
 }
 
 namespace {
-
-void check_options(const MinimizeOptions& o) {
-  const auto require = [](bool ok, const char* option, double value, const char* expected) {
-    if (!ok) throw UsageError(fmt::format("minimize: {} = {}, expected {}", option, value, expected));
-  };
-  require(o.gradient_absolute >= 0, "gradient_absolute", o.gradient_absolute, "0 or above");
-  require(o.gradient_relative >= 0, "gradient_relative", o.gradient_relative, "0 or above");
-  require(!std::isnan(o.gradient_scaled), "gradient_scaled", o.gradient_scaled, "a number");
-  require(o.gradient_fallback >= 0, "gradient_fallback", o.gradient_fallback, "0 or above");
-  require(o.step >= 0, "step", o.step, "0 or above");
-  require(o.loss >= 0, "loss", o.loss, "0 or above");
-  require(o.max_steps >= 0, "max_steps", o.max_steps, "0 or above");
-  require(o.max_rejections >= 1, "max_rejections", o.max_rejections, "at least 1");
-  require(o.unbounded_below > 0, "unbounded_below", o.unbounded_below, "above 0");
-  require(!std::isnan(o.target), "target", o.target, "a number");
-  require(o.max_seconds >= 0, "max_seconds", o.max_seconds, "0 or above");
-  require(o.max_evaluations >= 0, "max_evaluations", static_cast<double>(o.max_evaluations), "0 or above");
-}
 
 /// Methods for networks alone look for the network itself.
 bool needs_network(const std::string& name) {
@@ -74,8 +57,10 @@ class Driver {
         n_(objective.dimension()),
         ops_(objective.context().template ops<T>()),
         before_(objective.context(), n_),
-        best_(objective.context(), n_) {
+        best_(objective.context(), n_),
+        start_at_(objective.context(), n_) {
     ops_.copy(n_, theta_, best_.data());
+    ops_.copy(n_, theta_, start_at_.data());
     start_norm_ = ops_.nrm2(n_, theta_);
   }
 
@@ -163,17 +148,28 @@ class Driver {
   std::optional<Stop> judge_gradient(const StepReport& r) {
     const std::string why = stationary(r);
     if (why.empty()) return {};
-    const bool measures = measured(r).has_value();
-    inertia_ = measures ? measured(r)
-                        : detail::look_at_hessian(objective_, before_.data(), o_.inertia_up_to,
-                                                  o_.inertia_by_differences_up_to);
-    converged_value_ = r.loss_before;
-    if (!inertia_ || inertia_->negative == 0) return Stop{Verdict::gradient, why};
-    if (measures && r.status == StepStatus::accepted) {  // it goes on
+    const bool measures = measured(r).has_value(), accepted = r.status == StepStatus::accepted;
+    const bool saddle = saddle_at(r);
+    // Trials from a smaller radius or with more damping may still lower f; without one nothing changes.
+    const bool tries = r.status == StepStatus::rejected && r.trials > 0 && rejections_ < o_.max_rejections;
+    if (measures && (saddle ? accepted || tries : accepted && detail::uncertain(r))) {  // it goes on
       least_gradient_ = r.gradient_norm;
       return {};
     }
-    return Stop{Verdict::saddle, why};
+    return Stop{saddle ? Verdict::saddle : Verdict::gradient, why};
+  }
+  bool saddle_at(const StepReport& r) {
+    converged_value_ = r.loss_before;
+    inertia_ = signs_at(r);
+    return inertia_ && inertia_->negative > 0;
+  }
+  std::optional<Inertia> signs_at(const StepReport& r) {
+    if (auto found = measured(r)) return found;
+    const auto of_the_method = counts_.kind;
+    auto found = detail::look_at_hessian(objective_, before_.data(), start_at_.data(), o_.inertia_up_to,
+                                         o_.inertia_by_differences_up_to);
+    counts_.kind = of_the_method;
+    return found;
   }
   /// The inertia that the step itself measured, where its curvature is the Hessian.
   std::optional<Inertia> measured(const StepReport& r) const {
@@ -244,10 +240,12 @@ class Driver {
   std::optional<Stop> judge_rejection(const StepReport& r) {
     if (r.status == StepStatus::singular) return Stop{Verdict::singular, r.message};
     if (rejections_ < o_.max_rejections) return {};
-    if (r.gradient_norm <= least_gradient_) {  // f is flat to rounding at a saddle that was recognised before
-      inertia_ = measured(r);
-      converged_value_ = r.loss_before;
-      return Stop{Verdict::saddle, fmt::format("|g| = {:.3g}, and no trial lowers f", r.gradient_norm)};
+    const bool rests = r.gradient_norm <= least_gradient_;  // f is flat to rounding where a gradient test held before
+    if (rests || r.gradient_norm <= kSmall * largest_gradient_) {
+      const bool saddle = saddle_at(r);
+      if (saddle || rests)
+        return Stop{saddle ? Verdict::saddle : Verdict::gradient,
+                    fmt::format("|g| = {:.3g}, and no trial lowers f", r.gradient_norm)};
     }
     return Stop{Verdict::stalled, fmt::format("{} steps in a row without a lower value: {}", rejections_, r.message)};
   }
@@ -286,6 +284,7 @@ class Driver {
 
   static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
   static constexpr int kVanishing = 3;
+  static constexpr double kSmall = 1e-6;                        ///< of the largest gradient: a saddle is looked for
   static constexpr double kNothing = 16 * kEpsilon * kEpsilon;  ///< of f: (4 epsilon)^2, residuals being squared
   static constexpr double kLittle = 4096 * kEpsilon * kEpsilon;
   Optimizer<T>& optimizer_;
@@ -296,7 +295,7 @@ class Driver {
   const MinimizeOptions& o_;
   Index n_;
   detail::Ops<T>& ops_;
-  Buffer<T> before_, best_;
+  Buffer<T> before_, best_, start_at_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double best_value_ = std::numeric_limits<double>::infinity(), converged_value_ = 0;
   double first_value_ = 0, first_gradient_ = 0, last_step_ = 0;
@@ -313,7 +312,8 @@ class Driver {
 
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, View<T> theta, const MinimizeOptions& options) {
-  check_options(options);
+  detail::check_options(options);
+  detail::check_one_piece(theta);
   check_size(objective, theta.lanes * theta.size());
   return Driver<T>(optimizer, objective, theta.data, options).run();
 }

@@ -5,42 +5,88 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "curvature/balanced_units.hpp"
 #include "curvature/curvature_traits.hpp"
 #include "hsogpu/error.hpp"
+#include "optim/spectral.hpp"
 
 namespace hso::detail {
 
+namespace {
+
+const std::int64_t* count(const StepReport& report, const char* name) {
+  for (const auto& [key, value] : report.metrics)
+    if (key == name) return std::get_if<std::int64_t>(&value);
+  return nullptr;
+}
+
+/// What is not surely negative at the stationary point counts as zero.
+Inertia settled(const Inertia& here, Index uncertain) {
+  return {here.positive, here.zero + uncertain, here.negative - uncertain};
+}
+
+}  // namespace
+
+bool uncertain(const StepReport& report) { return count(report, "n_uncertain") != nullptr; }
+
 std::optional<Inertia> inertia_of(const StepReport& report) {
-  const auto count = [&](const char* name) -> const std::int64_t* {
-    for (const auto& [key, value] : report.metrics)
-      if (key == name) return std::get_if<std::int64_t>(&value);
-    return nullptr;
-  };
-  const auto *positive = count("n_positive"), *zero = count("n_zero"), *negative = count("n_negative");
+  const auto *positive = count(report, "n_positive"), *zero = count(report, "n_zero"),
+             *negative = count(report, "n_negative");
   if (positive == nullptr || zero == nullptr || negative == nullptr) return {};
-  return Inertia{*positive, *zero, *negative};
+  const std::int64_t* doubtful = count(report, "n_uncertain");
+  return settled({*positive, *zero, *negative}, doubtful != nullptr ? *doubtful : 0);
 }
 
 namespace {
 
-/// A := D^-1 A D^-1, which has the same inertia. False where it is not finite.
+/// A := D^-1 A D^-1, which has the same inertia. D; empty where A is not finite.
 template <class T>
-bool balance(std::vector<T>& a, std::size_t n) {
-  if (!std::all_of(a.begin(), a.end(), [](T x) { return std::isfinite(x); })) return false;
+std::vector<double> balance(std::vector<T>& a, std::size_t n) {
+  if (!std::all_of(a.begin(), a.end(), [](T x) { return std::isfinite(x); })) return {};
   std::vector<double> unit(n);
   for (std::size_t i = 0; i < n; ++i) unit[i] = std::fabs(static_cast<double>(a[i * n + i]));
   if (!diagonal_dominates(a, n)) unit = balanced_units(a, n);
   for (double& d : unit) d = d > 0 ? std::sqrt(d) : 1;
   for (std::size_t i = 0; i < n * n; ++i) a[i] = static_cast<T>(a[i] / unit[i / n] / unit[i % n]);
-  return true;
+  return unit;
+}
+
+template <class T>
+std::vector<T> on_host(Context& context, const T* x, std::size_t n) {
+  std::vector<T> out(n);
+  context.to_host(x, out.data(), static_cast<Index>(n * sizeof(T)));
+  return out;
+}
+
+template <class T>
+double size_in(const std::vector<double>& unit, const std::vector<T>& x) {
+  double size = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) size = std::hypot(size, unit[i] * static_cast<double>(x[i]));
+  return size;
+}
+
+/// change_to_come at theta; row i of v is eigenvector i.
+template <class T>
+double drift_at(Objective<T>& objective, const T* theta, const T* start, const std::vector<double>& unit,
+                const std::vector<T>& v, const Spectrum& spectrum) {
+  const std::size_t n = unit.size();
+  Context& context = objective.context();
+  Buffer<T> gradient(context, static_cast<Index>(n));
+  const double value = objective.gradient(theta, gradient.data());
+  const std::vector<T> g = gradient.download();
+  std::vector<double> c(n, 0.0);
+  for (std::size_t i = 0; i < n * n; ++i) c[i / n] += static_cast<double>(v[i]) * g[i % n] / unit[i % n];
+  const double extent = std::max(size_in(unit, on_host(context, theta, n)), size_in(unit, on_host(context, start, n)));
+  return change_to_come(spectrum, c, extent, value, std::numeric_limits<T>::epsilon());
 }
 
 }  // namespace
 
 template <class T>
-std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, Index limit, Index difference_limit) {
+std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, const T* start, Index limit,
+                                       Index difference_limit) {
   const Index n = objective.dimension();
   if (n > std::max(limit, difference_limit)) return {};
   std::unique_ptr<LinearOperator<T>> curvature;
@@ -54,13 +100,17 @@ std::optional<Inertia> look_at_hessian(Objective<T>& objective, const T* theta, 
   Buffer<T> matrix(context, checked_multiply(n, n));
   curvature->to_dense(matrix.data());
   std::vector<T> a = matrix.download();
-  if (!balance(a, static_cast<std::size_t>(n))) return {};
+  const std::vector<double> unit = balance(a, static_cast<std::size_t>(n));
+  if (unit.empty()) return {};
   matrix.upload(a);
-  const EighResult eigen = eigh(context, matrix.view().reshaped({n, n}));
+  EighResult eigen = eigh(context, matrix.view().reshaped({n, n}));
   if (!eigen.ok()) return {};
-  const double tolerance = std::max(spectrum_tolerance<T>(n), relative_error_of(*curvature));
-  const Inertia found = summarize_spectrum(eigen.values, tolerance).inertia;
-  if (sizeof(T) < sizeof(double) && found.zero > 0) return {};
+  Spectrum spectrum{std::move(eigen.values), {}};
+  spectrum.summary = summarize_spectrum(spectrum.values, spectrum_tolerance<T>(n));
+  spectrum.error = relative_error_of(*curvature) * spectrum.summary.largest;
+  if (spectrum.has_negative()) spectrum.drift = drift_at(objective, theta, start, unit, matrix.download(), spectrum);
+  const Inertia found = settled(spectrum.inertia(), spectrum.uncertain());
+  if (sizeof(T) < sizeof(double) && found.zero > 0 && !spectrum.clearly_negative()) return {};
   return found;
 }
 
@@ -72,7 +122,7 @@ std::string words_of(const Inertia& i) {
   return words;
 }
 
-template std::optional<Inertia> look_at_hessian(Objective<float>&, const float*, Index, Index);
-template std::optional<Inertia> look_at_hessian(Objective<double>&, const double*, Index, Index);
+template std::optional<Inertia> look_at_hessian(Objective<float>&, const float*, const float*, Index, Index);
+template std::optional<Inertia> look_at_hessian(Objective<double>&, const double*, const double*, Index, Index);
 
 }  // namespace hso::detail

@@ -48,6 +48,22 @@ Inertia Spectrum::inertia() const {
   return out;
 }
 
+Index Spectrum::uncertain() const {
+  const double least = std::max(summary.tolerance, error);
+  return std::count_if(values.begin(), values.end(), [&](double v) { return v < -least && v >= -drift; });
+}
+
+double change_to_come(const Spectrum& spectrum, const std::vector<double>& c, double extent, double value,
+                      double epsilon) {
+  constexpr double kShare = 4;
+  const double rounding = 8 * epsilon * std::sqrt(2 * std::fabs(value));
+  double sum = 0;
+  for (std::size_t i = 0; i < c.size(); ++i)
+    if (spectrum.values[i] > 0) sum += c[i] * c[i];
+  const double change = extent > 0 ? kShare * (std::sqrt(sum) + (extent > rounding ? rounding : 0)) / extent : 0;
+  return std::max(change, Spectrum::kClear * spectrum.summary.tolerance);
+}
+
 Index ModifiedInverse::rank() const {
   return std::count_if(inverse.begin(), inverse.end(), [this](double b) { return b + eps != 0; });
 }
@@ -179,6 +195,14 @@ std::vector<double> undamped_step(const Spectrum& spectrum, const std::vector<do
   return s;
 }
 
+double largest_slope(const std::vector<double>& diagonal, const std::vector<double>& g, double tolerance) {
+  double largest = 0;
+  for (std::size_t i = 0; i < g.size(); ++i)
+    if (g[i] != 0)
+      largest = std::max(largest, std::fabs(g[i]) / std::sqrt(std::max(std::fabs(diagonal[i]), tolerance)));
+  return largest;
+}
+
 double largest_cosine(double largest_slope, double value) {
   return largest_slope > 0 ? largest_slope / std::sqrt(2 * std::fabs(value)) : 0;
 }
@@ -203,18 +227,19 @@ bool counts_mean_something(const Spectrum& spectrum, bool in_double) {
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, bool in_double) {
   auto& m = report.metrics;
   const Inertia inertia = spectrum.inertia();
-  const auto count = [&](const char* name, Index value) {
-    if (counts_mean_something(spectrum, in_double))
+  const auto count = [&](const char* name, Index value, bool known) {
+    if (known)
       m.emplace_back(name, std::int64_t{value});
     else
       m.emplace_back(name, std::string("not meaningful in float32"));
   };
   m.emplace_back("lambda_min", spectrum.values.front());
   m.emplace_back("lambda_max", spectrum.values.back());
-  count("n_positive", inertia.positive);
-  count("n_zero", inertia.zero);
-  count("n_negative", inertia.negative);
-  count("rank", inertia.positive + inertia.negative);
+  const bool all = counts_mean_something(spectrum, in_double), signs = all || spectrum.clearly_negative();
+  count("n_positive", inertia.positive, signs);
+  count("n_zero", inertia.zero, signs);
+  count("n_negative", inertia.negative, signs);
+  count("rank", inertia.positive + inertia.negative, all);
 }
 
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, const ModifiedInverse& inverse, double residual,
@@ -229,6 +254,7 @@ void describe_spectrum(StepReport& report, const Spectrum& spectrum, const Modif
   m.emplace_back("condition", smallest > 0 ? spectrum.summary.largest / smallest : 0.0);
   m.emplace_back("condition_damped", inverse.kept > 0 ? inverse.largest_phi / inverse.smallest_phi : 0.0);
   m.emplace_back("inverse_residual", residual);
+  if (const Index n = spectrum.uncertain(); n > 0) m.emplace_back("n_uncertain", std::int64_t{n});
 }
 
 std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::string& sign,

@@ -31,7 +31,8 @@ struct HvpOptions {
 /// The order matters: damping and sign policy make phi(lambda), then eps is added to its inverse (it is not damping).
 /// On a quadratic a full step is stable for eps < 1 / lambda_max, so eps is given in that unit and absolutely.
 /// The report has the signs of the eigenvalues, n_positive, n_zero and n_negative, zero being within the rank tolerance
-/// or the error of a differenced matrix. Of a step that lowers nothing it also has largest_cosine, max |g_i| /
+/// or the error of a differenced matrix, and n_uncertain where some are negative by no more than the way left to a
+/// stationary point close by may change them. Of a step that lowers nothing it also has largest_cosine, max |g_i| /
 /// sqrt(2 |f| |A_ii|), and relative_step, max |s_i| / |theta_i| of the step without damping.
 struct HsoOptions {
   double rate = 1;

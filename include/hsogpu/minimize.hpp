@@ -43,12 +43,14 @@ enum class Verdict {
   steps,            ///< the box is full: steps,
   time,             ///< seconds,
   evaluations,      ///< or evaluations
-  stalled,          ///< no trial lowers the value any more, with a gradient that is not small: rounding, or a wrong one
+  stalled,          ///< no trial lowers the value any more, and no gradient test holds: rounding, or a wrong gradient
   unbounded,        ///< the value falls without end
   not_finite,       ///< value or derivatives at theta are not numbers
   singular,         ///< the method cannot invert the curvature
   stopped_by_user,  ///< by the callback
-  saddle            ///< a gradient test holds at theta, but the Hessian has negative eigenvalues: a saddle or a maximum
+  /// A gradient test holds at theta, or no trial lowers the value and |g| is at most 1e-6 of the largest one, but the
+  /// Hessian has negative eigenvalues: a saddle or a maximum.
+  saddle
 };
 const char* name_of(Verdict verdict);
 
@@ -78,7 +80,8 @@ struct MinimizeOptions {
   double max_seconds = std::numeric_limits<double>::infinity();
   int max_rejections = 5;         ///< steps in a row without an accepted one
   double unbounded_below = 1e15;  ///< f below -this times max(1, |f at the start|), with steps that still grow
-  /// Where a gradient test holds and the method has not measured the Hessian's eigenvalues: one dense Hessian tells
+  /// Where a gradient test holds, or no trial lowers f and |g| is at most 1e-6 of the largest one, and the method has
+  /// not measured the Hessian's eigenvalues: one dense Hessian tells
   /// their signs, for at most so many variables where the objective has an exact one,
   Index inertia_up_to = 500;
   Index inertia_by_differences_up_to = 0;  ///< and so many where it takes 2n + 1 gradients
@@ -91,8 +94,9 @@ struct Summary {
   std::string message;       ///< what the numbers of the verdict are, and what the method says
   double value = 0;          ///< at theta
   double gradient_norm = 0;  ///< the last that was measured; at theta where converged
-  /// Signs of the Hessian's eigenvalues at theta, zero meaning within the rank tolerance or the error of differences;
-  /// null: unknown, and the message says so.
+  /// Signs of the Hessian's eigenvalues at theta, zero meaning within the rank tolerance or the error of differences,
+  /// or negative by no more than the way left to the stationary point may change it; null: unknown, and the message
+  /// says so.
   std::optional<Inertia> inertia;
   int steps = 0;            ///< accepted
   std::int64_t values = 0;  ///< evaluations of the value alone
@@ -114,7 +118,7 @@ struct Summary {
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, Buffer<T>& theta,
                  const MinimizeOptions& options = {});
-/// The same for memory that no Buffer owns: vector_view(pointer, n).
+/// The same for memory that no Buffer owns: vector_view(pointer, n). UsageError where the numbers are not contiguous.
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, View<T> theta, const MinimizeOptions& options = {});
 /// The same for host memory, whatever the context; theta is copied there and back.
