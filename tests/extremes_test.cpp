@@ -9,6 +9,7 @@
 #include <random>
 
 #include "hsogpu/analysis.hpp"
+#include "linalg/block_lanczos.hpp"
 #include "linalg/hidden_weight.hpp"
 #include "support/dense_operator.hpp"
 #include "support/late_context.hpp"
@@ -230,6 +231,41 @@ TEST_P(ExtremesTest, ClaimsAreTrue) {
   EXPECT_GE(claims, 50);
   EXPECT_GE(confirmed, 40);
   EXPECT_LE(wrong, 2);  // 0.6 expected at most; 3 or more of 60 have a probability below 3 %
+}
+
+/// Nearest a number: copies of a multiple value lie among simple ones that one start vector finds first.
+TEST_P(ExtremesTest, ClaimsOfTheNearestAreTrue) {
+  int confirmed = 0, wrong = 0;
+  const int seeds = context().is_cuda() ? 4 : 40;
+  for (const Numbers& expected : {Numbers{0, 0, 0.3}, Numbers{0.3, 0.3, 0.3}}) {
+    Numbers d = spread(300, 0, 0, 1, 5);
+    for (double v : {expected[0], expected[0], expected[0], expected[0], 0.0, 0.3, 0.45, 0.6}) d.push_back(v);
+    DiagonalOperator<double> a(context(), Span<const double>(d));
+    for (int seed = 0; seed < seeds; ++seed) {
+      const auto pairs = eigenpairs_near(a, 0.2, {.count = 3, .seed = static_cast<std::uint64_t>(seed)});
+      if (!pairs.extremes.confirmed) continue;
+      ++confirmed;
+      bool same = pairs.values.size() == 3;
+      for (std::size_t i = 0; same && i < 3; ++i) same = std::abs(pairs.values[i] - expected[i]) <= 2e-8 * pairs.scale;
+      wrong += !same;
+    }
+  }
+  EXPECT_GE(confirmed, seeds);
+  EXPECT_LE(wrong, 4);  // 0.8 of 80 expected at most; 5 or more have a probability below 2e-3
+}
+
+/// Equally near ones: neighbours are taken, so that what is kept of sorted pairs is a range.
+TEST_P(ExtremesTest, EquallyNearValuesAreTakenAsNeighbours) {
+  EXPECT_EQ(detail::nearest({0, 0, 0, 0.3, 1}, 2, 0.2), (std::vector<Index>{2, 3}));
+  EXPECT_EQ(detail::nearest({0, 1, 3, 3}, 2, 2), (std::vector<Index>{1, 2}));
+  EXPECT_EQ(detail::nearest({0, 1, 2}, 2, 7), (std::vector<Index>{1, 2}));
+  EXPECT_EQ(detail::nearest({0, 1, 2}, 5, -1), (std::vector<Index>{0, 1, 2}));
+  const SymmetricCase c = with_spectrum("three zeros", {0, 0, 0, 0.3, 1}, 3);
+  DenseOperator<double> a(context(), 5, c.matrix);
+  const auto pairs = eigenpairs_near(a, 0.2, {.count = 2});
+  ASSERT_EQ(pairs.values.size(), 2U);
+  EXPECT_NEAR(pairs.values[0], 0, 1e-8);
+  EXPECT_NEAR(pairs.values[1], 0.3, 1e-8);
 }
 
 /// Where results come late, several steps are queued before the host looks: the answers are the same.
