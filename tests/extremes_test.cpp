@@ -354,6 +354,13 @@ TEST(HiddenWeight, BoundsTheWeightOfEveryAtom) {
   }
 }
 
+/// Behind a coupling that is zero but for rounding another vector's recurrence goes on, which says nothing of b's.
+TEST(HiddenWeight, EndsWithTheKrylovSpace) {
+  const detail::LanczosRecurrence whole{{1, 2, 5, 4}, {0.5, 1e-17, 1, 0.3}}, own{{1, 2}, {0.5, 1e-17}};
+  for (double x : {0.0, 1.7, 5.0})
+    EXPECT_EQ(detail::log_hidden_weight(whole, x, 1e-15), detail::log_hidden_weight(own, x, 1e-15)) << x;
+}
+
 /// The share of random unit vectors that are as orthogonal to a given one.
 TEST(HiddenWeight, ChancesAreThoseOfRandomVectors) {
   std::mt19937_64 engine(7);

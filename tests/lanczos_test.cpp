@@ -251,17 +251,15 @@ TEST_P(LanczosTest, ANumberOutsideTheSpectrumIsNearItsEnd) {
   EXPECT_LE(few.products, 60);
 }
 
-/// What a filter finds may not be accurate for the matrix itself, in rounding of float: then nothing is claimed.
+/// What a filter finds may not be accurate for the matrix itself: then nothing is claimed.
 TEST_P(LanczosTest, InexactPairsAreNotClaimedToBeTheNearest) {
   const Index n = 2000;
   std::vector<float> d;
   for (Index i = 0; i < n; ++i) d.push_back(static_cast<float>(i) / static_cast<float>(n) + (i > n / 2 ? 0.02F : 0.0F));
   DiagonalOperator<float> a(context(), Span<const float>(d));
-  for (const Index basis : {20, 40}) {
-    if (context().is_cuda() && basis == 20) continue;  // twice as many products, thousands of them
-    const auto pairs = eigenpairs_near(a, 0.5, {.count = 4, .basis = basis, .max_products = 40000, .tolerance = 1e-3});
-    EXPECT_TRUE(!pairs.extremes.confirmed || pairs.converged == 4) << basis << " " << pairs.stop;
-  }
+  const auto pairs = eigenpairs_near(a, 0.5, {.count = 4, .basis = 20, .max_products = 40000, .tolerance = 1e-2});
+  EXPECT_TRUE(pairs.stop == "inexact" || pairs.converged == 4) << pairs.stop;
+  EXPECT_TRUE(!pairs.extremes.confirmed || pairs.converged == 4) << pairs.stop;
 }
 
 /// Among 3,000 values of which neighbours differ by 1/3000, n products would be needed and it says so early.

@@ -38,8 +38,9 @@ struct Estimate {
 };
 /// The mean of independent samples. The interval is 1.15 times the smallest one that holds Student's t and its form for
 /// skewed samples, the third moment removed by a cubic transformation (Hall, J. R. Statist. Soc. B 54 (1992) 221): a
-/// few large eigenvalues make z'Az skewed, and t alone too short above. The factor is what a matrix of rank one needs,
-/// and grows from 1.2 to 4.1 from 12 samples to 2. InputError for fewer than two samples: they have no error bar.
+/// few large eigenvalues make z'Az skewed, and t alone too short above. The factor is what a matrix of rank one needs
+/// with normal z, and grows from 1.2 to 4.1 from 12 samples to 2. InputError for fewer than two samples: they have no
+/// error bar.
 Estimate mean_of(Span<const double> samples, std::uint64_t seed, double confidence = 0.99);
 /// The number that |t| exceeds with probability 1 - confidence, t Student's with `dof` degrees of freedom.
 double student_t(double confidence, double dof);
