@@ -18,6 +18,12 @@ INSTANTIATE_TEST_SUITE_P(Devices, AnalysisTest, testing::ValuesIn(contexts()), d
 
 constexpr Index kMiB = Index{1} << 20;
 
+std::string joined(const std::vector<std::string>& notes) {
+  std::string out;
+  for (const std::string& note : notes) out += note + "\n";
+  return out;
+}
+
 /// Never below the mark, and above it by at most 10 % or 32 MiB.
 template <class T>
 void expect_plan(LinearOperator<T>& a, const SpectrumRequest& request) {
@@ -182,7 +188,35 @@ TEST_P(AnalysisTest, LanczosEndsWhereTheMatrixIsCheaper) {
   const auto s = analyze_spectrum(a, request);
   EXPECT_FALSE(s.converged);
   EXPECT_EQ(s.products, n);
-  EXPECT_TRUE(contains(s.notes.at(0), "n = 1200 make the whole matrix", "--method dense is cheaper and fits"));
+  EXPECT_TRUE(contains(joined(s.notes), "n = 1200 make the whole matrix", "--method dense is cheaper and fits",
+                       "extreme ones was not looked for"));
+}
+
+/// What was multiplied is what is said, and that a dense matrix would be cheaper where it is.
+TEST_P(AnalysisTest, ProductsAreCountedAndComparedWithTheMatrix) {
+  const SymmetricCase c = network_like(60, 3);
+  DenseOperator<double> a(context(), c.n, c.matrix);
+  const auto products_of = [&](const SpectrumRequest& r) {
+    const SpectrumPlan plan = plan_spectrum(a, r);
+    a.products = 0;
+    const auto s = analyze_spectrum(a, r, &plan);
+    EXPECT_EQ(s.products, a.products);
+    EXPECT_EQ(s.products, plan.products);
+    return std::pair{s.products, joined(s.notes)};
+  };
+  const auto slq = products_of({.method = SpectrumMethod::slq, .probes = 6, .steps = 10});
+  EXPECT_TRUE(contains(slq.second, "slq: 60 products, and n = 60 make the whole matrix", "dense is cheaper and fits"));
+  EXPECT_EQ(products_of({.method = SpectrumMethod::slq, .probes = 5, .steps = 10}).second, "");
+  const auto exact = products_of({.method = SpectrumMethod::trace, .probes = 70});
+  EXPECT_EQ(exact.first, 60);
+  EXPECT_TRUE(contains(exact.second, "n = 60 products of unit vectors", "exact"));
+  SpectrumRequest odd{.method = SpectrumMethod::trace, .probes = 31, .trace_method = TraceMethod::xtrace};
+  EXPECT_EQ(products_of(odd), (std::pair{Index{30}, std::string()}));
+  odd.trace_method = TraceMethod::xnystrace;
+  odd.probes = 50;
+  const auto left = analyze_spectrum(a, odd);
+  EXPECT_EQ(left.products, 30 + 50);
+  EXPECT_TRUE(contains(joined(left.notes), "the estimate is xtrace's", "80 products, and n = 60"));
 }
 
 /// Where Lanczos would need more than n products `automatic` takes the matrix, and both say so.
@@ -210,7 +244,12 @@ TEST_P(AnalysisTest, ValuesTooCloseTogetherAreLeftToTheDenseSolver) {
   EXPECT_FALSE(alone.converged);
   EXPECT_EQ(alone.stop, "too_dense");
   EXPECT_LT(alone.products, n);
-  EXPECT_TRUE(contains(alone.notes.at(0), "--method dense is cheaper"));
+  EXPECT_TRUE(contains(joined(alone.notes), "--method dense is cheaper", "nearest ones was not looked for"));
+  request.max_products = 60;  // where they lie has no part in it then
+  request.near = -3;
+  const auto few = analyze_spectrum(a, request);
+  EXPECT_FALSE(few.converged);
+  EXPECT_LE(few.products, 60);
 }
 
 TEST_P(AnalysisTest, DenseAnalysisIsExact) {

@@ -47,6 +47,29 @@ TEST_P(CoverageTest, OfATrainedNetwork) {
   for (const CoverageCase& c : trained_network_cases(1, 4)) expect_coverage<double>(context(), c);
 }
 
+/// Forms of a block of ones with vectors of signs are a few multiples of one number, and a few samples may all be
+/// equal.
+TEST(Coverage, OfSparseMatricesOfRankOneWithFewProbes) {
+  const auto context = Context::create("cpu");
+  constexpr int kSeeds = 800;
+  for (const auto& [block, probes] : {std::pair{2, 5}, std::pair{4, 15}}) {
+    SCOPED_TRACE(block);
+    std::vector<double> matrix(32 * 32, 0.0);
+    for (int i = 0; i < block; ++i)
+      for (int j = 0; j < block; ++j) matrix[static_cast<std::size_t>(i * 32 + j)] = 1;
+    DenseOperator<double> a(*context, 32, matrix);
+    int traces = 0, densities = 0, norms = 0;
+    const auto misses = [](const Estimate& e, double truth) { return !(e.low <= truth && truth <= e.high); };
+    for (int s = 0; s < kSeeds; ++s) {
+      const auto seed = static_cast<std::uint64_t>(s);
+      traces += misses(trace(a, {.method = TraceMethod::hutchinson, .products = probes, .seed = seed}), block);
+      densities += misses(spectral_density(a, {.probes = probes, .steps = 3, .seed = seed}).trace(), block);
+      norms += misses(frobenius_squared(a, probes, seed), block * block);
+    }
+    for (const int count : {traces, densities, norms}) EXPECT_LE(count, most_misses(kSeeds, 0.99, 1e-6));
+  }
+}
+
 /// P(X > 6) of 40 trials at 1 % is 1.4e-7, P(X > 5) 2.9e-6.
 TEST(Coverage, TheBoundIsTheBinomialOne) {
   EXPECT_EQ(most_misses(40, 0.99, 1e-6), 6);

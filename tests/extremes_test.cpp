@@ -9,6 +9,7 @@
 #include <random>
 
 #include "hsogpu/analysis.hpp"
+#include "linalg/block_lanczos.hpp"
 #include "linalg/hidden_weight.hpp"
 #include "support/dense_operator.hpp"
 #include "support/late_context.hpp"
@@ -232,6 +233,41 @@ TEST_P(ExtremesTest, ClaimsAreTrue) {
   EXPECT_LE(wrong, 2);  // 0.6 expected at most; 3 or more of 60 have a probability below 3 %
 }
 
+/// Nearest a number: copies of a multiple value lie among simple ones that one start vector finds first.
+TEST_P(ExtremesTest, ClaimsOfTheNearestAreTrue) {
+  int confirmed = 0, wrong = 0;
+  const int seeds = context().is_cuda() ? 4 : 40;
+  for (const Numbers& expected : {Numbers{0, 0, 0.3}, Numbers{0.3, 0.3, 0.3}}) {
+    Numbers d = spread(300, 0, 0, 1, 5);
+    for (double v : {expected[0], expected[0], expected[0], expected[0], 0.0, 0.3, 0.45, 0.6}) d.push_back(v);
+    DiagonalOperator<double> a(context(), Span<const double>(d));
+    for (int seed = 0; seed < seeds; ++seed) {
+      const auto pairs = eigenpairs_near(a, 0.2, {.count = 3, .seed = static_cast<std::uint64_t>(seed)});
+      if (!pairs.extremes.confirmed) continue;
+      ++confirmed;
+      bool same = pairs.values.size() == 3;
+      for (std::size_t i = 0; same && i < 3; ++i) same = std::abs(pairs.values[i] - expected[i]) <= 2e-8 * pairs.scale;
+      wrong += !same;
+    }
+  }
+  EXPECT_GE(confirmed, seeds);
+  EXPECT_LE(wrong, 4);  // 0.8 of 80 expected at most; 5 or more have a probability below 2e-3
+}
+
+/// Equally near ones: neighbours are taken, so that what is kept of sorted pairs is a range.
+TEST_P(ExtremesTest, EquallyNearValuesAreTakenAsNeighbours) {
+  EXPECT_EQ(detail::nearest({0, 0, 0, 0.3, 1}, 2, 0.2), (std::vector<Index>{2, 3}));
+  EXPECT_EQ(detail::nearest({0, 1, 3, 3}, 2, 2), (std::vector<Index>{1, 2}));
+  EXPECT_EQ(detail::nearest({0, 1, 2}, 2, 7), (std::vector<Index>{1, 2}));
+  EXPECT_EQ(detail::nearest({0, 1, 2}, 5, -1), (std::vector<Index>{0, 1, 2}));
+  const SymmetricCase c = with_spectrum("three zeros", {0, 0, 0, 0.3, 1}, 3);
+  DenseOperator<double> a(context(), 5, c.matrix);
+  const auto pairs = eigenpairs_near(a, 0.2, {.count = 2});
+  ASSERT_EQ(pairs.values.size(), 2U);
+  EXPECT_NEAR(pairs.values[0], 0, 1e-8);
+  EXPECT_NEAR(pairs.values[1], 0.3, 1e-8);
+}
+
 /// Where results come late, several steps are queued before the host looks: the answers are the same.
 TEST(LateExtremes, AreTheSame) {
   LateContext late;
@@ -316,6 +352,13 @@ TEST(HiddenWeight, BoundsTheWeightOfEveryAtom) {
       EXPECT_GT(detail::chance_of_hiding(100, detail::log_hidden_weight(r, 20.5 + 0.9 * (x - 20.5), 1e-300)), 0.01);
     }
   }
+}
+
+/// Behind a coupling that is zero but for rounding another vector's recurrence goes on, which says nothing of b's.
+TEST(HiddenWeight, EndsWithTheKrylovSpace) {
+  const detail::LanczosRecurrence whole{{1, 2, 5, 4}, {0.5, 1e-17, 1, 0.3}}, own{{1, 2}, {0.5, 1e-17}};
+  for (double x : {0.0, 1.7, 5.0})
+    EXPECT_EQ(detail::log_hidden_weight(whole, x, 1e-15), detail::log_hidden_weight(own, x, 1e-15)) << x;
 }
 
 /// The share of random unit vectors that are as orthogonal to a given one.

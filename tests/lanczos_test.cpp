@@ -236,6 +236,32 @@ TEST_P(LanczosTest, AFilterFindsThemInASmallBasis) {
   });
 }
 
+/// A number outside the spectrum has the values at that end nearest, in a basis too small for one Krylov space as well;
+/// products that do not suffice for a filter are not exceeded.
+TEST_P(LanczosTest, ANumberOutsideTheSpectrumIsNearItsEnd) {
+  const Index n = 2000;
+  std::vector<double> d{0, 0.004, 0.008};
+  for (Index i = 3; i < n; ++i) d.push_back(0.03 + 0.97 * static_cast<double>(i) / static_cast<double>(n));
+  DiagonalOperator<double> a(context(), Span<const double>(d));
+  const auto pairs = eigenpairs_near(a, -0.1, {.count = 3, .basis = 24, .max_products = 20000, .tolerance = 1e-7});
+  ASSERT_TRUE(pairs.all_converged()) << pairs.stop;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(pairs.values[i], d[i], 2e-7);
+  const auto few = eigenpairs_near(a, -0.1, {.count = 3, .basis = 24, .max_products = 60, .tolerance = 1e-7});
+  EXPECT_EQ(few.stop, "too_dense");
+  EXPECT_LE(few.products, 60);
+}
+
+/// What a filter finds may not be accurate for the matrix itself: then nothing is claimed.
+TEST_P(LanczosTest, InexactPairsAreNotClaimedToBeTheNearest) {
+  const Index n = 2000;
+  std::vector<float> d;
+  for (Index i = 0; i < n; ++i) d.push_back(static_cast<float>(i) / static_cast<float>(n) + (i > n / 2 ? 0.02F : 0.0F));
+  DiagonalOperator<float> a(context(), Span<const float>(d));
+  const auto pairs = eigenpairs_near(a, 0.5, {.count = 4, .basis = 20, .max_products = 40000, .tolerance = 1e-2});
+  EXPECT_TRUE(pairs.stop == "inexact" || pairs.converged == 4) << pairs.stop;
+  EXPECT_TRUE(!pairs.extremes.confirmed || pairs.converged == 4) << pairs.stop;
+}
+
 /// Among 3,000 values of which neighbours differ by 1/3000, n products would be needed and it says so early.
 TEST_P(LanczosTest, ValuesTooCloseTogetherAreGivenUpEarly) {
   const Index n = 3000;

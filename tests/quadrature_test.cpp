@@ -74,7 +74,7 @@ TEST_P(QuadratureTest, LogDeterminantsAreBoundedFromBothSides) {
       const double truth = log_determinant(d, delta);
       double before = std::numeric_limits<double>::infinity();
       for (const Index steps : {5, 10, 20, 40, 80}) {
-        DensityOptions o{.probes = 2, .steps = steps};
+        DensityOptions o{.probes = 30, .steps = steps};
         o.lower_bound = 0;
         const Estimate e = spectral_density(a, o).log_determinant(delta);
         EXPECT_TRUE(e.quadrature_bounded);
@@ -94,7 +94,7 @@ TEST_P(QuadratureTest, EndsThatAreNotKnownAreFound) {
   for (std::size_t i = 0; i < d.size(); ++i) d[i] *= i % 3 == 0 ? -0.7 : 1;
   const auto [low, high] = std::minmax_element(d.begin(), d.end());
   DiagonalOperator<double> a(context(), Span<const double>(d));
-  const SpectralDensity density = spectral_density(a, {.probes = 20, .steps = 20});
+  const SpectralDensity density = spectral_density(a, {.probes = 30, .steps = 20});
   ASSERT_TRUE(density.lower_end() && density.upper_end());
   EXPECT_LE(*density.lower_end(), *low);
   EXPECT_GE(*density.upper_end(), *high);
@@ -113,7 +113,7 @@ TEST_P(QuadratureTest, EndsThatAreNotKnownAreFound) {
 TEST_P(QuadratureTest, CountsAreBounded) {
   const Numbers d = log_spaced(200, 2);
   DiagonalOperator<double> a(context(), Span<const double>(d));
-  const SpectralDensity density = spectral_density(a, {.probes = 2, .steps = 12});
+  const SpectralDensity density = spectral_density(a, {.probes = 30, .steps = 12});
   for (const double threshold : {-1.0, 0.011, 0.1, 0.5, 0.99, 2.0}) {
     const auto truth = static_cast<double>(std::count_if(d.begin(), d.end(), [&](double x) { return x > threshold; }));
     const Estimate e = density.count_above(threshold);
@@ -126,16 +126,16 @@ TEST_P(QuadratureTest, CountsAreBounded) {
 TEST_P(QuadratureTest, MoreStepsAreTakenUpToTheMost) {
   const Numbers d = log_spaced(300, 5);
   DiagonalOperator<double> a(context(), Span<const double>(d));
-  SpectrumRequest r{.method = SpectrumMethod::slq, .probes = 3, .steps = 10, .most_steps = 35, .damping = 1e-4};
+  SpectrumRequest r{.method = SpectrumMethod::slq, .probes = 30, .steps = 10, .most_steps = 35, .damping = 1e-4};
   r.lower_bound = 0;
   const auto s = analyze_spectrum(a, r);
-  EXPECT_EQ(s.products, 3 * (10 + 20 + 35));
+  EXPECT_EQ(s.products, 30 * (10 + 20 + 35));
   EXPECT_EQ(s.products, s.plan.products);
   EXPECT_TRUE(contains(s.notes.at(0), "log-determinant", "35 Lanczos steps"));
   EXPECT_LE(s.log_determinant->low, log_determinant(d, 1e-4));
   EXPECT_GE(s.log_determinant->high, log_determinant(d, 1e-4));
   r.damping = 10;  // next to a multiple of the identity
-  EXPECT_EQ(analyze_spectrum(a, r).products, 3 * 10);
+  EXPECT_EQ(analyze_spectrum(a, r).products, 30 * 10);
 }
 
 /// P within 20 % of A + delta I in every direction: twelve steps say more than they do of the matrix itself, and both
@@ -156,7 +156,7 @@ TEST_P(QuadratureTest, APreconditionerTakesTheSpreadOfTheSpectrumOut) {
       p.largest = std::max(p.largest, value);
     }
     p.inverse_root = std::make_unique<DiagonalOperator<T>>(context(), Span<const T>(narrow<T>(root)));
-    SpectrumRequest r{.method = SpectrumMethod::slq, .probes = 4, .steps = 12, .most_steps = 12, .damping = delta};
+    SpectrumRequest r{.method = SpectrumMethod::slq, .probes = 30, .steps = 12, .most_steps = 12, .damping = delta};
     r.lower_bound = 0;
     const SpectrumPlan plan = plan_preconditioned(a, r, plan_spectrum(a, r), p);
     const auto with = analyze_spectrum(a, r, &plan, &p), without = analyze_spectrum(a, r);

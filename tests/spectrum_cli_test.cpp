@@ -97,6 +97,7 @@ TEST_F(SpectrumCli, LogDeterminantsAndTracesHoldTheExactOnes) {
   holds(automatic["trace"], dense["trace"]);
   EXPECT_EQ(automatic["trace"], named["trace"]);
   EXPECT_EQ(run({"--method", "trace", "--trace-method", "xnystrace"}).exit_code, 2);
+  EXPECT_EQ(run({"--kind", "ggn", "--weight-decay", "-1"}).exit_code, 2);  // it would not be semidefinite
   EXPECT_EQ(run({"--method", "slq", "--precondition", "kfac", "--log-det", "1"}).exit_code, 2);
   EXPECT_EQ(run({"--kind", "ggn", "--method", "slq", "--precondition", "kfac"}).exit_code, 2);
 }

@@ -50,9 +50,10 @@ class SpectrumCommand {
         .add_option("--max-probe-steps", request_.most_steps,
                     "slq with --log-det: as many for a short interval [8 times --probe-steps]")
         ->check(CLI::PositiveNumber);
-    command.add_option("--trace-method", trace_method_,
-                       "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
-                       "xnystrace where it may and --probes is at most 128, else hutchinson [auto]");
+    command.add_option(
+        "--trace-method", trace_method_,
+        "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
+        "xnystrace where it may and --probes is 5 to 128, else hutchinson; exact where --probes is n or more [auto]");
     command.add_option("--log-det", log_det_,
                        "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
                        "quadrature too");
@@ -210,7 +211,9 @@ class SpectrumCommand {
       write_result(vectors_, Shape{static_cast<Index>(analysis.eigenvalues.size()), analysis.n},
                    HostValues<T>(*placed.context, analysis.vectors).get());
     finish(result, watch.caught());
-  }  /// This one is formed before it can be planned.
+  }
+
+  /// A secant matrix along the axes is formed before it can be planned.
   void announce_secant(Index n, std::size_t bytes) const {
     if (curvature_.kind() == Curvature::secant && curvature_.options().secant.steps == SecantSteps::axis)
       fmt::print(stderr, "plan: secant takes {} gradients and holds {:.1f} MB\n", n + 1,

@@ -53,6 +53,7 @@ class Analysis {
         if (out_.stop != "interrupted" && out_.stop != "not_finite") density();
         break;
     }
+    note_products();
     return std::move(out_);
   }
 
@@ -108,20 +109,33 @@ class Analysis {
     out_.stop = pairs.stop;
     out_.vectors = std::move(pairs.vectors);
     out_.complete = static_cast<Index>(pairs.values.size()) == n_;
-    note_extremes(pairs.extremes);
-    if (pairs.stop == "too_dense")
-      out_.notes.push_back(
-          fmt::format("lanczos: eigenvalues near {:.6g} lie so close together that products of vectors would cost more "
-                      "than the whole matrix, n = {} of them: --method dense is cheaper where it fits",
-                      *r_.near, n_));
-    else if (pairs.products >= n_ && n_ > 1)
-      out_.notes.push_back(
-          fmt::format("lanczos: {} products, and n = {} make the whole matrix: --method dense is cheaper {}",
-                      pairs.products, n_, out_.plan.dense_fits ? "and fits" : "where it fits"));
+    if (!pairs.values.empty()) note_extremes(pairs.extremes);
+    out_.extremes = pairs.extremes;
+    if (pairs.stop == "too_dense") note_too_dense();
     if (pairs.all_converged()) return;
     out_.converged = false;
     out_.notes.push_back(fmt::format("lanczos: {} of {} eigenvalues converged in {} products ({})", pairs.converged,
                                      o.count, pairs.products, pairs.stop));
+  }
+
+  void note_too_dense() {
+    if (r_.max_products > 0 && r_.max_products < n_)
+      out_.notes.push_back(
+          fmt::format("lanczos: eigenvalues near {:.6g} take more than --max-products {}; n = {} make the whole matrix",
+                      *r_.near, r_.max_products, n_));
+    else
+      out_.notes.push_back(
+          fmt::format("lanczos: eigenvalues near {:.6g} lie so close together that products of vectors would cost more "
+                      "than the whole matrix, n = {} of them: --method dense is cheaper where it fits",
+                      *r_.near, n_));
+  }
+
+  /// Of anything but the whole matrix.
+  void note_products() {
+    if (out_.exact_trace || trace_is_exact_ || out_.products < n_ || n_ == 1) return;
+    out_.notes.push_back(fmt::format("{}: {} products, and n = {} make the whole matrix: --method dense is cheaper {}",
+                                     name_of(out_.plan.method), out_.products, n_,
+                                     out_.plan.dense_fits ? "and fits" : "where it fits"));
   }
 
   /// Lanczos gave up on eigenvalues that lie too close together: all of them, and of these the nearest.
@@ -135,7 +149,7 @@ class Analysis {
     dense();
     out_.products = tried + n_;
     const std::vector<Index> order = nearest(out_.eigenvalues, std::min(r_.count, n_), *r_.near);
-    const auto first = order.front(), count = static_cast<Index>(order.size());
+    const auto first = order.front(), count = static_cast<Index>(order.size());  // neighbours
     const auto keep = [&](std::vector<double>& v) { v = {v.begin() + first, v.begin() + first + count}; };
     keep(out_.eigenvalues);
     keep(out_.residuals);
@@ -148,8 +162,12 @@ class Analysis {
   }
 
   void note_extremes(const ExtremesCheck& check) {
-    out_.extremes = check;
-    if (check.confirmed || check.confidence == 0) return;
+    if (check.confirmed) return;
+    if (check.confidence == 0) {
+      out_.notes.push_back(
+          fmt::format("lanczos: whether these are the {} ones was not looked for", r_.near ? "nearest" : "extreme"));
+      return;
+    }
     if (r_.near) {
       out_.notes.push_back("lanczos: copies of multiple eigenvalues may be missing");
       return;
@@ -250,15 +268,26 @@ class Analysis {
   }
 
   void traces() {
-    out_.trace = trace(a_, trace_request(r_));
-    out_.products += r_.probes;
+    const TraceOptions o = trace_request(r_);
+    TraceRun run;
+    out_.trace = trace(a_, o, &run);
+    out_.products += run.products;
     out_.stop = "probes";
+    trace_is_exact_ = run.exact;
+    if (run.exact)
+      out_.notes.push_back(
+          fmt::format("trace: n = {} products of unit vectors make the whole diagonal: exact but for rounding", n_));
+    else if (run.method == TraceMethod::xtrace && resolved(o) == TraceMethod::xnystrace)
+      out_.notes.push_back(
+          "trace: z'Az of the probes z was not positive beyond rounding, which xnystrace needs: the estimate is "
+          "xtrace's");
   }
 
   LinearOperator<T>& a_;
   const SpectrumRequest& r_;
   const SpectralPreconditioner<T>* preconditioner_;
   Index n_;
+  bool trace_is_exact_ = false;
   SpectrumAnalysis<T> out_;
 };
 

@@ -24,12 +24,16 @@ std::vector<Index> wanted(const std::vector<double>& values, Index count, Spectr
 }
 
 std::vector<Index> nearest(const std::vector<double>& values, Index count, double number) {
-  std::vector<Index> order(values.size());
-  std::iota(order.begin(), order.end(), Index{0});
-  const auto distance = [&](Index i) { return std::abs(values[static_cast<std::size_t>(i)] - number); };
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return distance(a) < distance(b); });
-  order.resize(std::min(order.size(), static_cast<std::size_t>(count)));
-  std::sort(order.begin(), order.end());
+  const auto at = [&](Index i) { return values[static_cast<std::size_t>(i)]; };
+  const auto m = static_cast<Index>(values.size());
+  Index first = std::lower_bound(values.begin(), values.end(), number) - values.begin(), end = first;
+  while (end - first < std::min(count, m))
+    if (end == m || (first > 0 && number - at(first - 1) <= at(end) - number))
+      --first;
+    else
+      ++end;
+  std::vector<Index> order(static_cast<std::size_t>(end - first));
+  std::iota(order.begin(), order.end(), first);
   return order;
 }
 

@@ -23,7 +23,8 @@
 
 namespace hso::detail {
 
-/// Positions of the `count` wanted among ascending values, ascending: at an end, or nearest a number.
+/// Positions of the `count` wanted among ascending values, ascending: at an end, or nearest a number, which are
+/// neighbours, also where values lie equally far from it.
 std::vector<Index> wanted(const std::vector<double>& values, Index count, SpectrumEnd which);
 std::vector<Index> nearest(const std::vector<double>& values, Index count, double number);
 
@@ -42,6 +43,11 @@ struct Crowd {
   double steps = 0;
   double unresolved = 0;  ///< eigenvalues at the number that so many steps did not tell apart
   double scale = 0;
+};
+
+/// Ritz values, ascending, and the residuals of their vectors.
+struct Resolved {
+  std::vector<double> values, residuals;
 };
 
 /// The projected matrix is needed only where the host looks at it, so the coefficients of some steps stay on the device
@@ -112,6 +118,7 @@ class BlockLanczos {
   bool worth_projecting();
   bool too_dense(const LanczosRecurrence& r) const;
   bool found_between(const LanczosRecurrence& r) const;
+  std::vector<double> points_between(const LanczosRecurrence& r, const Resolved& ritz) const;
   double chance_between(const LanczosRecurrence& r) const;
 
   // missing_values.cpp
@@ -123,7 +130,7 @@ class BlockLanczos {
   LanczosRecurrence recurrence(Index first);
   /// An entry of t this small is rounding.
   double least_coupling() const {
-    return std::max(static_cast<double>(std::numeric_limits<T>::epsilon()) * out_.scale,
+    return std::max(10 * static_cast<double>(std::numeric_limits<T>::epsilon()) * out_.scale,
                     std::numeric_limits<double>::min());
   }
   bool found_beyond(const LanczosRecurrence& r) const;

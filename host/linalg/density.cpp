@@ -14,6 +14,7 @@
 #include "hsogpu/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
 #include "linalg/memory_needs.hpp"
+#include "linalg/probes.hpp"
 
 namespace hso {
 
@@ -29,11 +30,12 @@ using Numbers = std::vector<double>;
 template <class T>
 class ProbeLanczos {
  public:
-  ProbeLanczos(LinearOperator<T>& a, Index lanes, Index steps, bool full)
+  ProbeLanczos(LinearOperator<T>& a, Index probes, Index lanes, Index steps, bool full)
       : a_(a),
         context_(a.context()),
         ops_(context_.template ops<T>()),
         n_(a.dimension()),
+        probes_(probes),
         steps_(steps),
         rows_(full ? steps : std::min<Index>(steps, 2)),
         full_(full),
@@ -79,11 +81,7 @@ class ProbeLanczos {
   double* beta(Index j) { return alpha(j) + k_; }
 
   void start(std::uint64_t seed, Index first) {
-    const double scale = 1 / std::sqrt(static_cast<double>(n_));
-    for (Index p = 0; p < k_; ++p)
-      ops_.for_each(1, n_,
-                    RandomFill<T>{row(0).lane(p), seed, static_cast<std::uint64_t>(first + p), Distribution::rademacher,
-                                  0, scale});
+    fill_directions(ops_, n_, first, k_, probes_, seed, 1.0, row(0));
     auto& wide = context_.template ops<double>();
     wide.fill(3 * k_, 1, state().length);
     wide.fill(1, 0, state().largest);
@@ -174,7 +172,7 @@ class ProbeLanczos {
   LinearOperator<T>& a_;
   Context& context_;
   Ops<T>& ops_;
-  Index n_, steps_, rows_, k_ = 0;
+  Index n_, probes_, steps_, rows_, k_ = 0;
   bool full_;
   Buffer<T> basis_, w_, c_, factors_;
   Buffer<double> numbers_;  ///< the probes' state, sums of one step, then [steps][alpha, beta]
@@ -200,7 +198,7 @@ bool run_probes(LinearOperator<T>& a, const DensityOptions& o, Index lanes, Inde
   for (auto* per_probe : {&out.nodes, &out.weights, &out.diagonals, &out.off_diagonals}) per_probe->clear();
   out.exhausted.clear();
   out.steps = steps;
-  ProbeLanczos<T> probes(a, lanes, steps, o.reorthogonalize);
+  ProbeLanczos<T> probes(a, o.probes, lanes, steps, o.reorthogonalize);
   for (Index first = 0; first < o.probes; first += lanes)
     if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) return false;
   return true;

@@ -24,7 +24,10 @@ DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) 
   std::vector<T> products(size);
   double seen = 0;
   auto& ops = a.context().template ops<T>();
-  probe(a, 0, options.probes, options.seed, kAsTheyAre, [&](Index, Index k, const T* z, T* az) {
+  const auto signs = [&](Index first, Index k, T* z) {
+    fill_probes(ops, n, first, k, options.seed, Distribution::rademacher, z);
+  };
+  probe(a, options.probes, signs, [&](Index, Index k, const T* z, T* az) {
     for (Index p = 0; p < k; ++p) {
       ops.for_each(1, n, Scale<T>{z + p * n, az + p * n, n, az + p * n, n, false});
       a.context().to_host(az + p * n, products.data(), n * static_cast<Index>(sizeof(T)));

@@ -14,7 +14,9 @@ namespace hso::detail {
 template <class T>
 FilteredOperator<T>::FilteredOperator(LinearOperator<T>& a, double low, double high, double number, Index degree)
     : a_(a), middle_(0.5 * (low + high)), half_(0.5 * (high - low)) {
-  const double angle = std::acos((number - middle_) / half_), turn = std::numbers::pi / static_cast<double>(degree + 2);
+  // A number outside the spectrum is as good as its end.
+  const double angle = std::acos(std::clamp((number - middle_) / half_, -1.0, 1.0)),
+               turn = std::numbers::pi / static_cast<double>(degree + 2);
   for (Index j = 0; j <= degree; ++j) {
     const double i = static_cast<double>(j);
     const double jackson = (1 - i / static_cast<double>(degree + 2)) * std::cos(i * turn) +

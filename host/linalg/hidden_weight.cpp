@@ -18,6 +18,7 @@ double log_hidden_weight(const LanczosRecurrence& r, double x, double rounding) 
     now = next;
     coupling = beta;
     sum += now * now;
+    if (!(std::abs(r.off_diagonal[i]) > rounding)) break;
     if (!(sum > 1e100)) continue;
     const double root = std::sqrt(sum);
     before /= root;

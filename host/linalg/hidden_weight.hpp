@@ -18,7 +18,8 @@ struct LanczosRecurrence {
   std::vector<double> diagonal, off_diagonal;
 };
 
-/// log of Christoffel's function at x. A beta below `rounding` counts as `rounding`.
+/// log of Christoffel's function at x. The first beta that is at most `rounding` counts as `rounding` and is the last:
+/// b's Krylov space ends there, and what follows comes from another vector.
 double log_hidden_weight(const LanczosRecurrence& r, double x, double rounding);
 
 /// An upper bound of the probability that b, uniform on the unit sphere of R^d, has <b, u>^2 at most exp(log_weight)

@@ -23,11 +23,8 @@ LanczosRecurrence half_of(const LanczosRecurrence& r) {
   return {{r.diagonal.begin(), r.diagonal.begin() + half}, {r.off_diagonal.begin(), r.off_diagonal.begin() + half}};
 }
 
-/// Ritz values of the recurrence and the residuals of their vectors.
-struct LastEntries {
-  std::vector<double> values, residuals;
-};
-LastEntries last_entries(LanczosRecurrence r) {
+/// The Ritz values of a recurrence; their residuals are the last entries of their vectors times the last beta.
+Resolved resolved(LanczosRecurrence r) {
   const double leak = r.off_diagonal.back();
   r.off_diagonal.pop_back();
   std::reverse(r.diagonal.begin(), r.diagonal.end());
@@ -55,7 +52,7 @@ bool BlockLanczos<T>::worth_projecting() {
   if (too_dense(r)) return true;
   looked_ = m;
   if (unresolved(r) > kFarFrom) return false;
-  const LastEntries last = last_entries(r);
+  const Resolved last = resolved(r);
   const std::vector<Index> order = nearest(last.values, o_.count, *near_);
   return std::all_of(order.begin(), order.end(),
                      [&](Index i) { return last.residuals[static_cast<std::size_t>(i)] <= tolerance(); });
@@ -86,7 +83,7 @@ Crowd BlockLanczos<T>::crowd() {
 template <class T>
 bool BlockLanczos<T>::found_between(const LanczosRecurrence& r) const {
   if (unresolved(r) > kFarFrom) return false;
-  const LastEntries last = last_entries(r);
+  const Resolved last = resolved(r);
   for (std::size_t i = 0; i < last.values.size(); ++i)
     if (last.values[i] > search_.inside.below && last.values[i] < search_.inside.above &&
         last.residuals[i] <= tolerance())
@@ -94,18 +91,34 @@ bool BlockLanczos<T>::found_between(const LanczosRecurrence& r) const {
   return false;
 }
 
-/// The largest on a grid that is finer than the polynomials' waves.
+/// Where the largest chance is looked for: a grid finer than the polynomials' waves, and where a Ritz value is on its
+/// way to an eigenvalue, Christoffel's function has a peak no wider than its residual, which a grid steps over.
+template <class T>
+std::vector<double> BlockLanczos<T>::points_between(const LanczosRecurrence& r, const Resolved& ritz) const {
+  const Inside in = search_.inside;
+  const double waves = static_cast<double>(r.diagonal.size()) * (in.above - in.below) / (2 * out_.scale);
+  const int intervals = static_cast<int>(std::clamp(16 * waves, 16.0, 1024.0));
+  std::vector<double> points;
+  for (int i = 0; i <= intervals; ++i) points.push_back(in.below + (in.above - in.below) * i / intervals);
+  for (std::size_t i = 0; i < ritz.values.size(); ++i)
+    for (const double side : {-1.0, -0.5, 0.0, 0.5, 1.0}) {
+      const double x = ritz.values[i] + side * ritz.residuals[i];
+      if (x > in.below && x < in.above) points.push_back(x);
+    }
+  return points;
+}
+
+/// A Ritz value in the interval that has not converged may be on its way to an eigenvalue there: nothing is known yet.
 template <class T>
 double BlockLanczos<T>::chance_between(const LanczosRecurrence& r) const {
   const Inside in = search_.inside;
   if (unresolved(r) > kFarFrom) return 1;
-  const double waves = static_cast<double>(r.diagonal.size()) * (in.above - in.below) / (2 * out_.scale);
-  const int points = static_cast<int>(std::clamp(16 * waves, 16.0, 1024.0));
+  const Resolved ritz = resolved(r);
+  if (std::any_of(ritz.values.begin(), ritz.values.end(), [&](double x) { return x > in.below && x < in.above; }))
+    return 1;
   double chance = 0;
-  for (int i = 0; i <= points; ++i) {
-    const double x = in.below + (in.above - in.below) * i / points;
+  for (const double x : points_between(r, ritz))
     chance = std::max(chance, chance_of_hiding(n_ - count(), log_hidden_weight(r, x, least_coupling())));
-  }
   return chance;
 }
 

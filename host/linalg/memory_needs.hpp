@@ -36,7 +36,9 @@ Index density_products(const DensityOptions& options, Index n);
 
 template <class T>
 Needs trace_needs(Index n, const TraceOptions& options);
-/// Probes that one product carries.
-Index trace_lanes(const TraceOptions& options);
+/// Vectors that one product carries.
+Index trace_lanes(Index n, const TraceOptions& options);
+/// Vectors that trace multiplies, unless xnystrace leaves the trace to xtrace.
+Index trace_products(Index n, const TraceOptions& options);
 
 }  // namespace hso::detail

@@ -61,7 +61,7 @@ void separate(LinearOperator<T>& a, EigenPairs<T>& pairs) {
   pairs.vectors = std::move(out);
 }
 
-/// The `count` pairs nearest the number, of more.
+/// The `count` pairs nearest the number, of more: neighbours (nearest).
 template <class T>
 void keep_nearest(Context& context, Index n, Index count, double number, bool vectors, EigenPairs<T>& pairs) {
   const std::vector<Index> order = nearest(pairs.values, count, number);
@@ -85,13 +85,15 @@ EigenPairs<T> filtered_pairs(LinearOperator<T>& a, double number, const LanczosO
   o.lower_bound.reset();
   o.vectors = true;
   o.basis = 0;
-  const double degree = 2 * crowd.steps * crowd.unresolved / static_cast<double>(o.count);
+  const double expected = 2 * crowd.steps * crowd.unresolved / static_cast<double>(o.count);
   EigenPairs<T> out;
   out.scale = crowd.scale;
   out.stop = "too_dense";
-  if (!(4 * degree * static_cast<double>(o.count) <= static_cast<double>(options.max_products))) return out;
-  FilteredOperator<T> filter(a, crowd.low, crowd.high, number, std::max<Index>(16, static_cast<Index>(degree)));
-  o.max_products = options.max_products / static_cast<Index>(std::max(16.0, degree));
+  if (!(4 * expected * static_cast<double>(o.count) <= static_cast<double>(options.max_products))) return out;
+  const Index degree = std::max<Index>(16, static_cast<Index>(expected));
+  o.max_products = options.max_products / degree;
+  if (o.max_products < o.count) return out;
+  FilteredOperator<T> filter(a, crowd.low, crowd.high, number, degree);
   EigenPairs<T> pairs = BlockLanczos<T>(filter, o, lanczos_basis<T>(a.context(), n, o)).run();
   pairs.products = filter.products();
   pairs.scale = crowd.scale;
@@ -101,10 +103,11 @@ EigenPairs<T> filtered_pairs(LinearOperator<T>& a, double number, const LanczosO
   keep_nearest(a.context(), n, options.count, number, options.vectors, pairs);
   const double most = std::max(options.tolerance, krylov_tolerance<T>()) * crowd.scale;
   pairs.converged = std::count_if(pairs.residuals.begin(), pairs.residuals.end(), [&](double r) { return r <= most; });
-  if (pairs.all_converged() && pairs.converged < static_cast<Index>(pairs.values.size())) pairs.stop = "inexact";
+  const bool exact = pairs.converged == static_cast<Index>(pairs.values.size());
+  if (pairs.all_converged() && !exact) pairs.stop = "inexact";
   const double radius = std::max(number - pairs.values.front(), pairs.values.back() - number);
   const bool inside = filter.at(number - radius) >= level && filter.at(number + radius) >= level;
-  pairs.extremes.confirmed = pairs.extremes.confirmed && inside;
+  pairs.extremes.confirmed = pairs.extremes.confirmed && inside && exact;
   pairs.extremes.below = pairs.extremes.confirmed ? number - radius : number;
   pairs.extremes.above = pairs.extremes.confirmed ? number + radius : number;
   return pairs;

@@ -128,7 +128,7 @@ class Planner {
       plan.solver_seconds = eigen_seconds<T>(a_.context(), n_, r_.vectors);
     }
     if (plan.method == SpectrumMethod::slq) plan.products = density_products(density_request(r_), n_);
-    if (plan.method == SpectrumMethod::trace) plan.products = r_.probes;
+    if (plan.method == SpectrumMethod::trace) plan.products = trace_products(n_, trace_request(r_));
     if (plan.method == SpectrumMethod::rank && !plan.dense) plan.products = rank_request(r_, n_).max_products;
     const Index needed = a_.context().allocated_bytes() + added_bytes(plan) + kSmallChange;
     plan.bytes = std::max(a_.context().peak_bytes(), needed);
@@ -168,7 +168,9 @@ class Planner {
       plan.method = n_ <= kDenseAtMost && dense_fits() ? SpectrumMethod::dense : SpectrumMethod::lanczos_slq;
     plan.dense = plan.method == SpectrumMethod::dense ||
                  (plan.method == SpectrumMethod::rank && n_ <= kDenseRankAtMost && dense_fits());
-    plan.dense_fits = plan.method == SpectrumMethod::lanczos && n_ <= kDenseAtMost && dense_fits();
+    const bool alone = plan.method == SpectrumMethod::lanczos || plan.method == SpectrumMethod::slq ||
+                       plan.method == SpectrumMethod::trace;
+    plan.dense_fits = alone && n_ <= kDenseAtMost && dense_fits();
     EighOptions options;
     if (plan.method == SpectrumMethod::dense)
       require_memory(a_.context(), "dense spectrum: the matrix and its eigendecomposition", n_,
@@ -190,7 +192,7 @@ class Planner {
     const bool density = plan.method == SpectrumMethod::slq || plan.method == SpectrumMethod::lanczos_slq;
     if (plan.dense) return std::min(a_.lanes(), n_);
     if (density) return density_lanes(a_, density_request(r_));
-    if (plan.method == SpectrumMethod::trace) return std::min(trace_lanes(trace_request(r_)), n_);
+    if (plan.method == SpectrumMethod::trace) return trace_lanes(n_, trace_request(r_));
     return std::min(r_.block, n_);
   }
 

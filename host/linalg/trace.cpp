@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/spectrum.hpp"
@@ -33,6 +35,7 @@ namespace {
 
 using Numbers = std::vector<double>;
 
+double sum(const Numbers& x) { return std::accumulate(x.begin(), x.end(), 0.0); }
 double mean(const Numbers& x) {
   double sum = 0;
   for (double v : x) sum += v / static_cast<double>(x.size());
@@ -42,6 +45,36 @@ double mean(const Numbers& x) {
 template <class T>
 double rounding_of(Index n, double frobenius_squared) {
   return trace_rounding(static_cast<double>(std::numeric_limits<T>::epsilon()), n, frobenius_squared);
+}
+
+/// Without a spread.
+Estimate known(double value, Index products, std::uint64_t seed, double confidence) {
+  Estimate e;
+  e.value = e.low = e.high = value;
+  e.confidence = confidence;
+  e.probes = products;
+  e.seed = seed;
+  return e;
+}
+
+/// Of the n unit vectors: the diagonal, and squares whose sum is |A|_F^2.
+template <class T>
+ProbeSamples samples_of_all(const char* who, LinearOperator<T>& a) {
+  auto& ops = a.context().template ops<T>();
+  const Index n = a.dimension();
+  const ProbeSamples s = samples_drawn(a, n, [&](Index first, Index k, T* z) {
+    ops.for_each(k, n, UnitVectors<T>{z, n, first});
+  });
+  if (!std::isfinite(sum(s.squared)))
+    throw NumericalError(fmt::format("{}: a product is not finite, expected finite numbers", who));
+  return s;
+}
+
+template <class T>
+Estimate sum_of_diagonal(LinearOperator<T>& a, const TraceOptions& o) {
+  const ProbeSamples s = samples_of_all("trace", a);
+  return with_rounding(known(sum(s.quadratic), a.dimension(), o.seed, o.confidence),
+                       rounding_of<T>(a.dimension(), sum(s.squared)));
 }
 
 template <class T>
@@ -98,7 +131,7 @@ Numbers project(LinearOperator<T>& a, Basis<T>& q) {
 
 template <class T>
 Estimate hutch_plus_plus(LinearOperator<T>& a, const TraceOptions& o) {
-  const Index n = a.dimension(), k = std::min(o.products / 3, n), probes = o.products - 2 * k;
+  const Index n = a.dimension(), k = o.products / 3, probes = o.products - 2 * k;
   Sketch<T> sketch(a, k, o.seed, Distribution::rademacher);
   sketch.orthonormalize();
   const Numbers h = project(a, sketch.range);
@@ -117,12 +150,8 @@ Estimate hutch_plus_plus(LinearOperator<T>& a, const TraceOptions& o) {
 /// All of the range was seen, with or without any one probe: nothing is left to estimate.
 template <class T>
 Estimate exact(double value, Index n, const Sketch<T>& sketch, const TraceOptions& o) {
-  Estimate e;
-  e.value = e.low = e.high = value;
-  e.confidence = o.confidence;
-  e.probes = static_cast<Index>(sketch.squares.size());
-  e.seed = o.seed;
-  return with_rounding(e, rounding_of<T>(n, mean(sketch.squares)));
+  return with_rounding(known(value, static_cast<Index>(sketch.squares.size()), o.seed, o.confidence),
+                       rounding_of<T>(n, mean(sketch.squares)));
 }
 
 /// The jackknife (Efron and Stein 1981) with as many degrees of freedom as a mean of that many numbers has.
@@ -140,13 +169,13 @@ Estimate jackknife(const LeaveOneOut& all, Index n, const Sketch<T>& sketch, con
 
 template <class T>
 Estimate xtrace(LinearOperator<T>& a, const TraceOptions& o) {
-  const Index n = a.dimension(), half = std::min(o.products / 2, n);
+  const Index n = a.dimension(), half = o.products / 2;
   const auto k = static_cast<std::size_t>(half);
   auto& ops = a.context().template ops<T>();
   Sketch<T> sketch(a, half, o.seed, Distribution::normal);
   sketch.orthonormalize();
   XTraceSketch small{n, SmallMatrix(k, project(a, sketch.range)), SmallMatrix(k, sketch.r), SmallMatrix(k), Numbers(k)};
-  bool all = half == n;
+  bool all = false;
   double captured = 0;
   for (std::size_t i = 0; i < k; ++i) {
     captured += small.h(i, i);
@@ -161,10 +190,11 @@ Estimate xtrace(LinearOperator<T>& a, const TraceOptions& o) {
   return jackknife(xtrace_of(small), n, sketch, o);
 }
 
-/// Of A + shift I with a shift of the size of rounding: Z'(A + shift I)Z is positive definite where A is semidefinite.
+/// Of A + shift I with a shift of the size of rounding: Z'(A + shift I)Z is positive definite where A is semidefinite,
+/// beyond rounding as long as Z is well conditioned, which square normal matrices are not. Nothing where it is not.
 template <class T>
-Estimate xnystrace(LinearOperator<T>& a, const TraceOptions& o) {
-  const Index n = a.dimension(), count = std::min(o.products, n);
+std::optional<Estimate> xnystrace(LinearOperator<T>& a, const TraceOptions& o) {
+  const Index n = a.dimension(), count = trace_products(n, o);
   const auto k = static_cast<std::size_t>(count);
   auto& ops = a.context().template ops<T>();
   Sketch<T> sketch(a, count, o.seed, Distribution::normal);
@@ -187,39 +217,59 @@ Estimate xnystrace(LinearOperator<T>& a, const TraceOptions& o) {
       small.gram(i, j) = small.gram(j, i) = host[k * k + i * k + j];
     }
   const std::optional<LeaveOneOut> all = xnystrace_of(small);
-  if (!all)
-    throw NumericalError(
-        "trace: xnystrace: z'Az is negative for some z, expected a positive semidefinite matrix; xtrace takes any");
-  return with_rounding(count == n ? exact(all->value, n, sketch, o) : jackknife(*all, n, sketch, o),
-                       static_cast<double>(shift) * std::sqrt(static_cast<double>(n)));
+  if (!all) return std::nullopt;
+  return with_rounding(jackknife(*all, n, sketch, o), static_cast<double>(shift) * std::sqrt(static_cast<double>(n)));
+}
+
+constexpr Index kFewestNystrom = 5;  ///< products: with fewer the jackknife of XNysTrace covers too little
+
+TraceMethod method_for(Index n, const TraceOptions& o) {
+  const TraceMethod method = resolved(o);
+  return method == TraceMethod::xnystrace && n / 2 < kFewestNystrom ? TraceMethod::hutchinson : method;
+}
+
+Index fewest_products(TraceMethod method) {
+  switch (method) {
+    case TraceMethod::hutch_plus_plus:
+      return 6;
+    case TraceMethod::xtrace:
+      return 4;
+    case TraceMethod::xnystrace:
+      return kFewestNystrom;
+    default:
+      return 2;
+  }
 }
 
 }  // namespace
 
 TraceMethod resolved(const TraceOptions& o) {
   if (o.method != TraceMethod::automatic) return o.method;
-  return o.positive_semidefinite && o.products > 2 && o.products <= 128 ? TraceMethod::xnystrace
-                                                                        : TraceMethod::hutchinson;
+  return o.positive_semidefinite && o.products >= kFewestNystrom && o.products <= 128 ? TraceMethod::xnystrace
+                                                                                      : TraceMethod::hutchinson;
 }
 
 template <class T>
-Estimate trace(LinearOperator<T>& a, const TraceOptions& o) {
-  const TraceMethod method = resolved(o);
-  const Index least = method == TraceMethod::hutchinson  ? 2
-                      : method == TraceMethod::xtrace    ? 4
-                      : method == TraceMethod::xnystrace ? 3
-                                                         : 6;
-  if (a.dimension() < 1) throw InputError("trace: an operator of dimension 0, expected at least 1");
+Estimate trace(LinearOperator<T>& a, const TraceOptions& o, TraceRun* report) {
+  const Index n = a.dimension(), least = fewest_products(resolved(o));
+  if (n < 1) throw InputError("trace: an operator of dimension 0, expected at least 1");
   if (o.products < least)
     throw UsageError(fmt::format("trace: {} products for {}, expected at least {}", o.products,
-                                 trace_method_names()[static_cast<std::size_t>(method)], least));
-  switch (method) {
+                                 trace_method_names()[static_cast<std::size_t>(resolved(o))], least));
+  TraceRun own;
+  TraceRun& run = report != nullptr ? *report : own;
+  run = {method_for(n, o), trace_products(n, o), o.products >= n};
+  if (run.exact) return sum_of_diagonal(a, o);
+  if (run.method == TraceMethod::xnystrace) {
+    if (const std::optional<Estimate> e = xnystrace(a, o)) return *e;
+    run.method = TraceMethod::xtrace;
+    run.products += o.products / 2 * 2;
+  }
+  switch (run.method) {
     case TraceMethod::hutch_plus_plus:
       return hutch_plus_plus(a, o);
     case TraceMethod::xtrace:
       return xtrace(a, o);
-    case TraceMethod::xnystrace:
-      return xnystrace(a, o);
     default:
       return hutchinson(a, o);
   }
@@ -227,44 +277,69 @@ Estimate trace(LinearOperator<T>& a, const TraceOptions& o) {
 
 template <class T>
 Estimate frobenius_squared(LinearOperator<T>& a, Index probes, std::uint64_t seed, double confidence) {
-  if (a.dimension() < 1) throw InputError("frobenius_squared: an operator of dimension 0, expected at least 1");
-  const Numbers squared = samples_of(a, 0, probes, seed, kAsTheyAre).squared;
-  return with_rounding(mean_of(squared, seed, confidence),
-                       20 * static_cast<double>(std::numeric_limits<T>::epsilon()) * mean(squared));
+  const Index n = a.dimension();
+  if (n < 1) throw InputError("frobenius_squared: an operator of dimension 0, expected at least 1");
+  const Estimate e = probes >= n ? known(sum(samples_of_all("frobenius_squared", a).squared), n, seed, confidence)
+                                 : mean_of(samples_of(a, 0, probes, seed, kAsTheyAre).squared, seed, confidence);
+  return with_rounding(e, 20 * static_cast<double>(std::numeric_limits<T>::epsilon()) * e.value);
 }
 
-Index detail::trace_lanes(const TraceOptions& o) {
-  const TraceMethod method = resolved(o);
-  const Index together = method == TraceMethod::hutch_plus_plus ? o.products - 2 * (o.products / 3)
-                         : method == TraceMethod::xtrace        ? o.products / 2
-                                                                : o.products;
+Index detail::trace_products(Index n, const TraceOptions& o) {
+  if (o.products >= n) return n;
+  const TraceMethod method = method_for(n, o);
+  if (method == TraceMethod::xnystrace) return std::min(o.products, n / 2);
+  return method == TraceMethod::xtrace ? o.products / 2 * 2 : o.products;
+}
+
+Index detail::trace_lanes(Index n, const TraceOptions& o) {
+  const TraceMethod method = method_for(n, o);
+  const Index products = trace_products(n, o);
+  const Index together = o.products >= n                          ? n
+                         : method == TraceMethod::hutch_plus_plus ? products - 2 * (products / 3)
+                         : method == TraceMethod::xtrace          ? products / 2
+                                                                  : products;
   return std::clamp<Index>(together, 1, kProbeLanes);
 }
+
+namespace {
 
 /// A sketch is probes and range; beside it lie what the range is orthonormalised with, then its products, then what is
 /// left of the probes.
 template <class T>
-Needs detail::trace_needs(Index n, const TraceOptions& o) {
-  const TraceMethod method = resolved(o);
-  const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), lanes = trace_lanes(o);
+Needs needs_of(TraceMethod method, Index n, Index products, Index lanes) {
+  const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T)));
   const bool plain = method == TraceMethod::hutchinson, nystrom = method == TraceMethod::xnystrace;
   const Index parts = nystrom ? 1 : method == TraceMethod::xtrace ? 2 : 3;
-  const Index k = plain ? 0 : std::min(n, o.products / parts);
-  const Index beside = plain                           ? 2 * std::min(kProbeLanes, o.products)
+  const Index k = plain ? 0 : products / parts;
+  const Index beside = plain                           ? 2 * std::min(kProbeLanes, products)
                        : nystrom                       ? 0
                        : method == TraceMethod::xtrace ? k
-                                                       : std::max(k, 2 * std::min(kProbeLanes, o.products - 2 * k));
+                                                       : std::max(k, 2 * std::min(kProbeLanes, products - 2 * k));
   const Index square = 2 * k * k * static_cast<Index>(nystrom ? sizeof(double) : sizeof(T)),
-              samples = 2 * o.products * static_cast<Index>(sizeof(double));
+              samples = 2 * products * static_cast<Index>(sizeof(double));
   const Index later = checked_multiply(beside, vector) + square + samples;
   const Index log = k > 0 ? Basis<T>::orthonormalize_bytes(0, k) + (nystrom ? square : 0) : 0;
   return {checked_multiply(2 * k, vector) + std::max(later, log), {{lanes * k * static_cast<Index>(sizeof(T))}}};
 }
 
+}  // namespace
+
+template <class T>
+Needs detail::trace_needs(Index n, const TraceOptions& o) {
+  const Index products = trace_products(n, o), lanes = trace_lanes(n, o);
+  const TraceMethod method = o.products >= n ? TraceMethod::hutchinson : method_for(n, o);
+  Needs needs = needs_of<T>(method, n, products, lanes);
+  if (method != TraceMethod::xnystrace) return needs;
+  const Needs other = needs_of<T>(TraceMethod::xtrace, n, o.products, lanes);  // which may take its place
+  needs.buffers = std::max(needs.buffers, other.buffers);
+  needs.scratch.insert(needs.scratch.end(), other.scratch.begin(), other.scratch.end());
+  return needs;
+}
+
 template Needs detail::trace_needs<float>(Index, const TraceOptions&);
 template Needs detail::trace_needs<double>(Index, const TraceOptions&);
-template Estimate trace(LinearOperator<float>&, const TraceOptions&);
-template Estimate trace(LinearOperator<double>&, const TraceOptions&);
+template Estimate trace(LinearOperator<float>&, const TraceOptions&, TraceRun*);
+template Estimate trace(LinearOperator<double>&, const TraceOptions&, TraceRun*);
 template Estimate frobenius_squared(LinearOperator<float>&, Index, std::uint64_t, double);
 template Estimate frobenius_squared(LinearOperator<double>&, Index, std::uint64_t, double);
 

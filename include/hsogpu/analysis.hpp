@@ -67,7 +67,7 @@ struct SpectrumPlan {
   Index basis = 0;             ///< vectors that lanczos holds; 0: to be chosen
   bool dense = false;          ///< the matrix is formed: dense, and rank where it fits
   bool dense_instead = false;  ///< automatic with `near`: it fits, and is taken where lanczos gives up
-  /// lanczos, n up to 4096: it ends at n products (1000 at least) unless max_products says so
+  /// lanczos, slq, trace, n up to 4096: lanczos ends at n products (1000 at least) then unless max_products says so
   bool dense_fits = false;
   bool retry = true;                         ///< dense: a copy of the matrix is kept to try again from
   EigenRoute route = EigenRoute::automatic;  ///< dense

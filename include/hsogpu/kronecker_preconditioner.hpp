@@ -13,9 +13,8 @@
 
 namespace hso {
 
-/// K + delta I; eigenvalues of K below `decay`, the weight decay it was made with, are rounding. UsageError unless
-/// decay
-/// + delta is positive. Keeps a reference to K.
+/// K + delta I; eigenvalues of K below `decay`, the weight decay it was made with, are rounding. UsageError unless the
+/// sum of decay and delta is positive. Keeps a reference to K.
 template <class T>
 SpectralPreconditioner<T> kronecker_preconditioner(KroneckerOperator<T>& k, double delta, double decay = 0);
 

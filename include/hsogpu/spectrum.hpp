@@ -38,8 +38,9 @@ struct Estimate {
 };
 /// The mean of independent samples. The interval is 1.15 times the smallest one that holds Student's t and its form for
 /// skewed samples, the third moment removed by a cubic transformation (Hall, J. R. Statist. Soc. B 54 (1992) 221): a
-/// few large eigenvalues make z'Az skewed, and t alone too short above. The factor is what a matrix of rank one needs,
-/// and grows from 1.2 to 4.1 from 12 samples to 2. InputError for fewer than two samples: they have no error bar.
+/// few large eigenvalues make z'Az skewed, and t alone too short above. The factor is what a matrix of rank one needs
+/// with normal z, and grows from 1.2 to 4.1 from 12 samples to 2. InputError for fewer than two samples: they have no
+/// error bar.
 Estimate mean_of(Span<const double> samples, std::uint64_t seed, double confidence = 0.99);
 /// The number that |t| exceeds with probability 1 - confidence, t Student's with `dof` degrees of freedom.
 double student_t(double confidence, double dof);
@@ -100,7 +101,7 @@ struct EigenPairs {
   double rounding = 0;
   ExtremesCheck extremes;
   /// "converged" (residuals; `extremes` says of what), "complete" (the whole space was spanned: exact), "max_products",
-  /// "interrupted" or "not_finite"
+  /// "interrupted" or "not_finite"; of eigenpairs_near also "basis_full", "too_dense" and "inexact", explained there
   std::string stop;
   bool all_converged() const { return stop == "converged" || stop == "complete"; }
 };
@@ -207,7 +208,7 @@ struct SpectralDensity {
   std::optional<double> upper_end() const;  ///< that none is above
 };
 
-/// Probes are Rademacher vectors over sqrt(n).
+/// Probes are Rademacher vectors over sqrt(n), fewer than 30 of them uniform on the unit sphere (see trace).
 template <class T>
 SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& options = {});
 
@@ -260,7 +261,7 @@ Estimate log_determinant(const SpectralDensity& preconditioned, const SpectralPr
 // ---- trace ----
 
 enum class TraceMethod {
-  automatic,  ///< xnystrace of a positive semidefinite A with at most 128 products, hutchinson otherwise
+  automatic,  ///< xnystrace of a positive semidefinite A with 5 to 128 products, hutchinson otherwise
   hutchinson,
   hutch_plus_plus,
   xtrace,
@@ -272,8 +273,9 @@ TraceMethod parse_trace_method(const std::string& name);  ///< UsageError lists 
 
 struct TraceOptions {
   TraceMethod method = TraceMethod::automatic;
-  /// Vectors multiplied, at least 2, 6, 4 and 3 of the four methods; hutch_plus_plus uses a third for each of its
-  /// parts, xtrace half.
+  /// Vectors multiplied at most, at least 2, 6, 4 and 5 of the four methods; hutch_plus_plus uses a third for each of
+  /// its parts, xtrace half, xnystrace n / 2 at most. From n on any method multiplies the n unit vectors instead: the
+  /// trace is exact but for rounding.
   Index products = 90;
   std::uint64_t seed = 0;
   double confidence = 0.99;
@@ -282,16 +284,27 @@ struct TraceOptions {
 /// What `automatic` stands for.
 TraceMethod resolved(const TraceOptions& options);
 
-/// tr A. hutchinson: Rademacher probes, the mean of z'Az (Hutchinson 1990). hutch_plus_plus: the same on the complement
-/// of a sketched range (Meyer, Musco, Musco and Woodruff, SOSA 2021, algorithm 1); its error bar is that of the second
-/// part. xtrace and xnystrace: the mean of k leave-one-out estimates (Epperly, Tropp and Webber, SIAM J. Matrix Anal.
-/// 45 (2024) 1, algorithms of sections 2 and 3.2), xnystrace from Nystrom approximations, of positive semidefinite A
-/// alone (NumericalError where it is seen not to be). Their k estimates depend on each other, so their spread says too
+/// What was done.
+struct TraceRun {
+  /// Not the one asked for where xnystrace left it to another: to hutchinson where n is below 10, to xtrace where the
+  /// matrix was seen not to be positive semidefinite, or rounding did not let it be seen.
+  TraceMethod method = TraceMethod::automatic;
+  Index products = 0;
+  bool exact = false;  ///< from the n unit vectors, by no method
+};
+
+/// tr A. hutchinson: the mean of z'Az (Hutchinson 1990) over Rademacher probes; fewer than 30 of them are uniform on
+/// the sphere of radius sqrt(n): forms of a sparse matrix with a few vectors of signs may all be equal though their
+/// mean is wrong. hutch_plus_plus: the same on the complement of a sketched range (Meyer, Musco, Musco and Woodruff,
+/// SOSA 2021, algorithm 1); its error bar is that of the second part. xtrace and xnystrace: the mean of k leave-one-out
+/// estimates (Epperly, Tropp and Webber, SIAM J. Matrix Anal. 45 (2024) 1, algorithms of sections 2 and 3.2), xnystrace
+/// from Nystrom approximations, of positive semidefinite A alone, else xtrace takes its place with as many products
+/// again. NumericalError when a product is not finite. Their k estimates depend on each other, so their spread says too
 /// little: the standard error is the jackknife's, sqrt(sum_l (t_l - mean)^2) over the estimates t_l without probe l,
 /// whose square is at least the variance on average (Efron and Stein, Ann. Statist. 9 (1981) 586), with k - 1 degrees
 /// of freedom. Where a sketch took in the whole range the standard error is 0. Rounding: 10 eps sqrt(n) |A|_F.
 template <class T>
-Estimate trace(LinearOperator<T>& a, const TraceOptions& options = {});
+Estimate trace(LinearOperator<T>& a, const TraceOptions& options = {}, TraceRun* run = nullptr);
 
 struct DiagonalOptions {
   Index probes = 30;
@@ -308,7 +321,7 @@ struct DiagonalEstimate {
 template <class T>
 DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options = {});
 
-/// |A|_F^2 = E |A z|^2 over Rademacher probes.
+/// |A|_F^2 = E |A z|^2 over the probes of hutchinson; from n probes on of the n unit vectors, exact but for rounding.
 template <class T>
 Estimate frobenius_squared(LinearOperator<T>& a, Index probes = 30, std::uint64_t seed = 0, double confidence = 0.99);
 
