@@ -31,7 +31,8 @@ Numbers spread(Index n, Index copies, double value, double from, double to) {
 }
 
 template <class T>
-void expect_extremes(Context& context, const SymmetricCase& c, LanczosOptions o, const Numbers& expected) {
+void expect_extremes(Context& context, const SymmetricCase& c, LanczosOptions o, const Numbers& expected,
+                     bool may_be_open = false) {
   SCOPED_TRACE(c.name + ", " + spectrum_end_names()[static_cast<std::size_t>(o.which)] + ", float" +
                std::to_string(8 * sizeof(T)));
   DenseOperator<T> a(context, c.n, c.matrix);
@@ -40,7 +41,7 @@ void expect_extremes(Context& context, const SymmetricCase& c, LanczosOptions o,
   EXPECT_TRUE(pairs.all_converged()) << pairs.stop;
   EXPECT_EQ(pairs.products, a.products);
   // A matrix so small that n products came first leaves it open.
-  EXPECT_TRUE(pairs.extremes.confirmed || (c.n <= 200 && pairs.products >= c.n))
+  EXPECT_TRUE(pairs.extremes.confirmed || may_be_open || (c.n <= 200 && pairs.products >= c.n))
       << pairs.products << " products, none below " << pairs.extremes.below << ", none above " << pairs.extremes.above;
   ASSERT_EQ(pairs.values.size(), expected.size());
   // Values differ from eigenvalues by their residuals, and equal ones may be confused within the tolerance.
@@ -99,7 +100,9 @@ TEST_P(ExtremesTest, ManyZerosBesideAFewValues) {
   const SymmetricCase c = with_spectrum("rank 6", values, 8);
   for_types([&]<class T>() {
     expect_extremes<T>(context(), c, {.which = SpectrumEnd::smallest, .lower_bound = 0}, Numbers(5, 0.0));
-    expect_extremes<T>(context(), c, {.which = SpectrumEnd::smallest}, Numbers(5, 0.0));
+    // The Krylov space ends after 7 vectors, and ten units of rounding in float are a third of what values that are
+    // called equal may differ by: that none hides below zero is then not known.
+    expect_extremes<T>(context(), c, {.which = SpectrumEnd::smallest}, Numbers(5, 0.0), sizeof(T) == 4);
     expect_extremes<T>(context(), c, {}, {1.6, 2.0, 2.5, 4.02, 7.0});
   });
 }
