@@ -25,14 +25,36 @@ void complete(Ops<T>& ops, const Remainder<T>& lacking, const View<T>& Rz) {
     ops.for_each(1, Rz.size(), Axpby<T>{T(1), lacking.room, Rz.size(), T(1), Rz.data, Rz.lane_stride});
 }
 
+/// What losses have in common: the cross of a tangent that lacks a bias for each entry of a sample completes it in the
+/// same pass; any other is completed before.
+template <class T>
+class Loss : public Op<T> {
+ public:
+  BatchRule batch_rule() const final { return BatchRule::all_must; }
+  bool is_loss() const final { return true; }
+  bool completes_tangents() const final { return true; }
+  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const final {
+    if (r.lacking != nullptr && Rdx[0]) {
+      if (covers_sample(*r.lacking, r.Rx[0], samples(p))) return cross_after_bias(ops, p, r, Rdx[0]);
+      complete(ops, *r.lacking, r.Rx[0]);
+    }
+    Op<T>::reverse(ops, p, r, Rdx);
+  }
+
+ protected:
+  static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
+  /// `cross`, with Rx_0 += lacking.
+  virtual void cross_after_bias(Ops<T>&, const Point<T>&, const ReverseArgs<T>&, Sink<T> Rdz) const = 0;
+};
+
 /// Inputs: logits [N][C], target [N]. Saves the likeliest class and the softmax, not softmax - onehot: the target may
 /// be replaced by samples.
 template <class T>
-class CrossEntropy final : public Op<T> {
+class CrossEntropy final : public Loss<T> {
+  using Loss<T>::samples;
+
  public:
   std::string_view name() const override { return "cross_entropy"; }
-  BatchRule batch_rule() const override { return BatchRule::all_must; }
-  bool is_loss() const override { return true; }
   Shape infer(Span<const Shape> in) const override {
     if (in[0].rank() != 1 || in[1].rank() != 0)
       throw InputError(fmt::format("cross_entropy: output {} with target {}; expected [classes] and []",
@@ -67,16 +89,10 @@ class CrossEntropy final : public Op<T> {
                  CrossEntropyCross<T>{softmax(p), best(p), dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), z.accumulate});
   }
-  bool completes_tangents() const override { return true; }
-  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const override {
-    if (r.lacking == nullptr || !Rdx[0]) return Op<T>::reverse(ops, p, r, Rdx);
+  void cross_after_bias(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Sink<T> Rdz) const override {
     const Remainder<T>& lacking = *r.lacking;
     const View<T>& rz = r.Rx[0];
-    if (!covers_sample(lacking, rz, samples(p))) {
-      complete(ops, lacking, rz);
-      return Op<T>::reverse(ops, p, r, Rdx);
-    }
-    const auto z = Rdx[0].write();
+    const auto z = Rdz.write();
     ops.for_each(
         z.view.lanes * samples(p), 1,
         CrossEntropyCrossAfterBias<T>{softmax(p), best(p), r.dy.data, lacking.bias.data, lacking.bias.lane_stride,
@@ -95,7 +111,6 @@ class CrossEntropy final : public Op<T> {
   }
 
  private:
-  static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
   static Index classes(const Point<T>& p) { return p.x[0].shape[1]; }
   static Index* best(const Point<T>& p) { return static_cast<Index*>(p.saved); }
   static T* softmax(const Point<T>& p) { return reinterpret_cast<T*>(best(p) + samples(p)); }
@@ -103,12 +118,12 @@ class CrossEntropy final : public Op<T> {
 
 /// Losses that are a sum over outputs of F(z, t): inputs z and t, both [N][...].
 template <class T, class F>
-class OutputLoss final : public Op<T> {
+class OutputLoss final : public Loss<T> {
+  using Loss<T>::samples;
+
  public:
   explicit OutputLoss(std::string_view name) : name_(name) {}
   std::string_view name() const override { return name_; }
-  BatchRule batch_rule() const override { return BatchRule::all_must; }
-  bool is_loss() const override { return true; }
   Shape infer(Span<const Shape> in) const override {
     if (!(in[0] == in[1]))
       throw InputError(fmt::format("{}: output {} and target {} differ", name_, in[0].to_string(), in[1].to_string()));
@@ -138,16 +153,10 @@ class OutputLoss final : public Op<T> {
                  OutputLossCross<T, F>{p.x[0].data, p.x[1].data, dy.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                        z.view.lane_stride, samples(p), outputs(p), z.accumulate});
   }
-  bool completes_tangents() const override { return true; }
-  void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const override {
-    if (r.lacking == nullptr || !Rdx[0]) return Op<T>::reverse(ops, p, r, Rdx);
+  void cross_after_bias(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Sink<T> Rdz) const override {
     const Remainder<T>& lacking = *r.lacking;
     const View<T>& rz = r.Rx[0];
-    if (!covers_sample(lacking, rz, samples(p))) {
-      complete(ops, lacking, rz);
-      return Op<T>::reverse(ops, p, r, Rdx);
-    }
-    const auto z = Rdx[0].write();
+    const auto z = Rdz.write();
     ops.for_each(
         z.view.lanes * samples(p), outputs(p),
         OutputLossCrossAfterBias<T, F>{p.x[0].data, p.x[1].data, r.dy.data, lacking.bias.data, lacking.bias.lane_stride,
@@ -170,7 +179,6 @@ class OutputLoss final : public Op<T> {
   }
 
  private:
-  static Index samples(const Point<T>& p) { return p.x[0].shape[0]; }
   static Index outputs(const Point<T>& p) { return p.x[0].size() / samples(p); }
   std::string_view name_;
 };
