@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pinned host memory between pageable host memory and the device. Small uploads go through a ring of slots, so the
-// caller's memory is free again when the call returns, and the device need not have caught up. Small reads go through
-// the slots too. Large copies use the driver's own path and wait. One thread, one stream.
+// Pinned host memory between pageable host memory and the device. Small uploads fill the slots of a ring, many a slot,
+// so the caller's memory is free again when the call returns, and the device need not have caught up: only a slot that
+// is begun anew waits for the last copy from it. Small reads go through the slots too. Large copies use the driver's own
+// path and wait. One thread, one stream.
 #pragma once
 
 #include <array>
@@ -30,10 +31,14 @@ class Staging {
     PinnedBytes memory;
     EventHandle copied;  ///< the last upload from this slot left it
   };
-  Slot& next_free_slot();
+  struct Room {
+    void* memory;
+    cudaEvent_t copied;  ///< to be recorded behind an upload
+  };
+  Room take(std::size_t bytes);
 
   std::array<Slot, kSlots> slots_;
-  std::size_t next_ = 0;
+  std::size_t current_ = 0, used_ = 0;  ///< the slot that is filled, and its bytes that are taken
   PinnedBytes results_;
 };
 

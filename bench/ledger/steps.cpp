@@ -56,7 +56,7 @@ std::vector<Row> step_rows(const Case& c) {
   const ModelSpec model = parse_model(c.network);
   for (const Method& m : methods()) {
     // An epoch has more batches than the longer run has steps, or one: no run begins a second epoch of mini-batches.
-    const DataSplit split{random_data(model, m.whole_batch ? c.batch : 64 * c.batch), {}};
+    const DataSplit split{random_data(model, m.whole_batch ? c.batch : (m.many + 1) * c.batch), {}};
     rows.push_back(count({.work = m.row, .network = c.network, .batch = c.batch}, m.few, m.many,
                          [&](Index steps) { train_steps(c, m, split, steps); }));
   }

@@ -165,7 +165,8 @@ TEST(CudaDevice, LargestMagnitudeKeepsWhatIsNotFinite) {
 }
 
 TEST(CudaDevice, TransfersOfEverySizeArriveInOrder) {
-  for (Index n : {Index{1}, Index{1000}, Index{1} << 19, (Index{1} << 19) + 1, Index{3} << 20}) {
+  // Many a staging slot, two, one that fills it, and more than one holds.
+  for (Index n : {Index{1}, Index{1000}, Index{50000}, Index{1} << 17, (Index{1} << 17) + 1, Index{3} << 20}) {
     std::vector<Buffer<double>> buffers;
     for (std::uint64_t b = 0; b < 12; ++b) {  // more than there are staging slots, and the memory of each goes at once
       const std::vector<double> host = test::normal_numbers<double>(n, 62 + b);

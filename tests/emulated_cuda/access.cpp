@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -52,6 +53,16 @@ class Stamps {
     }
   }
   void begin_launch() { ++launch_; }
+  /// Gives the host's memory back: of the pages that belong to these bytes alone.
+  void forget(std::uintptr_t address, std::size_t bytes) {
+    constexpr std::uintptr_t kPage = 4096;
+    const auto at = [&](std::uintptr_t a) {
+      return reinterpret_cast<std::uintptr_t>(stamps_ + (a - heap_begin) / kWord);
+    };
+    const std::uintptr_t first = (at(address) + kPage - 1) / kPage * kPage;
+    const std::uintptr_t last = at(address + bytes) / kPage * kPage;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  }
   std::int64_t take_count() { return std::exchange(counted_, 0); }
 
  private:
@@ -144,6 +155,12 @@ void start_counting() {
 void stop_counting() {
   counting = false;
   book().kernel_bytes += stamps(false).take_count() + stamps(true).take_count();
+}
+
+void forget_counted(const char* begin, std::size_t bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  stamps(false).forget(address, bytes);
+  stamps(true).forget(address, bytes);
 }
 
 void start_tracking(const std::string& kernel) {

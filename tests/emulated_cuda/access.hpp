@@ -5,6 +5,7 @@
 // is tracked: who touched which word, so that races are found, bytes are counted, and writes can be undone.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ struct Change {
 /// Counts the bytes that a launch touches, each once, until stop_counting() adds them to the ledger.
 void start_counting();
 void stop_counting();
+/// These bytes of device memory are released: what counting keeps of them takes no memory any longer.
+void forget_counted(const char* begin, std::size_t bytes);
 /// Two threads that touch a word, one of them writing, with nothing between them are a violation from here on.
 void start_tracking(const std::string& kernel);
 bool is_tracking();

@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 
+#include "access.hpp"
 #include "device.hpp"
 
 namespace hso::emulated {
@@ -91,7 +92,10 @@ class Heap {
     const Open open;
     const std::size_t size = rounded(block.bytes);
     require_guard(block);
-    if (size > kFilled) madvise(block.begin + kEdge, (size - 2 * kEdge) / 4096 * 4096, MADV_DONTNEED);
+    if (size > kFilled) {
+      madvise(block.begin + kEdge, (size - 2 * kEdge) / 4096 * 4096, MADV_DONTNEED);
+      forget_counted(block.begin, size);
+    }
     fill(block.begin, size);
     blocks_[index(block.begin)].live = false;
     used_[block.device] -= block.bytes;
