@@ -2,8 +2,8 @@
 //
 // Pinned host memory between pageable host memory and the device. Small uploads fill the slots of a ring, many a slot,
 // so the caller's memory is free again when the call returns, and the device need not have caught up: only a slot that
-// is begun anew waits for the last copy from it. Small reads go through the slots too. Large copies use the driver's own
-// path and wait. One thread, one stream.
+// is begun anew waits for the last copy from it. Small reads go through the slots too. Large copies use the driver's
+// own path and wait. One thread, one stream.
 #pragma once
 
 #include <array>

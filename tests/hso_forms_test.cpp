@@ -166,8 +166,9 @@ TEST_P(HsoForms, KroneckerStepsAreNewtonStepsWhereTheFactorsAreExact) {
   const Numbers newton = x.download();
   for (const char* name : {"hso.kfac", "hso.ekfac"}) {
     Buffer<double> theta(context(), Numbers(static_cast<std::size_t>(s.n())));
-    const StepReport r = make_optimizer<double>(name, {{"delta", "0.05"}, {"eps_scale", "0"}, {"rescale", "false"}})
-                             ->step(f, theta.data());
+    const OptimizerSettings settings{
+        {"factors", "ggn"}, {"damping", "joint"}, {"delta", "0.05"}, {"eps_scale", "0"}, {"rescale", "false"}};
+    const StepReport r = make_optimizer<double>(name, settings)->step(f, theta.data());
     ASSERT_EQ(r.status, StepStatus::accepted) << r.message;
     const Numbers moved = theta.download();
     for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], -newton[i], 1e-10) << name;
@@ -199,9 +200,10 @@ TEST_P(HsoForms, EveryFormTrainsANetworkFasterThanGradientDescent) {
                                        {"hso.cg", {}},
                                        {"hso.kfac", {}},
                                        {"hso.kfac", {{"refresh", "3"}}},
+                                       {"hso.kfac", {{"factors", "ggn"}, {"damping", "joint"}, {"decay", "0"}}},
                                        {"hso.kfac", {{"factors", "fisher_mc"}, {"decay", "0.9"}}},
                                        {"hso.kfac", {{"damping", "factored"}, {"factor_every", "2"}}},
-                                       {"hso.ekfac", {{"factors", "fisher_mc"}, {"decay", "0.9"}}},
+                                       {"hso.ekfac", {{"factors", "ggn"}, {"decay", "0"}}},
                                        {"hso.ekfac", {}}})
     EXPECT_LT(loss_after(name, settings), plain) << name;
 }

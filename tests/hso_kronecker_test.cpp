@@ -88,7 +88,8 @@ TEST_P(HsoKronecker, FactoredDampingSolvesTheDampedFactors) {
   const Numbers g = as_matrix(s.gradient(f));
   const auto k = f.kronecker(s.theta.data());
   auto optimizer = make_optimizer<double>(
-      "hso.kfac", {{"damping", "factored"}, {"delta", "0.05"}, {"eps_scale", "0"}, {"rescale", "false"}});
+      "hso.kfac",
+      {{"factors", "ggn"}, {"damping", "factored"}, {"delta", "0.05"}, {"eps_scale", "0"}, {"rescale", "false"}});
   expect_negative(damped_factors_times(*k, 0.05, moved(*optimizer, f, s.theta)), g);
 }
 
@@ -123,10 +124,13 @@ TEST_P(HsoKronecker, AveragedFactorsAreThoseOfAllRowsSeen) {
   for (Index row = 0; row < 20; ++row) first.push_back(row), second.push_back(20 + row);
   const auto k = all.kronecker(s.theta.data());
   // A rate this small moves nothing; a large one afterwards would be another optimizer.
-  auto optimizer = make_optimizer<double>("hso.kfac", {{"damping", "factored"},
+  auto optimizer = make_optimizer<double>("hso.kfac", {{"factors", "ggn"},
+                                                       {"damping", "factored"},
                                                        {"delta", "0.05"},
                                                        {"eps_scale", "0"},
                                                        {"judged", "false"},
+                                                       {"factor_every", "1"},
+                                                       {"refresh", "1"},
                                                        {"momentum", "0"},
                                                        {"kl_clip", "0"},
                                                        {"decay", "0.5"},
@@ -146,7 +150,7 @@ TEST_P(HsoKronecker, AveragedFactorsAreThoseOfAllRowsSeen) {
 /// At the minimum over the plane of step and last displacement the damped model's gradient is orthogonal to both.
 TEST_P(HsoKronecker, TheModelChoosesTheMomentum) {
   for (const OptimizerSettings& settings :
-       {OptimizerSettings{{"eps_scale", "0"}}, {{"damping", "factored"}, {"factors", "fisher_mc"}, {"decay", "0.9"}}}) {
+       {OptimizerSettings{{"eps_scale", "0"}}, {{"damping", "joint"}, {"factors", "ggn"}, {"decay", "0"}}}) {
     Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, 60);
     auto f = s.objective(), judge = s.objective();
     auto optimizer = make_optimizer<double>("hso.kfac", settings);
@@ -218,6 +222,28 @@ TEST_P(HsoKronecker, AClippedStepHasTheBoundsLength) {
   const double whole = size("0"), clipped = size("1e-4");
   ASSERT_GT(0.5 * whole, 1e-4);
   EXPECT_NEAR(clipped * clipped, 1e-4 * whole / 0.5, 1e-10 * clipped);
+}
+
+/// The words and zeros that stand for a choice, and what is chosen, of a network.
+TEST_P(HsoKronecker, DefaultsAreDrawnAveragedFactorsWithFactoredDamping) {
+  const auto end = [&](const char* name, const OptimizerSettings& settings) {
+    Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, 60);
+    auto f = s.objective();
+    auto optimizer = make_optimizer<double>(name, settings);
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(optimizer->step(f, s.theta.data()).status, StepStatus::accepted);
+    return s.theta.download();
+  };
+  EXPECT_EQ(end("hso.kfac", {}), end("hso.kfac", {{"factors", "fisher_mc"},
+                                                  {"damping", "factored"},
+                                                  {"decay", "0.95"},
+                                                  {"factor_every", "1"},
+                                                  {"refresh", "1"}}));
+  EXPECT_EQ(end("hso.ekfac", {}), end("hso.ekfac", {{"factors", "fisher_mc"}, {"damping", "joint"}}));
+  const auto unjudged = [&](const char* factor_every, const char* refresh) {
+    return end("hso.kfac", {{"judged", "false"}, {"factor_every", factor_every}, {"refresh", refresh}});
+  };
+  EXPECT_EQ(unjudged("0", "0"), unjudged("10", "50"));
+  EXPECT_NE(unjudged("0", "0"), unjudged("1", "1"));
 }
 
 TEST_P(HsoKronecker, TheSameSeedDrawsTheSameFactors) {
@@ -307,11 +333,11 @@ TEST_P(HsoKronecker, BadOptionsAreNamed) {
   const auto message = [](const char* name, const OptimizerSettings& settings) {
     return message_of<UsageError>([&] { make_optimizer<double>(name, settings); });
   };
-  EXPECT_TRUE(contains(message("hso.kfac", {{"damping", "split"}}), "damping = 'split'", "joint", "factored"));
+  EXPECT_TRUE(contains(message("hso.kfac", {{"damping", "split"}}), "damping = 'split'", "auto", "joint", "factored"));
   EXPECT_TRUE(contains(message("hso.ekfac", {{"damping", "factored"}}), "hso.ekfac", "joint"));
   EXPECT_TRUE(contains(message("hso.kfac", {{"factors", "hessian"}}), "factors = 'hessian'", "fisher_mc"));
   EXPECT_TRUE(contains(message("hso.kfac", {{"decay", "1"}}), "decay = 1"));
-  EXPECT_TRUE(contains(message("hso.kfac", {{"factor_every", "0"}}), "factor_every = 0"));
+  EXPECT_TRUE(contains(message("hso.kfac", {{"factor_every", "-1"}}), "factor_every = -1"));
   Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, 60);
   auto loss = s.objective();
   HiddenNetwork<double> f(loss);

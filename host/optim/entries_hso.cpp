@@ -85,11 +85,12 @@ void fields(HsoCgOptions& o, Visit&& visit) {
 template <class Visit>
 void fields(HsoKroneckerOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
-  visit("factors", o.factors, "ggn (exact), fisher_mc or fisher_empirical");
-  visit("factor_every", o.factor_every, "steps between factors");
-  visit("refresh", o.refresh, "accepted steps that one set of inverses serves");
+  visit("factors", o.factors, "ggn (exact), fisher_mc or fisher_empirical; auto: fisher_mc");
+  visit("factor_every", o.factor_every, "steps between factors; 0: 1 where steps are judged, else 10");
+  visit("refresh", o.refresh, "accepted steps that one set of inverses serves; 0: 1 where steps are judged, else 50");
   visit("decay", o.decay, "of the factors' averages, in [0, 1); 0: the last ones alone");
-  visit("damping", o.damping, "joint (eigenvectors), or factored (Cholesky inverses of damped factors)");
+  visit("damping", o.damping,
+        "joint (eigenvectors), or factored (Cholesky inverses of damped factors); auto: factored, of hso.ekfac joint");
   visit("judged", o.judged, "products and the value judge every step; false: taken as it is, damping fixed");
   visit("rescale", o.rescale, "judged: scale the step to the minimum of the damped model along it");
   visit("subspace", o.subspace, "judged: the model chooses the lengths of the step and of the last displacement");

@@ -20,21 +20,24 @@ namespace {
 
 constexpr Index kSums = Index{16} << 20;  // bytes of a chunk of the rows that are summed to factors
 
-void check(const char* name, Curvature form, const HsoKroneckerOptions& o) {
-  require_option(o.refresh >= 1, name, "refresh", o.refresh, "at least 1");
-  require_option(o.factor_every >= 1, name, "factor_every", o.factor_every, "at least 1");
+/// The options with what their zeros stand for.
+HsoKroneckerOptions checked(const char* name, Curvature form, HsoKroneckerOptions o) {
+  require_option(o.refresh >= 0, name, "refresh", o.refresh, "0 (chosen) or above");
+  require_option(o.factor_every >= 0, name, "factor_every", o.factor_every, "0 (chosen) or above");
   require_option(o.decay >= 0 && o.decay < 1, name, "decay", o.decay, "in [0, 1)");
   require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
   require_option(o.kl_clip >= 0, name, "kl_clip", o.kl_clip, "0 (none) or above");
   require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
-  if (o.damping != "joint" && o.damping != "factored")
-    throw UsageError(fmt::format("optimizer {}: damping = '{}', expected joint or factored", name, o.damping));
+  if (o.damping != "auto" && o.damping != "joint" && o.damping != "factored")
+    throw UsageError(fmt::format("optimizer {}: damping = '{}', expected auto, joint or factored", name, o.damping));
   if (o.damping == "factored" && form == Curvature::ekfac)
     throw UsageError(fmt::format("optimizer {}: damping = factored has no eigenvalues to correct; use joint", name));
-  const Curvature source = parse_curvature(o.factors);
-  if (source != Curvature::ggn && source != Curvature::fisher_mc && source != Curvature::fisher_empirical)
-    throw UsageError(
-        fmt::format("optimizer {}: factors = '{}', expected ggn, fisher_mc or fisher_empirical", name, o.factors));
+  if (o.factors != "auto" && o.factors != "ggn" && o.factors != "fisher_mc" && o.factors != "fisher_empirical")
+    throw UsageError(fmt::format("optimizer {}: factors = '{}', expected auto, ggn, fisher_mc or fisher_empirical",
+                                 name, o.factors));
+  if (o.factor_every == 0) o.factor_every = o.judged ? 1 : 10;
+  if (o.refresh == 0) o.refresh = o.judged ? 1 : 50;
+  return o;
 }
 
 template <class T>
@@ -42,12 +45,10 @@ class Kronecker final : public ModelStep<T> {
  public:
   Kronecker(const char* name, Curvature form, const HsoKroneckerOptions& o)
       : ModelStep<T>(name, common_options(name, o)),
-        o_(o),
+        o_(checked(name, form, o)),
         form_(form),
-        source_(parse_curvature(o.factors)),
-        factored_(o.damping == "factored") {
-    check(name, form, o);
-  }
+        source_(o.factors == "auto" ? Curvature::fisher_mc : parse_curvature(o.factors)),
+        factored_(o.damping == "factored" || (o.damping == "auto" && form == Curvature::kfac)) {}
 
  private:
   /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there. The
@@ -129,7 +130,7 @@ class Kronecker final : public ModelStep<T> {
   }
   /// Of an objective that shows no network: its own Kronecker operator.
   std::string take_operator(Objective<T>& objective, const T* theta, StepReport& report) {
-    if (factored_ || source_ != Curvature::ggn || !o_.judged)
+    if (o_.damping == "factored" || (o_.factors != "auto" && source_ != Curvature::ggn) || !o_.judged)
       throw UsageError(this->name() + ": damping = factored, factors other than ggn and judged = false need a network");
     if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();
@@ -201,7 +202,7 @@ class Kronecker final : public ModelStep<T> {
   }
   void taken(StepReport& report) override {
     // Factors keep their inverses between refreshes, whatever has become of the damping since.
-    if (factored_) report.metrics.emplace_back("inverse_delta", delta_);
+    if (factored_ && pieces_ != nullptr) report.metrics.emplace_back("inverse_delta", delta_);
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());
   }

@@ -140,7 +140,8 @@ struct HsoCgOptions {
 /// Factors come with the gradient, every factor_every steps, and are averaged with weights min(1 - 1/k, decay) at the
 /// k-th (section 5); inverses follow every `refresh` accepted steps, or when the damping was raised. On a curvature
 /// batch (SeparateCurvature) factors and products are of its rows (section 8's smaller batches). Of an objective that
-/// has layers and shows no network, its own Kronecker operator is taken at every refresh: exact factors, no averages.
+/// has layers and shows no network, its own Kronecker operator is taken at every refresh: exact factors, joint damping,
+/// no averages; `factors` and `damping` that ask for another are refused.
 ///   judged      the exact damped model chooses the lengths of the step and, with `subspace`, of the last displacement
 ///               (sections 6.4 and 7), and the value judges it: about five gradients a step. For whole or large batches
 ///   otherwise   rate and momentum are taken as they are, v = momentum v + nu d, with fixed damping: a gradient and the
@@ -148,11 +149,13 @@ struct HsoCgOptions {
 struct HsoKroneckerOptions {
   double rate = 1;
   std::string curvature = "ggn";  ///< of the quadratic model that judges the step
-  std::string factors = "ggn";    ///< exact, or "fisher_mc" (one draw), "fisher_empirical"
-  int factor_every = 1;           ///< steps between factors
-  int refresh = 1;                ///< accepted steps that one set of inverses serves
-  double decay = 0;               ///< of the factors' averages; 0: the last ones alone
-  std::string damping = "joint";  ///< or "factored"
+  /// "ggn" (exact), "fisher_mc" (one draw of targets) or "fisher_empirical"; "auto": fisher_mc of a network, else ggn
+  std::string factors = "auto";
+  int factor_every = 0;  ///< steps between factors; 0: 1 where steps are judged, else 10
+  int refresh = 0;       ///< accepted steps that one set of inverses serves; 0: 1 where steps are judged, else 50
+  double decay = 0.95;   ///< of the factors' averages; 0: the last ones alone
+  /// "joint" or "factored"; "auto": factored for hso.kfac of a network, else joint
+  std::string damping = "auto";
   bool judged = true;
   bool rescale = true;    ///< judged: to the minimum of the exact damped model along the step
   bool subspace = true;   ///< judged, with rescale: together with the last displacement

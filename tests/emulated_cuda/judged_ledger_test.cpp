@@ -33,7 +33,7 @@ std::int64_t metric(const StepReport& report, const std::string& name, std::int6
 TEST(EmulatedJudgedSteps, WaitFourTimesAndTwiceMoreForATrial) {
   const Method methods[] = {{"hso.kfac", {}},
                             {"hso.kfac", {{"judged", "false"}}},
-                            {"hso.kfac", {{"damping", "factored"}}},
+                            {"hso.kfac", {{"damping", "joint"}}},
                             {"hso.cg", {}},
                             {"hso.lowrank", {}},
                             {"lbfgs", {}}};
@@ -64,7 +64,7 @@ TEST(EmulatedJudgedSteps, WaitNoMoreForAWideLayerOrForManyLayers) {
     const auto context = Context::create("cuda");
     Setting<float> s(*context, model, LossKind::cross_entropy, 40);
     auto f = s.objective();
-    const auto optimizer = make_optimizer<float>("hso.kfac", {});
+    const auto optimizer = make_optimizer<float>("hso.kfac", {{"damping", "joint"}});
     for (int i = 0; i < 2; ++i) {
       emulated::reset_ledger();
       const StepReport report = optimizer->step(f, s.theta.data());
@@ -114,7 +114,7 @@ std::vector<double> losses(const char* device, const Method& m, const char* mode
 
 const Method kMethods[] = {{"hso.kfac", {}},
                            {"hso.kfac", {{"judged", "false"}, {"factor_every", "2"}, {"decay", "0.9"}}},
-                           {"hso.kfac", {{"damping", "factored"}, {"decay", "0.9"}}},
+                           {"hso.kfac", {{"factors", "ggn"}, {"damping", "joint"}, {"decay", "0"}}},
                            {"hso.ekfac", {}},
                            {"kfac", {{"inverse_every", "2"}}},
                            {"hso.cg", {}, 1e-6},  // rounding grows along a solve, too
@@ -137,7 +137,8 @@ TEST(EmulatedJudgedSteps, FindWhatACpuFinds) {
 /// A hidden layer that is never active has factors of zeros: no eigensolver is asked about all layers at once then.
 TEST(EmulatedJudgedSteps, TakeFactorsOfZerosOneByOne) {
   const auto dead = [](std::vector<double>& theta) { std::fill(theta.begin(), theta.begin() + 48, -100.0); };
-  for (const Method& m : {Method{"hso.kfac", {}}, Method{"hso.kfac", {{"damping", "factored"}}}}) {
+  for (const char* damping : {"joint", "factored"}) {
+    const Method m{"hso.kfac", {{"damping", damping}}};
     const auto on_cpu = losses("cpu", m, "mlp:5-8-3:relu", dead), late = losses("cuda", m, "mlp:5-8-3:relu", dead);
     for (std::size_t i = 0; i < on_cpu.size(); ++i) EXPECT_NEAR(late[i], on_cpu[i], m.tolerance * on_cpu[i]);
   }
