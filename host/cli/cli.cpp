@@ -44,7 +44,8 @@ int parse_and_run(int argc, const char* const* argv) {
   app.set_version_flag("--version", "hso " HSOGPU_VERSION);
   app.require_subcommand(1);
   app.footer(optimizer_help());
-  for (const auto add : {add_train, add_eval, add_gradient, add_hessian, add_spectrum, add_prune, add_check, add_info})
+  for (const auto add :
+       {add_train, add_eval, add_gradient, add_hessian, add_solve, add_spectrum, add_prune, add_check, add_info})
     add(app, exit_code);
   try {
     app.parse(argc, argv);

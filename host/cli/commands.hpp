@@ -15,6 +15,7 @@ void add_train(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_gradient(CLI::App& app, int& exit_code);
 void add_hessian(CLI::App& app, int& exit_code);
+void add_solve(CLI::App& app, int& exit_code);
 void add_spectrum(CLI::App& app, int& exit_code);
 void add_prune(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);

@@ -28,6 +28,16 @@ void require_folder_of(const std::string& path) {
   if (fs::is_directory(path)) throw InputError(fmt::format("--out {}: found a folder, expected a file's name", path));
 }
 
+Array read_vectors(const std::string& path, Index n) {
+  Array v = read_npy(path);
+  const int rank = v.shape.rank();
+  if ((rank != 1 && rank != 2) || v.shape[rank - 1] != n || v.shape.size() == 0)
+    throw InputError(
+        fmt::format("--vector {}: found shape {}, expected [{}] or [K, {}]", path, v.shape.to_string(), n, n));
+  require_finite(v.values, "--vector " + path);
+  return v;
+}
+
 namespace {
 
 template <class T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `hso gradient` and `hso hessian` share: a problem on its device, and results as files.
+// What `hso gradient`, `hso hessian` and `hso solve` share: a problem on its device, vectors and results as files.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "cli/common.hpp"
 #include "hsogpu/analysis.hpp"
+#include "hsogpu/io.hpp"
 #include "hsogpu/network_objective.hpp"
 
 namespace hso::cli {
@@ -17,6 +18,9 @@ namespace hso::cli {
 void require_finite(Span<const double> values, const std::string& source);
 /// InputError unless the folder of this path is there, so that nothing is computed in vain.
 void require_folder_of(const std::string& path);
+
+/// Vectors [n] or [K][n] from the file that --vector names; InputError for another shape or what is not finite.
+Array read_vectors(const std::string& path, Index n);
 
 /// Network, data and theta of a problem in device memory.
 template <class T>

@@ -17,17 +17,6 @@
 namespace hso::cli {
 namespace {
 
-/// Vectors [n] or [K][n] from a file.
-Array read_vectors(const std::string& path, Index n) {
-  Array v = read_npy(path);
-  const int rank = v.shape.rank();
-  if ((rank != 1 && rank != 2) || v.shape[rank - 1] != n || v.shape.size() == 0)
-    throw InputError(
-        fmt::format("--vector {}: found shape {}, expected [{}] or [K, {}]", path, v.shape.to_string(), n, n));
-  require_finite(v.values, "--vector " + path);
-  return v;
-}
-
 class HessianCommand {
  public:
   explicit HessianCommand(CLI::App& command) : problem_(command), curvature_(command) {

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hso solve: x = (A + damping I)^-1 v + eps v for given vectors v, A a curvature matrix of a model on data. What it
+// found goes to stdout, x to a file.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/curvature_flags.hpp"
+#include "cli/dense_check.hpp"
+#include "cli/derivatives.hpp"
+#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/kronecker.hpp"
+#include "hsogpu/linalg.hpp"
+#include "hsogpu/solvers.hpp"
+#include "io/choice.hpp"
+
+namespace hso::cli {
+namespace {
+
+enum class Method { automatic, dense, cg, minres };
+const std::vector<std::string> kMethods{"auto", "dense", "cg", "minres"};
+const char* name_of(Method method) { return kMethods[static_cast<std::size_t>(method)].c_str(); }
+
+/// Up to here a matrix and its Cholesky factor take seconds on any machine, and no solve stops short of its tolerance.
+constexpr Index kDense = 2000;
+
+/// Of one vector. `iterations` is 0 for a dense solve.
+struct Solved {
+  double quadratic_form = 0;  ///< v'(A + damping I)^-1 v
+  double residual = 0;        ///< |v - (A + damping I) x| / |v|, by a product
+  Index iterations = 0;
+};
+
+class SolveCommand {
+ public:
+  explicit SolveCommand(CLI::App& command) : problem_(command), curvature_(command) {
+    command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
+    command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(CLI::NonNegativeNumber);
+    command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option(
+        "--method", method_,
+        fmt::format("dense (Cholesky, else eigenvalues), cg (positive definite matrices) or minres; auto: "
+                    "dense up to n = {} where it fits, else minres for the hessian and cg [auto]",
+                    kDense));
+    command.add_option("--precondition", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
+    command.add_option("--tolerance", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--max-products", most_, "of cg and minres [twice n, of minres five times]")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--out", out_, "where the results go: .npy, the shape of --vector")->required();
+    command.add_flag("--json", json_, "what was found as JSON on stdout");
+  }
+
+  void run() const {
+    const Curvature kind = curvature_.kind();
+    const Method method = parse_choice<Method>("--method", method_, kMethods);
+    check(method, kind);
+    require_folder_of(out_);
+    const Problem p = problem_.load();
+    with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
+  }
+
+ private:
+  void check(Method method, Curvature kind) const {
+    if (precondition_ != "none" && precondition_ != "kfac")
+      throw UsageError(fmt::format("--precondition {}: expected none or kfac", precondition_));
+    if (precondition_ == "none") return;
+    if (method != Method::cg) throw UsageError("--precondition kfac: expected --method cg");
+    if (damping_ == 0) throw UsageError("--precondition kfac: expected --damping above 0, factors are singular");
+    if (kind == Curvature::kfac) throw UsageError("--precondition kfac: of --kind kfac it would be the answer itself");
+  }
+
+  template <class T>
+  void solve_in(const Problem& p, Curvature kind, Method method) const {
+    const PlacedProblem<T> placed(p);
+    fmt::print(stderr, "{}\n", placed.description());
+    const Index n = placed.dimension();
+    const Array v = read_vectors(vector_, n);
+    const std::vector<T> narrowed(v.values.begin(), v.values.end());
+    require_in_range<T>(narrowed);
+    auto& context = *placed.context;
+    const Buffer<T> b(context, Span<const T>(narrowed));
+    Buffer<T> x(context, b.size());
+    const auto objective = placed.objective(curvature_.options());
+    const auto curvature = objective->curvature(placed.theta.data(), kind);
+    AffineOperator<T> a(*curvature, 1, damping_);
+    const Index count = b.size() / n;
+    if (method == Method::automatic) method = chosen(context, placed, kind);
+    std::vector<Solved> solved(static_cast<std::size_t>(count));
+    if (method == Method::dense)
+      dense(placed, a, b, x);
+    else
+      iterate(*objective, placed.theta.data(), a, method, b, x, solved);
+    measure(a, b, x, solved);
+    if (eps_ > 0) context.template ops<T>().axpby(b.size(), static_cast<T>(eps_), b.data(), T(1), x.data());
+    write_result(out_, v.shape, HostValues<T>(context, x).get());
+    report(kind, method, n, solved);
+    fmt::print(stderr, "{}: {} results {}\n", out_, count, v.shape.to_string());
+  }
+
+  template <class T>
+  void require_in_range(const std::vector<T>& values) const {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!std::isfinite(values[i]))
+        throw InputError(
+            fmt::format("--vector {}: position {} does not fit float32; try --precision float64", vector_, i));
+  }
+
+  template <class T>
+  static Method chosen(Context& context, const PlacedProblem<T>& placed, Curvature kind) {
+    const Index n = placed.dimension();
+    const Index bytes = n <= kDense ? 2 * dense_bytes(placed.network.graph, placed.data.size, 1, n) : 0;
+    if (n <= kDense && bytes <= context.memory().free_bytes) return Method::dense;
+    return kind == Curvature::hessian || kind == Curvature::finite_difference || kind == Curvature::secant
+               ? Method::minres
+               : Method::cg;
+  }
+
+  /// The matrix is made once; solve() keeps b where it fails.
+  template <class T>
+  void dense(const PlacedProblem<T>& placed, AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
+    const Index n = a.dimension(), count = b.size() / n;
+    require_dense_memory(*placed.context, placed.network.graph, placed.data.size, Index{0});
+    Buffer<T> matrix(*placed.context, checked_multiply(n, n));
+    a.to_dense(matrix.data());
+    placed.context->template ops<T>().copy(b.size(), b.data(), x.data());
+    const SolveReport r = solve(*placed.context, matrix.view().reshaped({n, n}), x.view().reshaped({count, n}));
+    for (const std::string& detour : r.fallbacks) fmt::print(stderr, "dense: {}\n", detour);
+    if (r.status != LinalgStatus::ok)
+      throw NumericalError(
+          fmt::format("{}: not written, the matrix is {}; a larger --damping may help", out_, hso::name_of(r.status)));
+  }
+
+  template <class T>
+  void iterate(NetworkObjective<T>& objective, const T* theta, AffineOperator<T>& a, Method method, const Buffer<T>& b,
+               Buffer<T>& x, std::vector<Solved>& solved) const {
+    KrylovOptions<T> options{.tolerance = tolerance_, .max_iterations = most_};
+    std::unique_ptr<KroneckerOperator<T>> factors;
+    std::unique_ptr<LinearOperator<T>> inverse;
+    if (precondition_ == "kfac") {
+      factors = objective.kronecker(theta);
+      inverse = factors->function([this](double lambda) { return 1 / (std::max(lambda, 0.0) + damping_); });
+      options.preconditioner = inverse.get();
+    }
+    const Index n = a.dimension(), count = b.size() / n;
+    const auto rhs = vector_view<const T>(b.data(), n, count);
+    const auto result = vector_view(x.data(), n, count);
+    const KrylovResult r = method == Method::cg ? cg(a, rhs, result, options) : minres(a, rhs, result, options);
+    for (std::size_t i = 0; i < r.lanes.size(); ++i) {
+      solved[i].iterations = r.lanes[i].iterations;
+      if (r.lanes[i].status == KrylovStatus::converged) continue;
+      throw NumericalError(fmt::format(
+          "{}: not written, {} of vector {} ended as {} after {} products with a residual of {:.1e}, expected {:.1e}{}",
+          out_, name_of(method), i, hso::name_of(r.lanes[i].status), r.lanes[i].iterations, r.lanes[i].residual,
+          tolerance_, hint(r.lanes[i].status)));
+    }
+  }
+  static const char* hint(KrylovStatus status) {
+    if (status == KrylovStatus::negative_curvature)
+      return ": the matrix is not positive definite; try --method minres or a larger --damping";
+    return ": try a larger --damping, --tolerance or --max-products";
+  }
+
+  template <class T>
+  void measure(AffineOperator<T>& a, const Buffer<T>& b, const Buffer<T>& x, std::vector<Solved>& solved) const {
+    const Index n = a.dimension(), count = b.size() / n;
+    Buffer<T> ax(a.context(), b.size());
+    a.apply(vector_view<const T>(x.data(), n, count), vector_view(ax.data(), n, count));
+    const std::vector<T> rhs = b.download(), result = x.download(), product = ax.download();
+    for (std::size_t lane = 0; lane < solved.size(); ++lane) {
+      double off = 0, size = 0, form = 0;
+      for (std::size_t i = lane * static_cast<std::size_t>(n), end = i + static_cast<std::size_t>(n); i < end; ++i) {
+        const auto v = static_cast<double>(rhs[i]);
+        off += std::pow(v - static_cast<double>(product[i]), 2);
+        size += v * v;
+        form += v * static_cast<double>(result[i]);
+      }
+      solved[lane].quadratic_form = form;
+      solved[lane].residual = size > 0 ? std::sqrt(off / size) : std::sqrt(off);
+    }
+  }
+
+  void report(Curvature kind, Method method, Index n, const std::vector<Solved>& solved) const {
+    if (json_) {
+      nlohmann::ordered_json out{{"n", n},
+                                 {"kind", hso::name_of(kind)},
+                                 {"method", name_of(method)},
+                                 {"damping", damping_},
+                                 {"eps", eps_},
+                                 {"vectors", nlohmann::ordered_json::array()}};
+      for (const Solved& s : solved)
+        out["vectors"].push_back(
+            {{"quadratic_form", s.quadratic_form}, {"residual", s.residual}, {"iterations", s.iterations}});
+      fmt::print("{}\n", out.dump(1));
+      return;
+    }
+    fmt::print("method      {}\n", name_of(method));
+    for (std::size_t i = 0; i < solved.size(); ++i)
+      fmt::print("vector {:4} v'A^-1 v {:.10g}, residual {:.1e}{}\n", i, solved[i].quadratic_form, solved[i].residual,
+                 solved[i].iterations > 0 ? fmt::format(", {} products", solved[i].iterations) : std::string());
+  }
+
+  ProblemOptions problem_;
+  CurvatureFlags curvature_;
+  std::string vector_, out_, method_ = "auto", precondition_ = "none";
+  double damping_ = 0, eps_ = 0, tolerance_ = 1e-6;
+  Index most_ = 0;
+  bool json_ = false;
+};
+
+}  // namespace
+
+void add_solve(CLI::App& app, int&) {
+  CLI::App& command = *app.add_subcommand("solve", "inverse curvature times vectors: (A + damping I)^-1 v, as a file");
+  const auto options = std::make_shared<SolveCommand>(command);
+  command.callback([options] { options->run(); });
+}
+
+}  // namespace hso::cli
