@@ -171,6 +171,15 @@ TEST_F(DerivativeCli, CheckPassesAndSpeaksJson) {
   EXPECT_TRUE(nlohmann::json::parse(r.out).at("passed").get<bool>());
 }
 
+/// The gradient is exactly zero there and its differences are not: rounding is a share of those.
+TEST_F(DerivativeCli, CheckPassesWhereTheGradientVanishes) {
+  files_.npy("y.npy", {kRows, 3}, Numbers(kRows * 3, 0.0));
+  files_.npy("theta.npy", {15}, Numbers(15, 0.0));
+  files_.problem("mlp:4-3", "squared_error", "float64");
+  const ProgramResult r = files_.run("check", {});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+}
+
 TEST_F(DerivativeCli, CheckNeedsNoParameters) {
   const ProgramResult r = run_program({"check", "--model", "mlp:64-4-10:tanh", "--data", "digits", "--rows", "20"});
   EXPECT_EQ(r.exit_code, 0) << r.err;

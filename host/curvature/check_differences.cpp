@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hso::check {
 namespace {
@@ -10,9 +11,13 @@ namespace {
 constexpr double kResolution = 1e-3;
 constexpr int kSteps = 5;
 
-Vector central(const DifferenceTask& task, const Vector& v, double h) {
+struct Central {
+  Vector slope;
+  double largest;  ///< |F| at the two points, of which rounding is a share even where F vanishes between them
+};
+Central central(const DifferenceTask& task, const Vector& v, double h) {
   const Vector plus = task.f(combine(1, task.theta, h, v)), minus = task.f(combine(1, task.theta, -h, v));
-  return combine(0.5 / h, plus, -0.5 / h, minus);
+  return {combine(0.5 / h, plus, -0.5 / h, minus), std::max(norm(plus), norm(minus))};
 }
 
 /// The rounding error of F near theta: a second difference whose step is too short for curvature, eps |F| at least.
@@ -26,8 +31,10 @@ double noise(const DifferenceTask& task, const Vector& v, double length) {
 Difference attempt(const DifferenceTask& task, const Vector& v, const Vector& exact, double h, double rounding) {
   Difference d;
   d.step = h;
-  d.value = central(task, v, h);
-  const double truncation = distance(central(task, v, 2 * h), d.value) / 3;
+  Central at = central(task, v, h);
+  rounding = std::max(rounding, 2 * task.epsilon * at.largest);
+  d.value = std::move(at.slope);
+  const double truncation = distance(central(task, v, 2 * h).slope, d.value) / 3;
   d.error = distance(d.value, exact);
   d.bound = 4 * truncation + 10 * rounding / h;
   d.agreed = d.error <= d.bound;
