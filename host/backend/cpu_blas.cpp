@@ -105,12 +105,15 @@ GemmArgs<T> folded(GemmArgs<T> g) {
 /// Multiply-adds below which waking a thread costs more than its share saves.
 constexpr Index kWorthWaking = 1 << 17;
 
+/// Parts that are worth a thread each, at most `most`.
 template <class T>
-int threads_for(const GemmArgs<T>& g) {
-  if (omp_in_parallel()) return 1;
+int parts_of(const GemmArgs<T>& g, int most) {
   const Index work = g.batch * g.m * g.n * std::max<Index>(g.k, 1);
-  return static_cast<int>(std::clamp<Index>(work / kWorthWaking, 1, omp_get_max_threads()));
+  return static_cast<int>(std::clamp<Index>(work / kWorthWaking, 1, most));
 }
+/// Tiles into which a product is cut where the number of threads must not matter: OpenBLAS rounds a tile as its shape
+/// has it.
+constexpr int kFixedTiles = 8;
 
 /// One problem cut into rows x columns tiles of C, each a product of its own.
 struct Tiling {
@@ -173,8 +176,9 @@ void CpuOps<T>::gemm(const GemmArgs<T>& args) {
     return;
   }
   check_sizes(all);
-  const int threads = threads_for(all);
-  const Tiling cut = all.batch % threads == 0 ? Tiling{} : tiling(all.m, all.n, threads);
+  const int threads = omp_in_parallel() ? 1 : parts_of(all, omp_get_max_threads());
+  const int parts = deterministic_ ? parts_of(all, kFixedTiles) : threads;
+  const Tiling cut = all.batch % parts == 0 ? Tiling{} : tiling(all.m, all.n, parts);
   const BlasThreads one(1);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (Index i = 0; i < all.batch * cut.tiles(); ++i) {

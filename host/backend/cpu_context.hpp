@@ -8,7 +8,8 @@ namespace hso::detail {
 
 class CpuContext : public Context {
  public:
-  explicit CpuContext(const ContextOptions& options) : Context(options), float_(*this), double_(*this) {}
+  explicit CpuContext(const ContextOptions& options)
+      : Context(options), float_(*this, options.deterministic), double_(*this, options.deterministic) {}
   ~CpuContext() override { destroy_arena(); }
 
   bool is_cuda() const override { return false; }

@@ -19,11 +19,6 @@ namespace {
 constexpr char kUpper = 'U';
 constexpr Index kBlockSize = 64;  // columns that LAPACK's blocked reductions work on, with room to spare
 
-/// Threads for a factorisation of order n, each with at least `columns` of them: LAPACK joins its threads in every
-/// column, and below this they wait more than they work.
-int threads_for(Index n, Index columns) {
-  return static_cast<int>(std::clamp<Index>(n / columns, 1, omp_get_max_threads()));
-}
 constexpr Index kFactorColumns = 512, kEigenColumns = 2048;
 
 /// A negative info is a wrong argument: ours, not the caller's numbers.
@@ -47,6 +42,7 @@ struct SyevdWork {
   T* work;
   int* iwork;
   SyevdSizes sizes;
+  int threads;
 };
 
 template <class T>
@@ -55,7 +51,7 @@ Index solve_syevd(Index n, T* a, T* w, bool vectors, const SyevdWork<T>& work) {
   const int order = blas_int(n, "syevd"), lwork = blas_int(work.sizes.work, "syevd: workspace for these vectors"),
             liwork = blas_int(work.sizes.iwork, "syevd");
   int info = 0;
-  const BlasThreads threads(threads_for(n, kEigenColumns));
+  const BlasThreads threads(work.threads);
   Blas<T>::syevd(&job, &kUpper, &order, a, &order, w, work.work, &lwork, work.iwork, &liwork, &info, 1, 1);
   return checked_info(info, "syevd");
 }
@@ -68,11 +64,16 @@ void check_order(Index n, Index limit) {
 }  // namespace
 
 template <class T>
+int CpuOps<T>::lapack_threads(Index n, Index columns) const {
+  return deterministic_ ? 1 : static_cast<int>(std::clamp<Index>(n / columns, 1, omp_get_max_threads()));
+}
+
+template <class T>
 Index CpuOps<T>::potrf(Index n, T* a) {
   if (n == 0) return 0;
   const int order = blas_int(n, "potrf");
   int info = 0;
-  const BlasThreads threads(threads_for(n, kFactorColumns));
+  const BlasThreads threads(lapack_threads(n, kFactorColumns));
   Blas<T>::potrf(&kUpper, &order, a, &order, &info, 1);
   return checked_info(info, "potrf");
 }
@@ -82,7 +83,7 @@ void CpuOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
   if (n == 0 || nrhs == 0) return;
   const int order = blas_int(n, "potrs"), columns = blas_int(nrhs, "potrs");
   int info = 0;
-  const BlasThreads threads(threads_for(n, kFactorColumns));
+  const BlasThreads threads(lapack_threads(n, kFactorColumns));
   Blas<T>::potrs(&kUpper, &order, &columns, factor, &order, b, &order, &info, 1);
   checked_info(info, "potrs");
 }
@@ -92,7 +93,7 @@ Index CpuOps<T>::potri(Index n, T* factor) {
   if (n == 0) return 0;
   const int order = blas_int(n, "potri");
   int info = 0;
-  const BlasThreads threads(threads_for(n, kFactorColumns));
+  const BlasThreads threads(lapack_threads(n, kFactorColumns));
   Blas<T>::potri(&kUpper, &order, factor, &order, &info, 1);
   if (info == 0) for_each(n, n, MirrorLower<T>{factor, n});
   return checked_info(info, "potri");
@@ -123,7 +124,7 @@ Index CpuOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1) reduction(max : worst)
   for (Index b = 0; b < batch; ++b) {
     const int me = threads > 1 ? omp_get_thread_num() : 0;
-    const SyevdWork<T> mine{work + me * sizes.work, iwork + me * sizes.iwork, sizes};
+    const SyevdWork<T> mine{work + me * sizes.work, iwork + me * sizes.iwork, sizes, lapack_threads(n, kEigenColumns)};
     worst = std::max(worst, solve_syevd(n, a + b * n * n, w + b * n, vectors, mine));
   }
   return worst;
@@ -144,7 +145,7 @@ Index CpuOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
   int* support = scratch.take<int>(2 * count);
   const T none = 0;
   int found = 0, info = 0;
-  const BlasThreads threads(threads_for(n, kEigenColumns));
+  const BlasThreads threads(lapack_threads(n, kEigenColumns));
   Blas<T>::syevr(&job, &by_index, &kUpper, &order, a, &order, &none, &none, &first, &last, &none, &found, values, z,
                  &order, support, work, &lwork, iwork, &liwork, &info, 1, 1, 1);
   copy(count, values, w);

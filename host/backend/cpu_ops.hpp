@@ -15,7 +15,8 @@ namespace hso::detail {
 template <class T>
 class CpuOps : public Ops<T> {
  public:
-  explicit CpuOps(Context& context) : context_(context) {}
+  /// `deterministic`: no result depends on the number of threads.
+  explicit CpuOps(Context& context, bool deterministic = false) : context_(context), deterministic_(deterministic) {}
   Context& context() override { return context_; }
 
   void for_each(Index outer, Index inner, const ElementOp<T>& op) override;
@@ -53,9 +54,13 @@ class CpuOps : public Ops<T> {
   Index chunk_bytes() const override { return chunk_bytes_; }
 
  private:
+  /// Of a factorisation of order n, each with at least `columns` of them: LAPACK joins its threads in every column, and
+  /// below this they wait more than they work.
+  int lapack_threads(Index n, Index columns) const;
   double* partials(Index n);  ///< host room for n partial sums, kept between calls
 
   Context& context_;
+  bool deterministic_;
   std::vector<double> partials_;
   const Index chunk_bytes_ = second_level_cache_bytes() / 4 * 3;
 };

@@ -75,9 +75,9 @@ bool OptionLayers::set_anywhere(const std::string& key) const {
 namespace {
 
 const std::vector<std::string>& problem_keys() {
-  static const std::vector<std::string> keys{"model",          "data",        "loss",         "scaling",
-                                             "initialization", "reconstruct", "weight_decay", "precision",
-                                             "device",         "tf32",        "seed"};
+  static const std::vector<std::string> keys{"model",          "data",        "loss",          "scaling",
+                                             "initialization", "reconstruct", "weight_decay",  "precision",
+                                             "device",         "tf32",        "deterministic", "seed"};
   return keys;
 }
 

@@ -54,7 +54,7 @@ struct Problem {
   std::string theta_source;  ///< for people: the path, or "glorot, seed 0"
 };
 
-/// --model --params --checkpoint --data --loss --scaling --precision --device --tf32 --seed --initialization
+/// --model --params --checkpoint --data --loss --scaling --precision --device --tf32 --deterministic --seed --initialization
 /// --weight-decay --config. --checkpoint RUN gives what the others leave open: the run's model, parameters, loss,
 /// weight decay, scaling, and its training part where there is no --data.
 /// Without a run, .npy pairs are taken as they are and other data is scaled as in training.

@@ -52,7 +52,7 @@ Buffer<T> placed(Context& context, const Problem& problem) {
 template <class T>
 PlacedProblem<T>::PlacedProblem(const Problem& p)
     : problem(p),
-      context(Context::create(p.options.device, {.tf32 = p.options.tf32})),
+      context(Context::create(p.options.device, {.tf32 = p.options.tf32, .deterministic = p.options.deterministic})),
       network(build_network<T>(p.model, p.options.loss)),
       data(*context, network, p.data),
       theta(placed<T>(*context, p)) {}

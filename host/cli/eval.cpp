@@ -37,7 +37,7 @@ Evaluation evaluate(Context& context, const Network<T>& network, const Dataset& 
 
 class EvalCommand {
  public:
-  explicit EvalCommand(CLI::App& command) : layers_(command, {"data", "device", "precision", "tf32"}) {
+  explicit EvalCommand(CLI::App& command) : layers_(command, {"data", "device", "precision", "tf32", "deterministic"}) {
     command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N")->required();
     command.add_flag("--json", json_, "print JSON");
   }
@@ -49,7 +49,8 @@ class EvalCommand {
     const TrainOptions options = layers_.resolve(base);
     check_train_options(options);
     std::vector<Part> parts = read_parts(run, options);
-    const auto context = Context::create(options.device, {options.tf32, false});
+    const auto context =
+        Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
     with_precision(options.precision, [&](auto zero) {
       using T = decltype(zero);
       const Network<T> network = build_network<T>(run.model, options.loss);

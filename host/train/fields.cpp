@@ -102,6 +102,7 @@ std::vector<TrainField> make_fields() {
       {"device", &O::device, "auto, cpu, cuda or cuda:N"},
       {"precision", &O::precision, "float32 or float64"},
       {"tf32", &O::tf32, "CUDA: allow TF32 (10-bit mantissa) in float32 products"},
+      {"deterministic", &O::deterministic, "CPU: the same bits whatever the number of threads"},
       {"batch", &O::batch, "rows of a step; 0: all for full-batch methods, 128 otherwise"},
       {"curvature_batch", &O::curvature_batch,
        "rows of the curvature, drawn apart from the gradient's; 0: the gradient's"},

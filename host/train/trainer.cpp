@@ -35,7 +35,7 @@ struct Inputs {
   Inputs(const TrainOptions& options, const TrainStart& start) {
     if (!options.run_directory.empty()) RunDirectory::check(options.run_directory);
     model = start.model ? *start.model : parse_model(options.model);
-    context = Context::create(options.device, {options.tf32, false});
+    context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
     if (start.standardizer) standardizer = *start.standardizer;
     start.split == nullptr ? read(options, start) : check_input(model, start.split->train.input_shape);
   }

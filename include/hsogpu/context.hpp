@@ -29,6 +29,9 @@ struct DeviceMemory {
 struct ContextOptions {
   bool tf32 = false;    ///< CUDA: allow TF32 in float32 GEMMs (10-bit mantissa)
   bool poison = false;  ///< tests: released scratch is overwritten with NaN bytes
+  /// CPU: the same bits whatever the number of threads. Products are cut into tiles by their size alone, and
+  /// factorisations run on one thread. CUDA computes the same bits on one kind of GPU in any case.
+  bool deterministic = false;
   /// Tests: every piece of scratch is an allocation of its own, of exactly the bytes asked for, so that a tool that
   /// checks accesses knows where it ends.
   bool exact_scratch = false;
