@@ -154,6 +154,11 @@ TEST(Csv, ValuesWhereTheLossTakesThem) {
   EXPECT_TRUE(contains(csv_error("1,ash\n", {.targets = Targets::values}), "expected a finite number"));
 }
 
+TEST(Csv, NamesInACommentAreNoted) {
+  EXPECT_TRUE(has_note(csv("# label,a\n0,5\n1,7\n"), "names in comments are not read"));
+  EXPECT_EQ(csv("# label,\"a\n0,5\n1,7\n# b, c\n").source.notes, Words{});
+}
+
 TEST(Csv, AnIndexIsNoted) {
   EXPECT_TRUE(has_note(csv(",a,class\n0,5,1\n1,7,0\n2,5,1\n"), "column 0 counts the rows"));
   EXPECT_FALSE(has_note(csv("a,b,class\n0,5,1\n1,7,0\n2,5,1\n"), "column 0")) << "it has a name of its own";
@@ -172,6 +177,7 @@ TEST(Csv, NamesTheLineThatIsWrong) {
       contains(csv_error("1,1e999,0\n"), "line 1: field 2: found '1e999', expected a number that fits a double"));
   EXPECT_TRUE(contains(csv_error("1,2,0\n1,2,0.5\n"), "line 2: field 3: found the label '0.5', expected a whole"));
   EXPECT_TRUE(contains(csv_error("1,2,-1\n"), "line 1: field 3: found the label '-1'"));
+  EXPECT_TRUE(contains(csv_error("x,y,z\n1,2.5,0\n"), "found the label '2.5'", "column 1 'y' (by its name) is taken"));
   EXPECT_TRUE(contains(csv_error("1,2,1e300\n"), "found the label '1e300'"));
   EXPECT_TRUE(contains(csv_error("5\n"), "found 1 column, expected at least one feature and a label"));
   EXPECT_TRUE(contains(csv_error(""), "found no rows"));

@@ -42,9 +42,11 @@ class CsvReader {
     std::vector<CsvField> fields;
     if (!lines_.next(fields)) fail_empty();
     const CsvLine first(fields, lines_.line());
+    const std::string above(lines_.last_comment());
     CsvLine second;
     if (lines_.next(fields)) second = CsvLine(fields, lines_.line());
     start(first, second);
+    if (!header_ && !above.empty()) look_at_comment(above);
     if (!header_) store(first.fields(), first.number);
     if (!second.text.empty()) {
       store(second.fields(), second.number);
@@ -71,6 +73,7 @@ class CsvReader {
     DataSource& source = data_.source;
     source.labels = fmt::format("column {}{} ({})", label.index,
                                 header_ ? fmt::format(" '{}'", first.text[label_]) : std::string(), label.why);
+    labels_.taken_from(source.labels);
     if (!label.note.empty()) source.notes.push_back(label.note);
     source.detail += header_ ? fmt::format(", line {} names the columns", first.number) : ", no line names the columns";
     if (header_) source.column_names = first.text;
@@ -81,6 +84,22 @@ class CsvReader {
           "line {} was taken for the names of the columns, though there are numbers in it (--header no denies it)",
           first.number));
     whole_below_.assign(columns_, false);
+  }
+
+  /// numpy.savetxt writes its header as a comment.
+  void look_at_comment(const std::string& above) {
+    CsvLines lines(path_, above, separator_);
+    std::vector<CsvField> names;
+    try {
+      lines.next(names);
+    } catch (const InputError&) {
+      return;  // prose
+    }
+    if (names.size() == columns_)
+      data_.source.notes.push_back(
+          fmt::format("a comment of {} words stands above the first row: names in comments are "
+                      "not read (--label NUMBER says which column is the label)",
+                      columns_));
   }
 
   void store(const std::vector<CsvField>& fields, Index line) {

@@ -43,7 +43,9 @@ CsvLabels::CsvLabels(const std::string& path, const DataOptions& options)
 }
 
 void CsvLabels::fail(const std::string& place, std::string_view field, const std::string& expected) const {
-  throw InputError(fmt::format("{}: {}: found the label '{}', expected {}", path_, place, shown(field), expected));
+  const std::string from = count() == 0 ? fmt::format("; {} is taken for the label", column_) : std::string();
+  throw InputError(
+      fmt::format("{}: {}: found the label '{}', expected {}{}", path_, place, shown(field), expected, from));
 }
 
 void CsvLabels::add(std::string_view field, const std::string& place) {

@@ -18,6 +18,8 @@ class CsvLabels {
   CsvLabels(const std::string& path, const DataOptions& options);
   /// `place`: "line 3: field 2" for messages. InputError when it is not of the kind of those before.
   void add(std::string_view field, const std::string& place);
+  /// "column 4 'kind' (the last)", for messages about the first label.
+  void taken_from(const std::string& column) { column_ = column; }
   Index count() const { return static_cast<Index>(targets_.size()); }
 
   /// Fills targets, classes and names. InputError for labels that do not fit the model, with `hint` at its end.
@@ -32,6 +34,7 @@ class CsvLabels {
   void sort_names(Dataset& data);
 
   const std::string& path_;
+  std::string column_;
   const DataOptions& options_;
   Kind kind_;
   std::vector<double> targets_;

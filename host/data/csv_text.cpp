@@ -36,7 +36,10 @@ bool CsvLines::skip_line_without_fields() {
   std::size_t first = position_;
   while (first < end && is_blank(text_[first])) ++first;
   if (first < end && text_[first] != '#') return false;
-  comments_ += first < end ? 1 : 0;
+  if (first < end) {
+    ++comments_;
+    last_comment_ = text_.substr(first + 1, end - first - 1);
+  }
   position_ = std::min(end + 1, text_.size());
   ++next_line_;
   return true;

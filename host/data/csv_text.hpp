@@ -27,6 +27,7 @@ class CsvLines {
   bool next(std::vector<CsvField>& fields);
   Index line() const { return line_; }  ///< where the fields begin, from 1
   Index comments() const { return comments_; }
+  std::string_view last_comment() const { return last_comment_; }  ///< without its '#'
 
  private:
   bool at_end() const { return position_ == text_.size(); }
@@ -43,6 +44,7 @@ class CsvLines {
   std::size_t position_ = 0;
   Index line_ = 0, next_line_ = 1;
   Index comments_ = 0;
+  std::string_view last_comment_;
   std::deque<std::string> unescaped_;  ///< quoted fields with quotes in them
 };
 

@@ -102,7 +102,11 @@ std::vector<TrainField> make_fields() {
        true},
       {"header", &O::header, "CSV: the first line names the columns: auto, yes or no"},
       {"separator", &O::separator, "CSV: auto, comma, semicolon, tab, bar or space"},
-      {"loss", &O::loss, fmt::format("{}", fmt::join(loss_names(), ", "))},
+      {"loss", &O::loss,
+       fmt::format(
+           "{}; means over the rows, squared_error of half the sum over the outputs (outputs / 2 times PyTorch's "
+           "MSELoss), bce of the sum (outputs times BCEWithLogitsLoss)",
+           fmt::join(loss_names(), ", "))},
       {"scaling", &O::scaling,
        "of the inputs, whatever their format: none, unit (divide by the largest), standard, per-feature"},
       {"reconstruct", &O::reconstruct, "the targets are the inputs (autoencoders, with squared_error or bce)"},
