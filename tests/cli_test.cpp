@@ -147,7 +147,7 @@ TEST_F(Program, UnknownModelsAndShapesThatDoNotFit) {
   expect_refused({"--model", "lenet6"}, 2, {"lenet6", "did you mean 'lenet5'"});
   expect_refused({"--model", "mlp:2-4-2:than"}, 2, {"than", "did you mean 'tanh'"});
   expect_refused({"--model", "mlp:3-4-2"}, 3, {"[3]", "[2]"});
-  expect_refused({"--model", "mlp:2-4-1"}, 3, {"2 classes"});
+  expect_refused({"--model", "mlp:2-4-1"}, 3, {"has label 1", "0 to 0 as the model has 1 output"});
   const std::string conv = dir_.write(
       "net.toml",
       "input = [1, 8, 8]\n[[layer]]\ntype = \"conv2d\"\nout = 4\nkernel = 9\n[[layer]]\ntype = \"flatten\"\n");
@@ -182,7 +182,8 @@ TEST_F(Program, BadDataFiles) {
 }
 
 TEST_F(Program, LabelsOutOfTheNetworksRange) {
-  expect_refused({"--data", dir_.write("many.csv", "1,2,0\n3,4,1\n5,6,7\n2,1,0\n")}, 3, {"8 classes"});
+  expect_refused({"--data", dir_.write("many.csv", "1,2,0\n3,4,1\n5,6,7\n2,1,0\n")}, 3,
+                 {"line 3: field 3 has label 7", "0 to 1"});
 }
 
 TEST_F(Program, RunDirectoriesThatCannotBeWritten) {

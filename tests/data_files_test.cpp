@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Data sets from files: CSV, IDX, .npy pairs, and the words that --data takes.
+// Data sets from files: IDX, .npy pairs, and the words that --data takes (CSV: csv_test.cpp).
 #include <gtest/gtest.h>
 #include <zlib.h>
 
@@ -13,6 +13,7 @@
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "support/bytes.hpp"
 #include "support/messages.hpp"
 #include "support/reference_data.hpp"
 #include "support/temp_dir.hpp"
@@ -31,60 +32,6 @@ std::vector<int> class_counts(const Dataset& data) {
   std::vector<int> counts(static_cast<std::size_t>(data.classes));
   for (double label : data.targets) ++counts[static_cast<std::size_t>(label)];
   return counts;
-}
-
-std::string csv_error(const std::string& text, const CsvOptions& options = {}) {
-  const TempDir dir;
-  const std::string path = dir.write("bad.csv", text);
-  const std::string message = message_of<InputError>([&] { read_csv(path, options); });
-  EXPECT_TRUE(starts_with(message, path + ": "));
-  return message;
-}
-
-TEST(Csv, ReadsNumbersAndLabels) {
-  const TempDir dir;
-  const Dataset last = read_csv(dir.write("a.csv",
-                                          "\xef\xbb\xbf"
-                                          "1, -2.5 ,0\r\n+3e2,\t0.1,1\r\n\r\n"));
-  EXPECT_EQ(last.size, 2);
-  EXPECT_EQ(last.classes, 2);
-  EXPECT_EQ(last.input_shape, Shape{2});
-  EXPECT_EQ(last.inputs, (Numbers{1, -2.5, 300, 0.1}));
-  EXPECT_EQ(last.targets, (Numbers{0, 1}));
-  const Dataset middle =
-      read_csv(dir.write("b.csv", "a;b;c\n1;0;2\n3;1;4"), {.label_column = 1, .header = true, .separator = ';'});
-  EXPECT_EQ(middle.inputs, (Numbers{1, 2, 3, 4}));
-  EXPECT_EQ(middle.targets, (Numbers{0, 1}));
-  const Dataset first = read_csv(dir.write("c.csv", "1 7\n0 8\n"), {.label_column = -2, .separator = ' '});
-  EXPECT_EQ(first.targets, (Numbers{1, 0}));
-}
-
-TEST(Csv, NamesTheLineThatIsWrong) {
-  EXPECT_TRUE(contains(csv_error("1,2,0\n3,4,1\n5,6\n"), "line 3: found 2 fields, expected 3"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n3,4,1,\n"), "line 2: field 4: found ''"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n3,,1\n"), "line 2: field 2: found '', expected a finite number"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n3,four,1\n"), "line 2: field 2: found 'four', expected a finite number"));
-  EXPECT_TRUE(contains(csv_error("1,2x,0\n"), "line 1: field 2: found '2x', expected a finite number (a header"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\nnan,2,0\n"), "line 2: field 1: found 'nan'"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n1,-inf,0\n"), "line 2: field 2: found '-inf'"));
-  EXPECT_TRUE(
-      contains(csv_error("1,1e999,0\n"), "line 1: field 2: found '1e999', expected a number that fits a double"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n1,2,0.5\n"), "line 2: field 3: found the label 0.5, expected a whole number"));
-  EXPECT_TRUE(contains(csv_error("1,2,-1\n"), "line 1: field 3: found the label -1"));
-  EXPECT_TRUE(contains(csv_error("1,2,1e300\n"), "found the label 1e+300"));
-  EXPECT_TRUE(contains(csv_error("1,0\n\n1,0\n"), "line 3: found a line after an empty one"));
-  EXPECT_TRUE(contains(csv_error("5\n"), "line 1: found 1 field, expected at least one feature and a label"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n", {.label_column = 3}), "expected the label in column 3"));
-  EXPECT_TRUE(contains(csv_error("1,2,0\n", {.label_column = -4}), "expected the label in column -4"));
-  EXPECT_TRUE(contains(csv_error(""), "found no rows"));
-  EXPECT_TRUE(contains(csv_error("a,b\n", {.header = true}), "found no rows"));
-  EXPECT_TRUE(starts_with(message_of<InputError>([] { read_csv("no/such.csv"); }), "no/such.csv: cannot open"));
-}
-
-TEST(Csv, RefusesLabelsThatAreNotNumberedFromZero) {
-  std::string text;
-  for (int i = 0; i < 300; ++i) text += "0.5," + std::to_string(i == 17 ? 200 : i % 10) + "\n";
-  EXPECT_TRUE(contains(csv_error(text), "sample 17 has label 200, but only 11 different labels occur"));
 }
 
 /// IDX bytes: 0, 0, 8, rank, the extents big-endian, the data.
@@ -121,6 +68,26 @@ TEST(Idx, ReadsPlainAndGzip) {
   }
 }
 
+TEST(Idx, LabelsOfEveryIntegerTypeAndNoneElse) {
+  const TempDir dir;
+  const std::string images = dir.write("images", kImages);
+  const auto labels_of = [&](int type, const std::string& data) {
+    return dir.write("labels", test::bytes_of({0, 0, type, 1, 0, 0, 0, 2}) + data);
+  };
+  const std::string wide("\x00\x00\x00\x01\x00\x00\x00\x00", 8);
+  EXPECT_EQ(read_idx(images, labels_of(0x09, "\x01\x02")).targets, (Numbers{1, 2}));
+  EXPECT_EQ(read_idx(images, labels_of(0x0b, wide.substr(2, 4))).targets, (Numbers{1, 0}));
+  EXPECT_EQ(read_idx(images, labels_of(0x0c, wide)).targets, (Numbers{1, 0}));
+  const auto error = [&](int type, const std::string& data) {
+    const std::string path = labels_of(type, data);
+    return message_of<InputError>([&] { read_idx(images, path, {.outputs = 2}); });
+  };
+  EXPECT_TRUE(starts_with(error(0x0a, wide), dir.file("labels"), "numbers of type 0x0a, expected 0x08"));
+  EXPECT_TRUE(contains(error(0x0c, wide + "x"), "bytes follow the data, expected its end after 8 bytes"));
+  EXPECT_TRUE(contains(error(0x09, "\x01\xff"), "labels: sample 1 has label -1, expected a whole number"));
+  EXPECT_TRUE(contains(error(0x08, "\x02\x01"), "labels: sample 0 has label 2, expected 0 to 1", "run from 1"));
+}
+
 TEST(Idx, NamesTheFileThatIsWrong) {
   const TempDir dir;
   const std::string good_labels = dir.write("labels", kLabels), good_images = dir.write("images", kImages);
@@ -130,7 +97,8 @@ TEST(Idx, NamesTheFileThatIsWrong) {
     EXPECT_TRUE(starts_with(message, path + ": "));
     return message;
   };
-  EXPECT_TRUE(contains(images_error(kLabels), "magic number 0x00000801, expected 0x00000803 (IDX, images [N][H][W])"));
+  EXPECT_TRUE(
+      contains(images_error(kLabels), "magic number 0x00000801, expected 0x00000803", "(IDX, images [N][H][W])"));
   EXPECT_TRUE(contains(images_error("no IDX file at all"), "magic number 0x6e6f2049"));
   EXPECT_TRUE(contains(images_error("ab"), "found 2 bytes"));
   EXPECT_TRUE(contains(images_error(""), "found 0 bytes"));
@@ -279,9 +247,13 @@ TEST(NpyPair, NamesTheFileThatIsWrong) {
   };
   const std::string three = write_integers(dir, "three.npy", "(3,)", "abc");
   EXPECT_TRUE(starts_with(error(x, three), three, "found shape [3], expected 2 rows"));
-  const std::string flat = write_floats(dir, "flat.npy", Shape{2}, {0, 1});
-  EXPECT_TRUE(starts_with(error(x, flat), flat, "floating type, expected integers (classes)"));
+  const std::string flat = write_floats(dir, "flat.npy", Shape{2}, {0, 0.5});
+  EXPECT_TRUE(starts_with(error(x, flat), flat, "sample 1 has label 0.5, expected a whole number from 0 (classes)"));
   EXPECT_TRUE(starts_with(error(flat, y), flat, "expected [N, ...input shape]"));
+  const DataOptions two{.outputs = 2};
+  const std::string labels = write_integers(dir, "labels.npy", "(2,)", "\x01\x02");
+  EXPECT_TRUE(starts_with(message_of<InputError>([&] { read_npy_pair(x, labels, two); }), labels,
+                          "sample 1 has label 2, expected 0 to 1 as the model has 2 outputs (the labels run from 1"));
   const std::string negative = write_integers(dir, "neg.npy", "(2,)", "\x01\xff");
   EXPECT_TRUE(starts_with(error(x, negative), negative, "sample 1 has label -1"));
   const std::string nan = write_floats(dir, "nan.npy", Shape{2, 1}, {0, std::nan("")});
@@ -303,11 +275,17 @@ TEST(Load, DigitsAndCsv) {
   EXPECT_EQ(load_all(dir.write("b.csv", "width, class\n" + rows)).size, 4);
   EXPECT_EQ(load_all(dir.write("c.csv", "\"a\",\"b\"\r\n" + rows)).size, 4);
   EXPECT_TRUE(
-      contains(message_of<InputError>([&] { load_all(dir.write("d.csv", "width,7\n" + rows)); }), "line 1: field 1"));
+      contains(message_of<InputError>([&] { load_all(dir.write("d.csv", "width,7.5\n" + rows)); }), "line 1: field 1"));
   EXPECT_TRUE(
       contains(message_of<InputError>([&] { load_all(dir.write("e.csv", "nan,inf\n" + rows)); }), "line 1: field 1"));
   EXPECT_TRUE(
       contains(message_of<InputError>([&] { load_data(dir.write("f.csv", "1,0\n"), 0.5, 1); }), "found 1 sample"));
+}
+
+TEST(Load, OptionsOfCsvFilesAreRefusedBesideOtherData) {
+  for (const DataOptions& options :
+       {DataOptions{.label = "y"}, DataOptions{.header = CsvHeader::no}, DataOptions{.separator = ';'}})
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { load_all("digits", options); }), "CSV files alone", "digits"));
 }
 
 TEST(Load, UnknownWordsAndFractions) {

@@ -213,6 +213,27 @@ TEST(ScalingTest, PerFeatureOnlyShiftsConstantFeatures) {
   EXPECT_EQ(data.inputs[0], 0);
 }
 
+/// Scaled numbers are the same whatever the unit of the inputs, from the smallest to the largest double.
+TEST(ScalingTest, DoesNotDependOnTheUnit) {
+  for (Scaling scaling : {Scaling::unit_range, Scaling::standard, Scaling::per_feature}) {
+    Dataset plain = small_set();
+    Standardizer::fit(plain, scaling).apply(plain);
+    for (double unit : {0x1p-1000, 0x1p-600, 0x1p600, 0x1p1020}) {
+      Dataset data = small_set();
+      for (double& value : data.inputs) value *= unit;
+      Standardizer::fit(data, scaling).apply(data);
+      EXPECT_EQ(data.inputs, plain.inputs) << scaling_name(scaling) << " " << unit;
+    }
+  }
+}
+
+TEST(ScalingTest, RefusesInputsThatOverflow) {
+  Dataset data = small_set();
+  data.inputs[3] = 1e308;
+  const Standardizer tiny{{0.0}, {1e-10}};
+  EXPECT_TRUE(contains(message_of<InputError>([&] { tiny.apply(data); }), "sample 1, input 1: 1e+308 becomes inf"));
+}
+
 TEST(ScalingTest, FittedOnTrainAppliedToBoth) {
   Dataset train = small_set(), test = small_set();
   test.inputs = {7, 8, 9, 10, 11, 12};

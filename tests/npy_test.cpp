@@ -74,6 +74,19 @@ TEST(Npy, ReadsEveryNumberTypeInBothByteOrders) {
   EXPECT_EQ(read_one("|b1", bytes_of({0, 1}), 2), (Numbers{0, 1}));
 }
 
+TEST(Npy, ReadsTheMachinesOwnOrderAndNamesTypes) {
+  const std::string one_and_half = bytes_of({0, 0, 0, 0, 0, 0, 0xf8, 0x3f});
+  EXPECT_EQ(read_one("=f8", one_and_half, 1), (Numbers{1.5}));
+  const TempDir dir;
+  const auto type_of = [&](const char* descr, const std::string& data) {
+    return read_npy(dir.write("t.npy", npy_bytes(npy_dictionary(descr, "(1,)"), data))).dtype;
+  };
+  EXPECT_EQ(type_of(">f8", one_and_half), "float64");
+  EXPECT_EQ(type_of("<i2", "ab"), "int16");
+  EXPECT_EQ(type_of("|u1", "a"), "uint8");
+  EXPECT_EQ(type_of("|b1", "\x01"), "bool");
+}
+
 TEST(Npy, HalfPrecisionSpecialValues) {
   // Largest finite, smallest subnormal, smallest normal, -0, infinity, NaN (IEEE 754 binary16).
   const auto v = read_one("<f2", bytes_of({0xff, 0x7b, 0x01, 0, 0, 0x04, 0, 0x80, 0, 0x7c, 0, 0x7e}), 6);
@@ -160,14 +173,15 @@ TEST(Npy, RefusesDamagedFiles) {
   EXPECT_TRUE(contains(npy_error(good.substr(0, 9)), "found 9 bytes"));
   EXPECT_TRUE(contains(npy_error("PK\x03\x04 a zip file"), "50 4b 03 04 20 61, expected a .npy file (93 4e 55"));
   EXPECT_TRUE(contains(npy_error(good.substr(0, 40)), "bytes, but only 30 follow", "header of "));
-  EXPECT_TRUE(contains(npy_error(npy_bytes(npy_dictionary("<f4", "(3,)"), "", 3)), "format 3.0, expected 1.0 or 2.0"));
+  EXPECT_TRUE(
+      contains(npy_error(npy_bytes(npy_dictionary("<f4", "(3,)"), "", 4)), "format 4.0, expected 1.0, 2.0 or 3.0"));
 }
 
 TEST(Npy, RefusesHeadersThatAreWrong) {
   const auto error = [](const std::string& dictionary) { return npy_error(npy_bytes(dictionary, "")); };
   EXPECT_TRUE(contains(error(npy_dictionary("<c16", "(1,)")), "numbers of type '<c16', expected f2, f4, f8"));
   EXPECT_TRUE(contains(error(npy_dictionary("|O", "(1,)")), "'|O'"));
-  EXPECT_TRUE(contains(error(npy_dictionary("f8", "(1,)")), "after < or >"));
+  EXPECT_TRUE(contains(error(npy_dictionary("f8", "(1,)")), "after <, > or ="));
   EXPECT_TRUE(contains(error("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}"), "structured type"));
   EXPECT_TRUE(contains(error("{'descr': '<f4', 'shape': (1,)}"), "no key 'fortran_order'"));
   EXPECT_TRUE(contains(error("{'descr': '<f4', 'shap': (1,)}"), "the key 'shap'"));

@@ -52,7 +52,8 @@ class Hso:
     def call(self, command, precision, *more):
         f = self.p.folder
         arguments = [self.program, command, "--model", self.p.model, "--loss", "cross_entropy", "--device", "cpu",
-                     "--precision", precision, "--params", f / "theta.npy", "--data", f"{f}/x.npy,{f}/y.npy", *more]
+                     "--precision", precision, "--scaling", "none", "--params", f / "theta.npy",
+                     "--data", f"{f}/x.npy,{f}/y.npy", *more]
         done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(map(str, arguments))}\n{done.stderr}")

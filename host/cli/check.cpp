@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "cli/commands.hpp"
@@ -37,7 +38,11 @@ class CheckCommand {
                name_of(p.options.loss), p.theta_source);
     const CheckReport report = check_network(p.model, p.options.loss, data, p.theta, options);
     fmt::print(stderr, "{}", report.table());
-    if (json_) fmt::print("{}", report.json());
+    if (json_) {
+      auto json = nlohmann::ordered_json::parse(report.json());
+      json["data"] = nlohmann::ordered_json::parse(p.description.json());
+      fmt::print("{}\n", json.dump(2));
+    }
     if (!report.passed()) exit_code = static_cast<int>(ErrorKind::numerical);
   }
 

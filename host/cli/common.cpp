@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <optional>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/options_toml.hpp"
 #include "train/saved_run.hpp"
@@ -75,23 +77,25 @@ bool OptionLayers::set_anywhere(const std::string& key) const {
 namespace {
 
 const std::vector<std::string>& problem_keys() {
-  static const std::vector<std::string> keys{"model",          "data",        "loss",          "scaling",
-                                             "initialization", "reconstruct", "weight_decay",  "precision",
-                                             "device",         "tf32",        "deterministic", "seed"};
+  static const std::vector<std::string> keys{"model",     "data",    "label",          "header",        "separator",
+                                             "loss",      "scaling", "initialization", "reconstruct",   "weight_decay",
+                                             "precision", "device",  "tf32",           "deterministic", "seed"};
   return keys;
 }
 
 /// Scaled as the run did when there is one and nothing else is asked for.
-Dataset read_data(const TrainOptions& options, const SavedRun* run) {
-  const bool runs_own = run != nullptr && options.data == run->options.data;
-  Dataset data =
-      runs_own ? load_data(options.data, run->options.test_fraction, run->options.seed).train : load_all(options.data);
-  data.validate();
-  const bool refit = run == nullptr || options.scaling != run->options.scaling;
-  const Standardizer standardizer = refit ? Standardizer::fit(data, options.scaling) : run->standardizer;
-  standardizer.apply(data);
-  if (options.reconstruct) data.reconstruct();
-  return data;
+DataRequest request_of(const TrainOptions& options, const SavedRun* run) {
+  if (run == nullptr) {
+    DataRequest out = data_request(options);
+    out.part = DataPart::all;
+    return out;
+  }
+  const bool as_run = options.scaling == run->options.scaling;
+  DataRequest out = as_run ? data_request(options, *run) : data_request(options, run->class_names);
+  out.part = options.data == run->options.data ? DataPart::train : DataPart::all;
+  out.test_fraction = run->options.test_fraction;
+  out.seed = run->options.seed;
+  return out;
 }
 
 }  // namespace
@@ -108,13 +112,15 @@ Problem ProblemOptions::load() const {
   if (run) p.options = run->options;
   p.options.device = TrainOptions{}.device;  // a run made on a GPU can be read where there is none
   p.options = layers_.resolve(p.options);
+  forget_csv_options(p.options, layers_);
   check_train_options(p.options);
-  if (!run && p.options.data.ends_with(".npy") && !layers_.set_anywhere("scaling")) p.options.scaling = Scaling::none;
   const bool own_model = !run || p.options.model != run->options.model;
   p.model = own_model ? parse_model(p.options.model) : run->model;
   set_parameters(p, own_model ? nullptr : &*run);
-  p.data = read_data(p.options, run ? &*run : nullptr);
-  check_input(p.model, p.data.input_shape);
+  PreparedData data = prepare_data(p.model, p.options.loss, request_of(p.options, run ? &*run : nullptr));
+  p.data = std::move(data.split.train);
+  p.description = std::move(data.description);
+  print_data(p.description);
   return p;
 }
 
@@ -131,6 +137,15 @@ void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
     p.theta_source = fmt::format("{}, seed {}", name_of(p.options.initialization), p.options.seed);
   }
 }
+
+void forget_csv_options(TrainOptions& options, const OptionLayers& layers) {
+  if (is_csv(options.data)) return;
+  const TrainOptions defaults;
+  for (const char* key : {"label", "header", "separator"})
+    if (!layers.given(key)) set_field(options, field_of(key), field_text(defaults, field_of(key)), key);
+}
+
+void print_data(const DataDescription& description) { fmt::print(stderr, "{}", description.text()); }
 
 std::pair<std::string, std::string> split_setting(const std::string& text) {
   const std::size_t equals = text.find('=');

@@ -48,16 +48,18 @@ class OptionLayers {
 struct Problem {
   TrainOptions options;  ///< model, data, loss, scaling, device, precision, tf32, seed, weight_decay ...
   ModelSpec model;
-  Dataset data;  ///< scaled
+  Dataset data;                 ///< scaled
+  DataDescription description;  ///< what was taken from where
   std::vector<double>
       theta;  ///< from --params, else from --checkpoint, else a fresh start by --initialization and --seed
   std::string theta_source;  ///< for people: the path, or "glorot, seed 0"
 };
 
-/// --model --params --checkpoint --data --loss --scaling --precision --device --tf32 --deterministic --seed --initialization
+/// --model --params --checkpoint --data --label --header --separator --loss --scaling --precision --device --tf32
+/// --deterministic --seed --initialization
 /// --weight-decay --config. --checkpoint RUN gives what the others leave open: the run's model, parameters, loss,
 /// weight decay, scaling, and its training part where there is no --data.
-/// Without a run, .npy pairs are taken as they are and other data is scaled as in training.
+/// Without a run all rows of the data are taken, and scaled as in training.
 class ProblemOptions {
  public:
   explicit ProblemOptions(CLI::App& command);
@@ -69,6 +71,12 @@ class ProblemOptions {
   OptionLayers layers_;
   std::string params_, checkpoint_;
 };
+
+/// Options of CSV files that were not given as flags (a run's, say) go where the data is of another kind.
+void forget_csv_options(TrainOptions& options, const OptionLayers& layers);
+
+/// To stderr.
+void print_data(const DataDescription& description);
 
 /// Calls f(float{}) or f(double{}).
 template <class F>

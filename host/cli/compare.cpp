@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "cli/common.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "train/run_directory.hpp"
@@ -31,6 +32,7 @@ int CompareFlags::run(const TrainOptions& base, const std::string& directory, bo
   RunDirectory::check(directory);
   const SignalWatch signals;
   options.interrupted = [&] { return signals.caught() != 0; };
+  if (!quiet) options.on_data = print_data;
   if (!quiet) options.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   const Comparison result = compare(base, contenders, options);
   if (!quiet) fmt::print(stderr, "\n{}", comparison_table(result));

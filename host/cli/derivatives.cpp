@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
@@ -88,10 +89,14 @@ void print_plan(const SpectrumPlan& plan, const std::string& kind, Index n, cons
              plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string());
 }
 
-void print_loss(double loss) {
+void print_loss(double loss, const Problem& problem, bool json) {
   if (!std::isfinite(loss))
     throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", loss));
-  fmt::print("{}\n", loss);
+  using Json = nlohmann::ordered_json;
+  if (json)
+    fmt::print("{}\n", Json{{"loss", loss}, {"data", Json::parse(problem.description.json())}}.dump());
+  else
+    fmt::print("{}\n", loss);
   std::fflush(stdout);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "hsogpu/error.hpp"
+#include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/saved_run.hpp"
 #include "train/training_memory.hpp"
@@ -37,7 +38,8 @@ Evaluation evaluate(Context& context, const Network<T>& network, const Dataset& 
 
 class EvalCommand {
  public:
-  explicit EvalCommand(CLI::App& command) : layers_(command, {"data", "device", "precision", "tf32", "deterministic"}) {
+  explicit EvalCommand(CLI::App& command)
+      : layers_(command, {"data", "label", "header", "separator", "device", "precision", "tf32", "deterministic"}) {
     command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N")->required();
     command.add_flag("--json", json_, "print JSON");
   }
@@ -46,9 +48,12 @@ class EvalCommand {
     const SavedRun run = load_run(checkpoint_);
     TrainOptions base = run.options;
     base.device = TrainOptions{}.device;
-    const TrainOptions options = layers_.resolve(base);
+    TrainOptions options = layers_.resolve(base);
+    forget_csv_options(options, layers_);
     check_train_options(options);
-    std::vector<Part> parts = read_parts(run, options);
+    DataDescription description;
+    std::vector<Part> parts = read_parts(run, options, description);
+    print_data(description);
     const auto context =
         Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
     with_precision(options.precision, [&](auto zero) {
@@ -56,31 +61,26 @@ class EvalCommand {
       const Network<T> network = build_network<T>(run.model, options.loss);
       for (Part& part : parts) part.result = evaluate<T>(*context, network, part.data, run.theta);
     });
-    json_ ? print_json(parts) : print_text(parts);
+    json_ ? print_json(parts, description) : print_text(parts);
   }
 
  private:
   /// The run's own parts, or all of another data set, scaled as the run's training part was.
-  static std::vector<Part> read_parts(const SavedRun& run, const TrainOptions& options) {
+  static std::vector<Part> read_parts(const SavedRun& run, const TrainOptions& options, DataDescription& description) {
+    const bool own = options.data == run.options.data;
+    DataRequest request = data_request(options, run);
+    request.part = own ? DataPart::both : DataPart::all;
+    PreparedData data = prepare_data(run.model, options.loss, request);
+    description = std::move(data.description);
     std::vector<Part> parts;
-    if (options.data == run.options.data) {
-      DataSplit split = load_data(options.data, options.test_fraction, options.seed);
-      parts.push_back({"train", std::move(split.train), {}});
-      if (split.test.size > 0) parts.push_back({"test", std::move(split.test), {}});
-    } else {
-      parts.push_back({options.data, load_all(options.data), {}});
-    }
-    for (Part& part : parts) {
-      part.data.validate();
-      check_input(run.model, part.data.input_shape);
-      run.standardizer.apply(part.data);
-      if (options.reconstruct) part.data.reconstruct();
-    }
+    parts.push_back({own ? "train" : options.data, std::move(data.split.train), {}});
+    if (data.split.test.size > 0) parts.push_back({"test", std::move(data.split.test), {}});
     return parts;
   }
 
-  static void print_json(const std::vector<Part>& parts) {
+  static void print_json(const std::vector<Part>& parts, const DataDescription& description) {
     nlohmann::ordered_json json;
+    json["data"] = nlohmann::ordered_json::parse(description.json());
     for (const Part& part : parts) {
       auto& entry = json[part.name];
       entry["samples"] = part.data.size;

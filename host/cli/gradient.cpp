@@ -14,6 +14,7 @@ namespace {
 struct GradientCommand {
   explicit GradientCommand(CLI::App& command) : problem(command) {
     command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
+    command.add_flag("--json", json, "print the loss, and what was taken from the data, as JSON");
   }
   void run() const {
     require_folder_of(out);
@@ -26,13 +27,14 @@ struct GradientCommand {
     fmt::print(stderr, "{}\n", placed.description());
     Buffer<T> g(*placed.context, placed.dimension());
     const double loss = placed.objective()->gradient(placed.theta.data(), g.data());
-    print_loss(loss);
+    print_loss(loss, p, json);
     write_result(out, Shape{placed.dimension()}, HostValues<T>(*placed.context, g).get());
     fmt::print(stderr, "{}: gradient [{}]\n", out, placed.dimension());
   }
 
   ProblemOptions problem;
   std::string out;
+  bool json = false;
 };
 
 }  // namespace

@@ -26,6 +26,7 @@ class HessianCommand {
     command.add_option("--memory", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
         ->transform(CLI::AsSizeValue(false));
     command.add_option("--out", out_, "where the result goes: .npy, [n][n] or the shape of --vector")->required();
+    command.add_flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
   }
 
   void run() const {
@@ -58,7 +59,7 @@ class HessianCommand {
     const Buffer<T> in(*placed.context, Span<const T>(narrowed));
     Buffer<T> result(*placed.context, in.size());
     const auto objective = objective_of(placed, lanes_);
-    print_loss(objective->value(placed.theta.data()));
+    print_loss(objective->value(placed.theta.data()), placed.problem, json_);
     const Index count = in.size() / n;
     objective->curvature(placed.theta.data(), kind)
         ->apply(vector_view<const T>(in.data(), n, count), vector_view(result.data(), n, count));
@@ -73,7 +74,7 @@ class HessianCommand {
     require_dense_memory(*placed.context, placed.network.graph, batch, budget);
     const Index within = budget > 0 ? lanes_within(placed.network.graph, batch, budget) : 0;
     const auto objective = objective_of(placed, lanes_ > 0 ? lanes_ : within);
-    print_loss(objective->value(placed.theta.data()));
+    print_loss(objective->value(placed.theta.data()), placed.problem, json_);
     const auto op = objective->curvature(placed.theta.data(), kind);
     print_plan(plan_matrix(*op), curvature_.name(), n, *placed.context);
     Buffer<T> h(*placed.context, checked_multiply(n, n));
@@ -99,6 +100,7 @@ class HessianCommand {
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_;
+  bool json_ = false;
   Index lanes_ = 0;
   std::uint64_t memory_ = 0;
 };

@@ -186,6 +186,7 @@ class PruneCommand {
     const SignalWatch signals;
     PruneHooks hooks;
     hooks.interrupted = [&] { return signals.caught() != 0; };
+    if (!quiet_) hooks.on_data = print_data;
     if (!quiet_) hooks.on_stage = print_stage;
     const PruneResult result = prune(options_, hooks);
     if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
@@ -201,6 +202,7 @@ class PruneCommand {
     const SignalWatch signals;
     PruneCompareHooks hooks;
     hooks.interrupted = [&] { return signals.caught() != 0; };
+    if (!quiet_) hooks.on_data = print_data;
     if (!quiet_) hooks.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
     const PruneComparison result = compare_pruning(options_, checkpoints_, scores, sparsities_, hooks);
     if (!quiet_) fmt::print(stderr, "\n{}", prune_comparison_table(result));

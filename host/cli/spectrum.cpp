@@ -204,6 +204,7 @@ class SpectrumCommand {
     result.kind = curvature_.name();
     result.layers = layers_;
     result.rows = placed.data.size;
+    result.data = p.description.json();
     result.device = placed.context->name();
     result.precision = p.options.precision;
     result.high_water_bytes = placed.context->peak_bytes();

@@ -71,6 +71,7 @@ std::string to_json(const SpectrumResult& r) {
   Json j{{"model", r.model},     {"kind", r.kind},        {"method", r.method},       {"n", r.n},
          {"rows", r.rows},       {"device", r.device},    {"precision", r.precision}, {"layers", r.layers},
          {"seconds", r.seconds}, {"products", r.products}};
+  if (!r.data.empty()) j["data"] = Json::parse(r.data);
   j["eigenvalues"] = r.eigenvalues;
   j["residuals"] = r.residuals;
   j["complete"] = r.complete;

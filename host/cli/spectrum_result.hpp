@@ -14,6 +14,7 @@ namespace hso::cli {
 struct SpectrumResult {
   std::string model, kind, method, device, precision;
   std::vector<std::string> layers;  ///< empty: all
+  std::string data;                 ///< JSON of what was taken from the data; empty: not known
   Index n = 0, rows = 0;
   double seconds = 0;
   Index products = 0;

@@ -50,6 +50,7 @@ class TrainCommand {
     TrainHooks hooks;
     hooks.interrupted = [&] { return signals.caught() != 0; };
     if (!quiet_) {
+      hooks.on_data = print_data;
       hooks.on_plan = [](Index planned, Index free) {
         fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
                    static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
@@ -78,6 +79,9 @@ class TrainCommand {
     const TrainOptions run = load_run(options.start).options;
     for (const char* key : {"model", "data", "loss", "scaling", "reconstruct", "precision", "test_fraction", "seed"})
       if (const TrainField& field = *find_train_field(key); !layers_.set_anywhere(key))
+        set_field(options, field, field_text(run, field), options.start);
+    for (const char* key : {"label", "header", "separator"})
+      if (const TrainField& field = *find_train_field(key); is_csv(options.data) && !layers_.set_anywhere(key))
         set_field(options, field, field_text(run, field), options.start);
     return options;
   }
@@ -111,6 +115,7 @@ class TrainCommand {
     json["peak_bytes"] = result.peak_bytes;
     json["device"] = result.device;
     json["run_directory"] = result.run_directory;
+    json["data"] = nlohmann::ordered_json::parse(result.data.json());
     fmt::print("{}\n", json.dump());
   }
 

@@ -2,154 +2,214 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
-#include <cmath>
 
-#include "data/checks.hpp"
-#include "data/csv.hpp"
-#include "hsogpu/data.hpp"
+#include "data/csv_columns.hpp"
+#include "data/csv_labels.hpp"
+#include "data/csv_text.hpp"
+#include "data/gzip.hpp"
 #include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
 
 namespace hso {
 
 namespace {
 
-constexpr double kLargestLabel = 0x1p31;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr std::size_t kCharactersShown = 40;
+constexpr Index kRowsLookedAt = 1000;  // for oddities of the first line
 
-std::string_view trim(std::string_view field) {
-  const std::size_t begin = field.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return field.substr(begin, field.find_last_not_of(" \t") - begin + 1);
-}
+constexpr const char* kLooksLikeHeader =
+    "the first line holds whole numbers alone, unlike those below it; --header yes if it names the columns";
 
-/// Cuts the part before the next separator off the front of `rest`.
-std::string_view next_part(std::string_view& rest, char separator) {
-  const std::size_t end = std::min(rest.find(separator), rest.size());
-  const std::string_view part = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return part;
+bool is_whole(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 class CsvReader {
  public:
-  CsvReader(const std::string& path, const CsvOptions& options) : path_(path), options_(options) { data_.name = path; }
+  CsvReader(const std::string& path, const UnpackedText& file, const DataOptions& options)
+      : path_(path),
+        options_(options),
+        separator_(options.separator != 0 ? options.separator : detect_separator(path, file.text)),
+        lines_(path, file.text, separator_),
+        labels_(path, options) {
+    data_.name = path;
+    data_.source.format = "csv";
+    data_.source.dtype = "text";
+    data_.source.detail = fmt::format("{}separated by {}", file.compressed ? "gzip, " : "", separator_name(separator_));
+  }
 
-  Dataset read(std::string_view text) {
-    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-    bool ended = false;
-    while (!text.empty()) {
-      std::string_view line = next_part(text, '\n');
-      ++line_;
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (options_.header && line_ == 1) continue;
-      const bool blank = trim(line).empty();
-      if (ended && !blank) fail("found a line after an empty one, expected the end of the file");
-      ended = blank;
-      if (!blank) read_line(line);
+  Dataset read() {
+    std::vector<CsvField> fields;
+    if (!lines_.next(fields)) fail_empty();
+    const CsvLine first(fields, lines_.line());
+    const std::string above(lines_.last_comment());
+    CsvLine second;
+    if (lines_.next(fields)) second = CsvLine(fields, lines_.line());
+    start(first, second);
+    if (!header_ && !above.empty()) look_at_comment(above);
+    if (!header_) store(first.fields(), first.number);
+    if (!second.text.empty()) {
+      store(second.fields(), second.number);
+      while (lines_.next(fields)) store(fields, lines_.line());
     }
     return finish();
   }
 
  private:
-  [[noreturn]] void fail(const std::string& message) const {
-    throw InputError(fmt::format("{}: line {}: {}", path_, line_, message));
+  [[noreturn]] void fail(Index line, const std::string& message) const {
+    throw InputError(fmt::format("{}: line {}: {}", path_, line, message));
+  }
+  [[noreturn]] void fail_empty() const {
+    throw InputError(fmt::format("{}: found no rows, expected one sample a line", path_));
   }
 
-  void read_line(std::string_view line) {
-    row_.clear();
-    // A separator at the end of the line is followed by one more, empty, field.
-    for (bool more = true; more;) {
-      const std::size_t before = line.size();
-      const std::string_view field = next_part(line, options_.separator);
-      row_.push_back(parse_number(field));
-      more = before > field.size();
+  void start(const CsvLine& first, const CsvLine& second) {
+    header_ =
+        options_.header == CsvHeader::yes || (options_.header == CsvHeader::automatic && names_columns(first, second));
+    columns_ = first.text.size();
+    const LabelColumn label = find_label_column(path_, header_ ? first.text : std::vector<std::string>(),
+                                                static_cast<Index>(columns_), options_.label);
+    label_ = static_cast<std::size_t>(label.index);
+    DataSource& source = data_.source;
+    source.labels = fmt::format("column {}{} ({})", label.index,
+                                header_ ? fmt::format(" '{}'", first.text[label_]) : std::string(), label.why);
+    labels_.taken_from(source.labels);
+    if (!label.note.empty()) source.notes.push_back(label.note);
+    source.detail += header_ ? fmt::format(", line {} names the columns", first.number) : ", no line names the columns";
+    if (header_) source.column_names = first.text;
+    if (header_) source.column_names.erase(source.column_names.begin() + label.index);
+    if (header_ && options_.header == CsvHeader::automatic &&
+        std::any_of(first.text.begin(), first.text.end(), is_whole))
+      source.notes.push_back(fmt::format(
+          "line {} was taken for the names of the columns, though there are numbers in it (--header no denies it)",
+          first.number));
+    whole_below_.assign(columns_, false);
+  }
+
+  /// numpy.savetxt writes its header as a comment.
+  void look_at_comment(const std::string& above) {
+    CsvLines lines(path_, above, separator_);
+    std::vector<CsvField> names;
+    try {
+      lines.next(names);
+    } catch (const InputError&) {
+      return;  // prose
     }
-    if (columns_ == 0) fix_columns();
-    if (row_.size() != columns_) fail(fmt::format("found {} fields, expected {} as above", row_.size(), columns_));
-    store_row();
+    if (names.size() == columns_)
+      data_.source.notes.push_back(
+          fmt::format("a comment of {} words stands above the first row: names in comments are "
+                      "not read (--label NUMBER says which column is the label)",
+                      columns_));
   }
 
-  double parse_number(std::string_view raw) const {
-    std::string_view field = trim(raw);
-    if (field.starts_with('+') && !field.starts_with("+-")) field.remove_prefix(1);
+  void store(const std::vector<CsvField>& fields, Index line) {
+    if (fields.size() != columns_)
+      fail(line, fmt::format("found {} fields, expected {} as above", fields.size(), columns_));
+    for (std::size_t j = 0; j < columns_; ++j)
+      if (j != label_) data_.inputs.push_back(input(fields[j], j, line));
+    const Index row = labels_.count();
+    labels_.add(fields[label_].text, fmt::format("line {}: field {}", line, label_ + 1));
+    look_at(fields, row);
+  }
+
+  double input(const CsvField& field, std::size_t j, Index line) const {
     double value = 0;
-    const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-    if (error == std::errc::result_out_of_range)
-      fail(fmt::format("field {}: found '{}', expected a number that fits a double", row_.size() + 1, trim(raw)));
-    if (error != std::errc{} || end != field.data() + field.size() || !std::isfinite(value))
-      fail(fmt::format("field {}: found '{}', expected a finite number{}", row_.size() + 1, trim(raw),
-                       line_ == 1 ? " (a header line has to be announced)" : ""));
-    return value;
+    if (parse_csv_number(field.text, value)) return value;
+    const bool cut = field.text.size() > kCharactersShown;
+    const std::string found = fmt::format("field {}: found '{}{}', expected ", j + 1,
+                                          field.text.substr(0, kCharactersShown), cut ? "..." : "");
+    double ignored = 0;
+    const auto [end, error] = std::from_chars(field.text.data(), field.text.data() + field.text.size(), ignored);
+    if (error == std::errc::result_out_of_range) fail(line, found + "a number that fits a double");
+    fail(line, found + "a finite number" + hint(field.text));
   }
 
-  void fix_columns() {
-    columns_ = row_.size();
-    const auto count = static_cast<Index>(columns_);
-    if (count < 2) fail(fmt::format("found {} field, expected at least one feature and a label", count));
-    const Index column = options_.label_column < 0 ? count + options_.label_column : options_.label_column;
-    if (column < 0 || column >= count)
-      fail(fmt::format("found {} fields, expected the label in column {}", count, options_.label_column));
-    label_ = static_cast<std::size_t>(column);
+  /// What may be meant where a field is no number.
+  std::string hint(std::string_view field) const {
+    const bool first = labels_.count() == 0;
+    if (separator_ != ',' && field.find(',') != std::string_view::npos) return " with a decimal point";
+    if (first && !header_) return " (--header yes if this line names the columns, --label if this column is the label)";
+    return first ? " (--label if this column is the label)" : "";
   }
 
-  void store_row() {
-    const double label = row_[label_];
-    if (label < 0 || label != std::floor(label) || label > kLargestLabel)
-      fail(fmt::format("field {}: found the label {}, expected a whole number from 0", label_ + 1, label));
-    const auto at = row_.begin() + static_cast<std::ptrdiff_t>(label_);
-    data_.inputs.insert(data_.inputs.end(), row_.begin(), at);
-    data_.inputs.insert(data_.inputs.end(), at + 1, row_.end());
-    data_.targets.push_back(label);
+  /// What the first row and column look like beside the others.
+  void look_at(const std::vector<CsvField>& fields, Index row) {
+    const double* inputs = data_.inputs.data() + data_.inputs.size() - (columns_ - 1);
+    if (row == 0) {
+      first_whole_ = std::all_of(fields.begin(), fields.end(), [](const CsvField& f) { return is_whole(f.text); });
+      first_counts_ = first_whole_;
+      for (std::size_t j = 0; j < columns_; ++j) first_counts_ = first_counts_ && fields[j].text == fmt::to_string(j);
+      start_ = inputs[0];
+    }
+    counting_ = counting_ && label_ != 0 && inputs[0] == start_ + static_cast<double>(row) && start_ <= 1;
+    for (std::size_t j = 0; row > 0 && row < kRowsLookedAt && j < columns_; ++j)
+      if (!whole_below_[j] && is_whole(fields[j].text)) whole_below_[j] = true;
+  }
+
+  /// A first row of whole numbers over a column that has none.
+  bool first_row_looks_like_a_header() const {
+    const bool unlike_below = std::find(whole_below_.begin(), whole_below_.end(), false) != whole_below_.end();
+    return !header_ && options_.header == CsvHeader::automatic && first_whole_ && data_.size > 2 && unlike_below;
+  }
+
+  void note_oddities() {
+    auto& notes = data_.source.notes;
+    const bool own_label = std::count(data_.targets.begin(), data_.targets.end(), data_.targets[0]) == 1;
+    const bool counts = !header_ && options_.header == CsvHeader::automatic && first_counts_ && columns_ > 2;
+    if (first_row_looks_like_a_header() || (counts && own_label && data_.size > 2))
+      notes.push_back(fmt::format("{} (it was taken as a sample)", kLooksLikeHeader));
+    const std::string name = data_.source.column_names.empty() ? "" : data_.source.column_names[0];
+    if (counting_ && columns_ > 2 && data_.size > 2 &&
+        (name.empty() || name == "index" || name == "id" || name == "Unnamed: 0"))
+      notes.emplace_back("column 0 counts the rows: it was taken as an input");
   }
 
   Dataset finish() {
-    data_.size = static_cast<Index>(data_.targets.size());
-    if (data_.size == 0)
-      throw InputError(fmt::format("{}: found no rows in {} lines, expected one sample a line", path_, line_));
+    data_.size = labels_.count();
+    if (data_.size == 0) fail_empty();
     data_.input_shape = Shape{static_cast<Index>(columns_) - 1};
-    data_.classes = count_classes(path_, data_.targets);
+    labels_.finish(data_, first_row_looks_like_a_header() ? fmt::format("; {}", kLooksLikeHeader) : std::string());
+    if (lines_.comments() > 0) data_.source.detail += fmt::format(", comments: {}", lines_.comments());
+    note_oddities();
     return std::move(data_);
   }
 
   const std::string& path_;
-  CsvOptions options_;
-  Index line_ = 0;
+  const DataOptions& options_;
+  char separator_;
+  CsvLines lines_;
+  CsvLabels labels_;
+  bool header_ = false;
   std::size_t columns_ = 0, label_ = 0;
-  std::vector<double> row_;
+  bool first_whole_ = false;   ///< the first row is of digits alone
+  bool first_counts_ = false;  ///< it is 0, 1, 2, ...
+  bool counting_ = true;       ///< the first column grows by 1 from row to row
+  double start_ = 0;
+  std::vector<bool> whole_below_;  ///< some row below the first has digits alone in this column
   Dataset data_;
 };
 
-/// Not "nan" or "inf": those are numbers that the reader refuses.
-bool is_word(std::string_view field) {
-  if (field.empty() || !(std::isalpha(static_cast<unsigned char>(field[0])) || field[0] == '_' || field[0] == '"'))
-    return false;
-  double ignored = 0;
-  return std::from_chars(field.data(), field.data() + field.size(), ignored).ec != std::errc{};
-}
-
-bool starts_with_header(std::string_view text, char separator) {
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  std::string_view line = next_part(text, '\n');
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  bool words = !line.empty();
-  while (words && !line.empty()) words = is_word(trim(next_part(line, separator)));
-  return words;
-}
-
 }  // namespace
 
-Dataset read_csv_with_or_without_header(const std::string& path) {
-  const std::string text = read_text(path);
-  CsvOptions options;
-  options.header = starts_with_header(text, options.separator);
-  return CsvReader(path, options).read(text);
+CsvHeader parse_csv_header(const std::string& word) {
+  if (word == "auto") return CsvHeader::automatic;
+  if (word == "yes") return CsvHeader::yes;
+  if (word == "no") return CsvHeader::no;
+  throw UsageError(fmt::format("header: found '{}', expected auto, yes or no", word));
 }
 
-Dataset read_csv(const std::string& path, const CsvOptions& options) {
-  return CsvReader(path, options).read(read_text(path));
+char parse_csv_separator(const std::string& word) {
+  constexpr std::pair<const char*, char> kNames[] = {{"auto", '\0'}, {"comma", ','}, {"semicolon", ';'},
+                                                     {"tab", '\t'},  {"bar", '|'},   {"space", ' '}};
+  for (const auto& [name, character] : kNames)
+    if (word == name || (character != 0 && word == std::string(1, character))) return character;
+  throw UsageError(fmt::format("separator: found '{}', expected auto, comma, semicolon, tab, bar or space", word));
+}
+
+bool is_csv(const std::string& spec) { return spec.ends_with(".csv") || spec.ends_with(".csv.gz"); }
+
+Dataset read_csv(const std::string& path, const DataOptions& options) {
+  return CsvReader(path, read_unpacked(path), options).read();
 }
 
 }  // namespace hso

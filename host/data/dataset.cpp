@@ -49,7 +49,7 @@ void Dataset::validate() const {
 }
 
 Dataset Dataset::subset(Span<const Index> indices) const {
-  Dataset out{name, static_cast<Index>(indices.size()), input_shape, {}, target_shape, {}, classes};
+  Dataset out{name, static_cast<Index>(indices.size()), input_shape, {}, target_shape, {}, classes, source};
   const Index input_width = input_shape.size(), target_width = target_shape.size();
   out.inputs.reserve(indices.size() * static_cast<std::size_t>(input_width));
   out.targets.reserve(indices.size() * static_cast<std::size_t>(target_width));

@@ -22,6 +22,9 @@ int packed_number(const char* row, int j) {
 
 Dataset digits() {
   Dataset data{"digits", kDigitCount, Shape{1, 8, 8}, {}, Shape{}, {}, 10};
+  data.source.format = "embedded";
+  data.source.dtype = "uint8";
+  data.source.labels = "digits";
   data.inputs.reserve(std::size_t{kDigitCount} * kPixels);
   data.targets.reserve(kDigitCount);
   for (const char* row : kDigitRows) {

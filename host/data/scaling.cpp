@@ -25,24 +25,41 @@ double largest_magnitude(const std::vector<double>& values) {
   return largest > 0 ? largest : 1;
 }
 
+/// For each of `groups` interleaved columns a power of two near its largest magnitude, whose inverse is finite too.
+std::vector<double> magnitudes(const std::vector<double>& values, std::size_t groups) {
+  constexpr int kMost = 1000;
+  std::vector<double> out(groups, 0.0);
+  for (std::size_t begin = 0; begin < values.size(); begin += groups)
+    for (std::size_t j = 0; j < groups; ++j) out[j] = std::max(out[j], std::abs(values[begin + j]));
+  for (double& largest : out) {
+    int power = 0;
+    std::frexp(largest, &power);
+    largest = std::ldexp(1.0, std::clamp(power, -kMost, kMost));
+  }
+  return out;
+}
+
 /// Mean and population standard deviation of each of `groups` interleaved columns: value i belongs to i % groups.
+/// Squares are taken of numbers near 1, so that none overflows or vanishes; powers of two round nothing.
 Standardizer fit_columns(const std::vector<double>& values, std::size_t groups) {
   Standardizer out{std::vector<double>(groups, 0.0), std::vector<double>(groups, 0.0)};
   const double rows = static_cast<double>(values.size() / groups);
+  const std::vector<double> unit = magnitudes(values, groups);
   std::vector<char> varies(groups, 0);
   for (std::size_t begin = 0; begin < values.size(); begin += groups)
-    for (std::size_t j = 0; j < groups; ++j) out.mean[j] += values[begin + j] / rows;
+    for (std::size_t j = 0; j < groups; ++j) out.mean[j] += values[begin + j] / unit[j] / rows;
   for (std::size_t begin = 0; begin < values.size(); begin += groups)
     for (std::size_t j = 0; j < groups; ++j) {
-      const double deviation = values[begin + j] - out.mean[j];
+      const double deviation = values[begin + j] / unit[j] - out.mean[j];
       out.scale[j] += deviation * deviation / rows;
       varies[j] |= values[begin + j] != values[j];
     }
   // Rounding leaves a constant column a tiny deviation: it must not be divided by that.
-  for (std::size_t j = 0; j < groups; ++j)
-    out.scale[j] = varies[j] != 0 && out.scale[j] > 0 ? std::sqrt(out.scale[j]) : 1.0;
-  for (std::size_t j = 0; j < groups; ++j)
-    if (varies[j] == 0) out.mean[j] = values[j];
+  for (std::size_t j = 0; j < groups; ++j) {
+    const bool divides = varies[j] != 0 && out.scale[j] > 0;
+    out.mean[j] = varies[j] == 0 ? values[j] : out.mean[j] * unit[j];
+    out.scale[j] = divides ? std::sqrt(out.scale[j]) * unit[j] : 1.0;
+  }
   return out;
 }
 
@@ -82,7 +99,12 @@ void Standardizer::apply(Dataset& data) const {
   for (std::size_t begin = 0; begin < data.inputs.size(); begin += groups)
     for (std::size_t j = 0; j < groups; ++j) {
       double& value = data.inputs[begin + j];
-      value = (value - mean[j]) / scale[j];
+      const double scaled = (value - mean[j]) / scale[j];
+      if (!std::isfinite(scaled))
+        throw InputError(fmt::format(
+            "data set {}: sample {}, input {}: {} becomes {} when it is scaled, expected inputs that stay finite",
+            data.name, (begin + j) / features, (begin + j) % features, value, scaled));
+      value = scaled;
     }
 }
 

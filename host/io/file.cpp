@@ -50,7 +50,7 @@ int FileHandle::close() {
   return result == 0 ? 0 : errno;
 }
 
-FileReader::FileReader(const std::string& path) : path_(path), file_(open_for_reading(path)) {
+FileReader::FileReader(const std::string& path) : ByteReader(path, 0), file_(open_for_reading(path)) {
   struct stat info {};
   if (::fstat(file_.get(), &info) != 0) fail_to("read the file", path, errno);
   if (!S_ISREG(info.st_mode))
@@ -67,6 +67,14 @@ void FileReader::read(Span<char> out) {
     position_ += n;
     out = out.subspan(n);
   }
+}
+
+void MemoryReader::read(Span<char> out) {
+  if (out.size() > remaining())
+    throw InputError(fmt::format("{}: the data ends at byte {}, expected {} more", path_, size_,
+                                 out.size() - static_cast<std::size_t>(remaining())));
+  bytes_.copy(out.data(), out.size(), static_cast<std::size_t>(position_));
+  position_ += out.size();
 }
 
 std::string read_text(const std::string& path) {

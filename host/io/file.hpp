@@ -28,21 +28,41 @@ class FileHandle {
   int fd_;
 };
 
-/// A regular file read from front to back; its size is known, so readers can check it before they allocate.
-class FileReader {
+/// Bytes read from front to back; how many there are is known, so readers can check it before they allocate.
+class ByteReader {
  public:
-  explicit FileReader(const std::string& path);
-  const std::string& path() const { return path_; }
+  ByteReader(const std::string& path, std::uint64_t size) : path_(path), size_(size) {}
+  virtual ~ByteReader() = default;
+  const std::string& path() const { return path_; }  ///< for messages
   std::uint64_t size() const { return size_; }
   std::uint64_t remaining() const { return size_ - position_; }
-  /// Fills the span; InputError names the byte offset where the file ended.
-  void read(Span<char> out);
+  /// Fills the span; InputError names the byte offset where the data ended.
+  virtual void read(Span<char> out) = 0;
 
- private:
+ protected:
   std::string path_;
-  FileHandle file_;
   std::uint64_t size_ = 0;
   std::uint64_t position_ = 0;
+};
+
+/// A regular file.
+class FileReader final : public ByteReader {
+ public:
+  explicit FileReader(const std::string& path);
+  void read(Span<char> out) override;
+
+ private:
+  FileHandle file_;
+};
+
+/// Bytes in memory, which the caller keeps.
+class MemoryReader final : public ByteReader {
+ public:
+  MemoryReader(const std::string& path, std::string_view bytes) : ByteReader(path, bytes.size()), bytes_(bytes) {}
+  void read(Span<char> out) override;
+
+ private:
+  std::string_view bytes_;
 };
 
 /// Writes to a temporary name in the folder of `path`; `commit` flushes to the disk and renames. Without it the

@@ -11,6 +11,7 @@
 #include "hsogpu/io.hpp"
 #include "io/file.hpp"
 #include "io/npy_header.hpp"
+#include "io/npy_reader.hpp"
 #include "io/payload.hpp"
 
 namespace hso {
@@ -20,21 +21,22 @@ namespace {
 constexpr std::array<unsigned char, 6> kMagic = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
 /// Little-endian, as both header lengths are.
-std::uint32_t read_length(FileReader& file, std::size_t bytes) {
+std::uint32_t read_length(ByteReader& file, std::size_t bytes) {
   unsigned char b[4] = {};
   file.read(Span<char>(reinterpret_cast<char*>(b), bytes));
   return b[0] | b[1] << 8 | b[2] << 16 | static_cast<std::uint32_t>(b[3]) << 24;
 }
 
-void check_start(const FileReader& file, Span<const unsigned char> start) {
+void check_start(const ByteReader& file, Span<const unsigned char> start) {
   if (std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
     throw InputError(fmt::format("{}: found the bytes {:02x}, expected a .npy file ({:02x})", file.path(),
                                  fmt::join(start.first(6), " "), fmt::join(Span<const unsigned char>(kMagic), " ")));
-  if (start[6] != 1 && start[6] != 2)
-    throw InputError(fmt::format("{}: found .npy format {}.{}, expected 1.0 or 2.0", file.path(), start[6], start[7]));
+  if (start[6] < 1 || start[6] > 3)
+    throw InputError(
+        fmt::format("{}: found .npy format {}.{}, expected 1.0, 2.0 or 3.0", file.path(), start[6], start[7]));
 }
 
-NpyHeader read_header(FileReader& file) {
+NpyHeader read_header(ByteReader& file) {
   if (file.size() < 10)
     throw InputError(fmt::format("{}: found {} bytes, expected a .npy file (10 or more)", file.path(), file.size()));
   std::array<unsigned char, 8> start{};
@@ -84,17 +86,22 @@ std::string header_text(std::string_view descr, const Shape& shape) {
 
 }  // namespace
 
-Array read_npy(const std::string& path) {
-  FileReader file(path);
+Array read_npy(ByteReader& file) {
+  const std::string& path = file.path();
   const NpyHeader header = read_header(file);
   const std::uint64_t bytes = payload_bytes(path, "the array", header.shape, header.type.bytes);
   if (bytes != file.remaining())
     throw InputError(fmt::format("{}: found {} bytes of data, expected {} for shape {} of {}-byte numbers", path,
                                  file.remaining(), bytes, header.shape.to_string(), header.type.bytes));
   Array out{header.shape, read_payload(file, header.type, header.big_endian, header.shape.size()),
-            header.type.integral()};
+            header.type.integral(), name_of(header.type)};
   if (header.fortran_order && header.shape.rank() > 1) out.values = to_row_major(out.shape, out.values);
   return out;
+}
+
+Array read_npy(const std::string& path) {
+  FileReader file(path);
+  return read_npy(file);
 }
 
 template <class T>

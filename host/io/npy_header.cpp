@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <optional>
 #include <vector>
@@ -152,16 +153,17 @@ NpyHeader HeaderParser::assemble() const {
                                  : !fortran_order_ ? "fortran_order"
                                                    : "shape"));
   const std::string_view descr = *descr_;
-  const bool has_order = !descr.empty() && is_one_of(descr[0], "<>|");
+  const bool has_order = !descr.empty() && is_one_of(descr[0], "<>|=");
   const auto type = scalar_type(descr.substr(has_order ? 1 : 0));
   if (!type || (!has_order && type->bytes > 1) || (descr[0] == '|' && type->bytes > 1))
     throw InputError(fmt::format(
-        "{}: found numbers of type '{}', expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 after < or >, or |b1",
+        "{}: found numbers of type '{}', expected f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 after <, > or =, or |b1",
         path_, descr));
   if (shape_->size() > Shape::kMaxRank)
     throw InputError(
         fmt::format("{}: found an array of rank {}, expected at most {}", path_, shape_->size(), Shape::kMaxRank));
-  return {*type, descr[0] == '>', *fortran_order_, Shape(Span<const Index>(*shape_))};
+  const bool big = descr[0] == '>' || (descr[0] == '=' && std::endian::native == std::endian::big);
+  return {*type, big, *fortran_order_, Shape(Span<const Index>(*shape_))};
 }
 
 }  // namespace

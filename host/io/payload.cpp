@@ -33,7 +33,7 @@ std::uint64_t payload_bytes(const std::string& path, const std::string& what, co
   }
 }
 
-std::vector<double> read_payload(FileReader& file, ScalarType type, bool big_endian, Index count) {
+std::vector<double> read_payload(ByteReader& file, ScalarType type, bool big_endian, Index count) {
   const auto width = static_cast<std::size_t>(type.bytes);
   std::vector<double> out(static_cast<std::size_t>(count));
   std::vector<char> bytes(std::min(out.size(), kChunk) * width);

@@ -17,7 +17,7 @@ namespace hso {
 std::uint64_t payload_bytes(const std::string& path, const std::string& what, const Shape& shape, int scalar_bytes);
 
 /// The next `count` numbers of the file. The caller has checked that they are there.
-std::vector<double> read_payload(FileReader& file, ScalarType type, bool big_endian, Index count);
+std::vector<double> read_payload(ByteReader& file, ScalarType type, bool big_endian, Index count);
 
 /// Little-endian numbers of type Stored (float, double or std::uint8_t).
 template <class Stored, class T>

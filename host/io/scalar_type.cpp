@@ -50,6 +50,12 @@ void decode_floats(int size, bool big_endian, Span<const char> bytes, Span<doubl
 
 }  // namespace
 
+std::string name_of(ScalarType type) {
+  constexpr const char* kNames[] = {"bool", "int", "uint", "float", "bfloat"};
+  const char* name = kNames[static_cast<int>(type.kind)];
+  return type.kind == ScalarType::Kind::boolean ? name : name + std::to_string(8 * type.bytes);
+}
+
 double half_to_double(unsigned bits) {
   const double sign = (bits & 0x8000u) != 0 ? -1.0 : 1.0;
   const int exponent = static_cast<int>((bits >> 10) & 0x1fu);

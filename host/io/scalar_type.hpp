@@ -3,6 +3,8 @@
 // The number types that files hold, and their conversion to double. 64-bit integers beyond 2^53 are rounded.
 #pragma once
 
+#include <string>
+
 #include "hsogpu/types.hpp"
 
 namespace hso {
@@ -14,6 +16,9 @@ struct ScalarType {
 
   bool integral() const { return kind <= Kind::unsigned_integer; }
 };
+
+/// As numpy calls it: "float64", "uint8", "bool"; "bfloat16".
+std::string name_of(ScalarType type);
 
 /// out[i] = the i-th number of `bytes`, which holds out.size() * type.bytes bytes.
 void decode_scalars(ScalarType type, bool big_endian, Span<const char> bytes, Span<double> out);

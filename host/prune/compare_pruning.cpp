@@ -19,8 +19,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-PrunedRun measured(const PruneOptions& options, std::string& device) {
-  const PruneResult r = prune(options);
+PrunedRun measured(const PruneOptions& options, const PruneHooks& hooks, std::string& device) {
+  const PruneResult r = prune(options, hooks);
   device = r.device;
   PrunedRun out{options.checkpoint};
   // A dense network without a test part has no loss there.
@@ -47,9 +47,10 @@ PrunedRun measured(const PruneOptions& options, std::string& device) {
 }
 
 /// `first` keeps the first error.
-PrunedRun one_run(const PruneOptions& options, std::string& device, std::exception_ptr& first) {
+PrunedRun one_run(const PruneOptions& options, const PruneHooks& hooks, std::string& device,
+                  std::exception_ptr& first) {
   try {
-    return measured(options, device);
+    return measured(options, hooks, device);
   } catch (const Error& e) {
     if (!first) first = std::current_exception();
     PrunedRun failed{options.checkpoint};
@@ -101,6 +102,12 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
   out.base.run_directory.clear();
   bool any = false;
   std::exception_ptr first;
+  PruneHooks of_first;
+  of_first.on_data = [&](const DataDescription& data) {
+    if (!out.data.data.empty()) return;
+    out.data = data;
+    if (hooks.on_data) hooks.on_data(data);
+  };
   for (const PruneScore score : scores)
     for (const double sparsity : sparsities) out.rows.push_back({score, sparsity, {}});
   for (std::size_t i = 0; i < checkpoints.size(); ++i) {
@@ -111,7 +118,7 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
       options.rule.score = row.score;
       options.rule.seed += i;
       options.sparsity = row.sparsity;
-      row.runs.push_back(one_run(options, out.device, first));
+      row.runs.push_back(one_run(options, of_first, out.device, first));
       const PrunedRun& run = row.runs.back();
       any = any || run.failure.empty();
       if (hooks.on_run) hooks.on_run(line_of(row, run));
@@ -156,6 +163,7 @@ std::string prune_comparison_json(const PruneComparison& c) {
             {"finetune_steps", c.base.finetune_steps},
             {"precision", c.base.precision},
             {"device", c.device},
+            {"data", Json::parse(c.data.json())},
             {"complete", c.complete},
             {"rows", Json::array()}};
   for (const PrunedRow& row : c.rows) {

@@ -151,8 +151,8 @@ void write(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>
   saved.start = options.checkpoint;
   const ShrunkModel& small = result.shrunk;
   const auto network = build_network<double>(small.model, saved.loss);
-  write_description(
-      directory, {saved, small.model, run.standardizer, &place.context, place.split.train.size, place.split.test.size});
+  write_description(directory, {saved, small.model, run.standardizer, &place.context, place.split.train.size,
+                                place.split.test.size, &result.data});
   write_parameters(directory, {small.theta, network.parameters, saved, small.mask});
   write_sparse(directory.file("sparse.safetensors"), small.theta, small.mask, network.parameters, saved.precision);
   write_text_atomically(directory.file("removals.csv"), removals_csv(result, place.network.parameters));

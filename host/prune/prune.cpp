@@ -12,6 +12,7 @@
 #include "hsogpu/unit_removal.hpp"
 #include "prune/outcome.hpp"
 #include "prune/remembered_curvature.hpp"
+#include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
@@ -61,20 +62,12 @@ struct Inputs {
     tuned = options.finetune ? options.finetune(run.options) : run.options;
     check_train_options(tuned);
     if (run.mask.kept.empty()) run.mask = Mask::all(static_cast<Index>(run.theta.size()));
-    const TrainOptions& o = run.options;
-    split = load_data(o.data, o.test_fraction, o.seed);
-    for (Dataset* part : {&split.train, &split.test}) {
-      if (part->size == 0) continue;
-      part->validate();
-      run.standardizer.apply(*part);
-      if (o.reconstruct) part->reconstruct();
-    }
-    check_input(run.model, split.train.input_shape);
+    data = prepare_data(run.model, run.options.loss, data_request(run.options, run));
     context = Context::create(options.device);
   }
   SavedRun run;
   TrainOptions tuned;
-  DataSplit split;
+  PreparedData data;
   std::unique_ptr<Context> context;
 };
 
@@ -87,18 +80,20 @@ class Pruning {
         in_(options),
         context_(*in_.context),
         network_(build_network<T>(in_.run.model, in_.run.options.loss)),
-        train_data_(context_, network_, in_.split.train),
+        train_data_(context_, network_, in_.data.split.train),
         curvature_(context_, network_, train_data_, objective_options(in_.run.options.weight_decay)),
         train_(context_, network_, train_data_, objective_options(0)),
         remembered_(curvature_, options.memory.get()) {
-    if (in_.split.test.size > 0) {
-      test_data_.emplace(context_, network_, in_.split.test);
+    if (in_.data.split.test.size > 0) {
+      test_data_.emplace(context_, network_, in_.data.split.test);
       test_.emplace(context_, network_, *test_data_, objective_options(0));
     }
-    if (options.rows > 0 && options.rows < in_.split.train.size) {
-      const auto order = shuffled_indices(in_.split.train.size, options.rule.seed);
+    if (options.rows > 0 && options.rows < in_.data.split.train.size) {
+      const auto order = shuffled_indices(in_.data.split.train.size, options.rule.seed);
       curvature_.select({order.data(), static_cast<std::size_t>(options.rows)});
     }
+    result_.data = in_.data.description;
+    if (hooks.on_data) hooks.on_data(result_.data);
     result_.theta = in_.run.theta;
     result_.mask = in_.run.mask;
     result_.device = context_.description();
@@ -108,14 +103,14 @@ class Pruning {
     std::tie(result_.train_before, result_.test_before) = evaluate();
     result_.complete = true;
     options_.granularity == Granularity::weights ? weight_stages() : unit_stages();
-    conclude<T>(options_, in_.run, {context_, in_.split, network_}, result_);
+    conclude<T>(options_, in_.run, {context_, in_.data.split, network_}, result_);
     return std::move(result_);
   }
 
  private:
   NetworkObjectiveOptions objective_options(double decay) const {
     const Index rows = options_.device_batch > 0 ? options_.device_batch : kRowsAtATime;
-    NetworkObjectiveOptions o{std::min(rows, in_.split.train.size), 0, decay};
+    NetworkObjectiveOptions o{std::min(rows, in_.data.split.train.size), 0, decay};
     o.fisher_seed = options_.rule.seed;
     return o;
   }
@@ -234,7 +229,7 @@ class Pruning {
     o.evaluate_every = std::numeric_limits<Index>::max();
     // Every stage sees batches of its own.
     o.seed = options_.rule.seed + static_cast<std::uint64_t>(result_.stages.size());
-    TrainStart start{result_.theta, result_.mask, in_.run.model, in_.run.standardizer, &in_.split};
+    TrainStart start{result_.theta, result_.mask, in_.run.model, in_.run.standardizer, &in_.data.split};
     const auto begin = Clock::now();
     const TrainResult trained = train(o, {}, start);
     out.finetune_seconds = seconds_since(begin);

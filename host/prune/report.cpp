@@ -98,6 +98,7 @@ std::string prune_json(const PruneOptions& o, const PruneResult& r) {
             {"schedule", to_string(o.schedule)},
             {"seed", o.rule.seed},
             {"precision", o.precision},
+            {"data", Json::parse(r.data.json())},
             {"before", {{"train", to_json(r.train_before)}, {"test", to_json(r.test_before)}}},
             {"stages", Json::array()}};
   for (const PruneStage& s : r.stages) json["stages"].push_back(to_json(s));

@@ -61,7 +61,7 @@ class Comparer {
       : o_(options) {
     check_base(base);
     check_options(contenders, options);
-    out_ = {base, o_.budget, o_.seeds, o_.rates, o_.search_share, {}, {}, false};
+    out_ = {base, o_.budget, o_.seeds, o_.rates, o_.search_share, {}, {}, {}, false};
     for (const Contender& contender : contenders) {
       TrainOptions checked = base;
       checked.optimizer = contender.optimizer;
@@ -151,6 +151,11 @@ class Comparer {
       stopped_ = o_.interrupted && o_.interrupted();
       steps_spent = budget.kind == BudgetKind::steps && static_cast<double>(calls++) >= budget.amount;
       return stopped_ || steps_spent;
+    };
+    hooks.on_data = [&](const DataDescription& data) {
+      if (!out_.data.data.empty()) return;
+      out_.data = data;
+      if (o_.on_data) o_.on_data(data);
     };
     try {
       const TrainResult result = train(options_of(c, value, seed, budget), hooks);

@@ -151,6 +151,7 @@ std::string comparison_json(const Comparison& c) {
             {"search_share", c.search_share},
             {"complete", c.complete},
             {"device", c.device},
+            {"data", Json::parse(c.data.json())},
             {"problem", Json::object()}};
   for (const TrainField& field : train_fields())
     if (field.key != "optimizer") json["problem"][field.key] = field_text(c.base, field);

@@ -92,9 +92,23 @@ std::vector<TrainField> make_fields() {
   using O = TrainOptions;
   return {
       {"model", &O::model, "mlp:64-32-10:tanh, a named model, or a TOML file"},
-      {"data", &O::data, "digits, fashion-mnist, X.npy,Y.npy, FILE.csv, or a folder of IDX files"},
-      {"loss", &O::loss, fmt::format("{}", fmt::join(loss_names(), ", "))},
-      {"scaling", &O::scaling, "of the inputs: none, unit (divide by the largest), standard, per-feature"},
+      {"data", &O::data,
+       "digits, fashion-mnist, X.npy,Y.npy, FILE.npz (arrays x and y) or FILE.npz:X:Y, FILE.csv, FILE.csv.gz, or a "
+       "folder "
+       "of IDX files"},
+      {"label", &O::label,
+       "CSV: the column of the label, by name or by number from 0 (negative: from the end); without, the one named "
+       "label, class, target or y, else the last",
+       true},
+      {"header", &O::header, "CSV: the first line names the columns: auto, yes or no"},
+      {"separator", &O::separator, "CSV: auto, comma, semicolon, tab, bar or space"},
+      {"loss", &O::loss,
+       fmt::format(
+           "{}; means over the rows, squared_error of half the sum over the outputs (outputs / 2 times PyTorch's "
+           "MSELoss), bce of the sum (outputs times BCEWithLogitsLoss)",
+           fmt::join(loss_names(), ", "))},
+      {"scaling", &O::scaling,
+       "of the inputs, whatever their format: none, unit (divide by the largest), standard, per-feature"},
       {"reconstruct", &O::reconstruct, "the targets are the inputs (autoencoders, with squared_error or bce)"},
       {"initialization", &O::initialization, fmt::format("{}", fmt::join(initialization_names(), ", "))},
       {"optimizer", &O::optimizer, "the method; `hso train --help` lists them with their options"},
@@ -214,6 +228,8 @@ void check_train_options(const TrainOptions& options) {
   if (options.reconstruct && options.target_accuracy > 0)
     throw UsageError("target_accuracy: there is no accuracy where inputs are the targets (reconstruct)");
   parse_curvature(options.spectrum_kind);
+  parse_csv_header(options.header);
+  parse_csv_separator(options.separator);
   if (options.spectrum_every > 0 && options.run_directory.empty())
     throw UsageError("spectrum_every: spectra are written to the run directory, and there is none");
   TrainOptions copy;

@@ -5,6 +5,7 @@
 //   config.toml         the resolved options: `hso train --config` repeats the run
 //   env.json            version, device, libraries, core type, threads, time, seed, command line
 //   model.toml          the network; standardizer.json: the input scaling, so that new data is scaled alike
+//   data.json           what was taken from the data: columns, classes and their names, ranges, scaling
 //   metrics.jsonl       one object for each evaluation, flushed line by line
 //   theta.npy, model.safetensors                   the trained parameters, flat and by name
 //   mask.safetensors                               of a training under a mask: U8 tensors by name, 1 kept, 0 removed

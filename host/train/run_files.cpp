@@ -111,6 +111,7 @@ void write_description(const RunDirectory& directory, const RunDescription& run)
   write_text_atomically(directory.file("env.json"), env_json(run));
   write_text_atomically(directory.file("model.toml"), to_toml(run.model));
   write_text_atomically(directory.file("standardizer.json"), standardizer_json(run));
+  if (run.data != nullptr) write_text_atomically(directory.file("data.json"), run.data->json() + "\n");
 }
 
 void write_parameters(const RunDirectory& directory, const SavedPoint& point) {

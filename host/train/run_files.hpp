@@ -14,12 +14,13 @@ struct RunDescription {
   Standardizer standardizer;
   Context* context = nullptr;
   Index train_samples = 0, test_samples = 0;
+  const DataDescription* data = nullptr;  ///< null: not known, as of data in memory
 };
 
 /// What env.json says of any run: version, libraries, core type, threads, time, command line.
 std::string environment_json();
 
-/// config.toml, env.json, model.toml, standardizer.json.
+/// config.toml, env.json, model.toml, standardizer.json and, where the data is described, data.json.
 void write_description(const RunDirectory& directory, const RunDescription& run);
 
 /// What is saved of a point of the training.

@@ -31,6 +31,18 @@ Standardizer read_standardizer(const std::string& path) {
   }
 }
 
+/// From data.json. Runs without that file had numbers for labels, or nobody knows.
+std::optional<std::vector<std::string>> read_class_names(const std::string& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  try {
+    const auto json = nlohmann::json::parse(read_text(path));
+    if (json.at("classes").get<Index>() == 0) return std::nullopt;
+    return json.value("class_names", std::vector<std::string>{});
+  } catch (const nlohmann::json::exception& e) {
+    throw InputError(fmt::format("{}: {}, expected what a training writes: classes and class_names", path, e.what()));
+  }
+}
+
 /// N of "step_N", -1 for other names.
 Index checkpoint_step(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -101,6 +113,7 @@ SavedRun load_run(const std::string& path) {
   out.options.run_directory = run.string();
   out.model = parse_model_toml(read_text(file("model.toml")), file("model.toml"));
   out.standardizer = read_standardizer(file("standardizer.json"));
+  out.class_names = read_class_names(file("data.json"));
   const auto network = build_network<double>(out.model, out.options.loss);
   const std::string weights = (parameters / "model.safetensors").string();
   out.theta = read_parameters(weights, network.parameters);

@@ -3,6 +3,7 @@
 // A run directory read back: what `hso eval --checkpoint RUN` and the derivative commands start from.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,9 @@ struct SavedRun {
   ModelSpec model;            ///< model.toml
   Standardizer standardizer;  ///< fitted on the run's training part
   std::vector<double> theta;  ///< the last parameters, or those of the checkpoint that was named
-  Mask mask;                  ///< the one beside theta, whose removed parameters are 0; empty: none
+  /// Of its training data, for more data of the kind: DataOptions::class_names. Nothing for values.
+  std::optional<std::vector<std::string>> class_names;
+  Mask mask;  ///< the one beside theta, whose removed parameters are 0; empty: none
 };
 
 /// `path` is a run directory (without final parameters: its last checkpoint) or one of its checkpoints/step_N.

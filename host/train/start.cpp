@@ -41,6 +41,7 @@ TrainStart load_start(const TrainOptions& options) {
     require_same(options, parameters_of(run.model, run.options.loss), parameters_of(*out.model, options.loss));
   out.theta = std::move(run.theta);
   out.mask = std::move(run.mask);
+  out.class_names = std::move(run.class_names);
   if (options.scaling == run.options.scaling) out.standardizer = std::move(run.standardizer);
   return out;
 }

@@ -10,6 +10,7 @@
 #include "hsogpu/step_queue.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
+#include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/pending_steps.hpp"
 #include "train/run_files.hpp"
@@ -36,23 +37,19 @@ struct Inputs {
     if (!options.run_directory.empty()) RunDirectory::check(options.run_directory);
     model = start.model ? *start.model : parse_model(options.model);
     context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
-    if (start.standardizer) standardizer = *start.standardizer;
-    start.split == nullptr ? read(options, start) : check_input(model, start.split->train.input_shape);
-  }
-  void read(const TrainOptions& options, const TrainStart& start) {
-    split = load_data(options.data, options.test_fraction, options.seed);
-    for (Dataset* part : {&split.train, &split.test}) part->validate();
-    check_input(model, split.train.input_shape);
-    if (!start.standardizer) standardizer = Standardizer::fit(split.train, options.scaling);
-    for (Dataset* part : {&split.train, &split.test}) {
-      standardizer.apply(*part);
-      if (options.reconstruct) part->reconstruct();
+    if (start.split != nullptr) {
+      check_input(model, start.split->train.input_shape);
+      if (start.standardizer) data.standardizer = *start.standardizer;
+      return;
     }
+    DataRequest request = data_request(options, start.class_names);
+    request.standardizer = start.standardizer;
+    request.fitted_on = options.start.empty() ? "an earlier training part" : "the training part of " + options.start;
+    data = prepare_data(model, options.loss, request);
   }
   ModelSpec model;
   std::unique_ptr<Context> context;
-  DataSplit split;
-  Standardizer standardizer{{0.0}, {1.0}};
+  PreparedData data{{}, {{0.0}, {1.0}}, {}};
 };
 
 template <class T>
@@ -63,7 +60,7 @@ class Trainer {
         hooks_(hooks),
         from_(start),
         in_(options, start),
-        data_(start.split != nullptr ? *start.split : in_.split),
+        data_(start.split != nullptr ? *start.split : in_.data.split),
         context_(*in_.context),
         optimizer_(make_method(options, start.mask)),
         network_(build_network<T>(in_.model, options.loss, options.seed)),
@@ -71,6 +68,8 @@ class Trainer {
         options_(resolved_options(options, schedule_, context_.name())),
         order_(data_.train.size, schedule_.batch, options.seed),
         curvature_order_(data_.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder) {
+    result_.data = in_.data.description;
+    if (start.split == nullptr && hooks.on_data) hooks.on_data(result_.data);
     place();
   }
 
@@ -114,7 +113,7 @@ class Trainer {
       test_evaluation_.emplace(context_, network_, *test_data_, evaluation(schedule_.whole ? 0 : 1));
     }
     theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
-    in_.split = {};
+    in_.data.split = {};
     if (can_queue(plan.rows)) queue_.emplace(context_, *optimizer_);
   }
 
@@ -147,8 +146,9 @@ class Trainer {
     if (asked_.run_directory.empty()) return;
     directory_.emplace(asked_.run_directory);
     options_.run_directory = result_.run_directory = directory_->path();
-    write_description(*directory_, {options_, in_.model, in_.standardizer, &context_, train_data_->size,
-                                    test_data_ ? test_data_->size : 0});
+    write_description(*directory_,
+                      {options_, in_.model, in_.data.standardizer, &context_, train_data_->size,
+                       test_data_ ? test_data_->size : 0, from_.split == nullptr ? &result_.data : nullptr});
     directory_->append_metrics(result_.last);
     log_spectra();
     directory_->keep();

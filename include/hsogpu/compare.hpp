@@ -64,6 +64,7 @@ struct CompareOptions {
   Index rates = 5;                                        ///< search trials of each; 1: nothing to choose from
   double search_share = 0.25;                             ///< of the budget, for a trial
   std::function<bool()> interrupted{};                    ///< asked once a step
+  std::function<void(const DataDescription&)> on_data{};  ///< of the first training
   std::function<void(const std::string& line)> on_run{};  ///< after every run
 };
 
@@ -101,7 +102,8 @@ struct Comparison {
   double search_share = 0;
   std::vector<ContenderResult> contenders;
   std::string device;
-  bool complete = false;  ///< false: interrupted, and what is there is what was known
+  DataDescription data{};  ///< of the first training
+  bool complete = false;   ///< false: interrupted, and what is there is what was known
 };
 
 /// UsageError, before anything runs, for options out of range and for a base that stops by itself (steps, epochs,

@@ -29,6 +29,7 @@
 #include "hsogpu/operators.hpp"
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/preconditioned_methods.hpp"
+#include "hsogpu/prepared_data.hpp"
 #include "hsogpu/prune.hpp"
 #include "hsogpu/prune_compare.hpp"
 #include "hsogpu/quasi_newton.hpp"

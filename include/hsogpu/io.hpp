@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arrays on disk: NumPy `.npy` (format 1.0 and 2.0) and safetensors.
+// Arrays on disk: NumPy `.npy` (format 1.0 to 3.0), its archives `.npz`, and safetensors.
 // Writers write to a temporary name beside the target, flush, and rename: a reader never sees half a file.
 // Errors: InputError (path, what was found, what was expected) for files that are wrong or cannot be opened,
 // MemoryError when the disk is full.
@@ -20,10 +20,15 @@ struct Array {
   Shape shape;
   std::vector<double> values;
   bool integral = false;
+  std::string dtype{};  ///< of .npy: the file's number type as numpy calls it, "float64"
 };
 
 /// C or Fortran order, little or big endian, float16/32/64, (u)int8..64, bool. Rank at most Shape::kMaxRank.
 Array read_npy(const std::string& path);
+
+/// One array of a .npz file (numpy.savez, savez_compressed). InputError lists the arrays when there is none of this
+/// name.
+Array read_npz(const std::string& path, const std::string& name);
 
 /// Little-endian float32 ("<f4") or float64 ("<f8") after T; C order.
 template <class T>

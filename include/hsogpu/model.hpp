@@ -82,7 +82,7 @@ ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden = Activation::t
 /// values where one of the two shapes is flat (an mlp takes images, row-major).
 void check_input(const ModelSpec& model, const Shape& data);
 
-enum class LossKind { cross_entropy, squared_error, bce };
+enum class LossKind { cross_entropy, squared_error, bce };  ///< squared_error: half the sum over the outputs
 const std::vector<std::string>& loss_names();
 LossKind parse_loss(const std::string& name);  ///< UsageError lists the names
 const std::string& name_of(LossKind loss);

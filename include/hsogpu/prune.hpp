@@ -117,10 +117,12 @@ struct PruneResult {
   NetworkSize size_before, size_after;  ///< after: of the shrunken network
   double shrink_difference = 0;  ///< largest |output difference| of the shrunken and the masked network over |outputs|
   std::string device, run_directory;
-  bool complete = false;  ///< false: interrupted after a stage
+  DataDescription data{};  ///< what was taken from the run's data
+  bool complete = false;   ///< false: interrupted after a stage
 };
 
 struct PruneHooks {
+  std::function<void(const DataDescription&)> on_data;  ///< before anything is computed
   std::function<void(Index stage, const PruneStage&)> on_stage;
   std::function<bool()> interrupted;  ///< asked after every stage
 };

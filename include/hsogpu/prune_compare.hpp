@@ -38,10 +38,12 @@ struct PruneComparison {
   PruneOptions base;
   std::vector<PrunedRow> rows;  ///< by score, then sparsity
   std::string device;
+  DataDescription data{};  ///< of the first run
   bool complete = false;
 };
 
 struct PruneCompareHooks {
+  std::function<void(const DataDescription&)> on_data;  ///< of the first run, before it is pruned
   std::function<void(const std::string& line)> on_run;
   std::function<bool()> interrupted;  ///< asked after every run
 };

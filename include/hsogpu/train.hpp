@@ -12,17 +12,20 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/data.hpp"
 #include "hsogpu/mask.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "hsogpu/optimizer.hpp"
+#include "hsogpu/prepared_data.hpp"
 
 namespace hso {
 
 struct TrainOptions {
   std::string model = "mlp:64-32-10:tanh";  ///< word or TOML file
   std::string data = "digits";
+  std::string label;               ///< of a CSV file, as DataOptions has them: the column by name or number,
+  std::string header = "auto";     ///< auto, yes or no,
+  std::string separator = "auto";  ///< auto, comma, semicolon, tab, bar or space
   LossKind loss = LossKind::cross_entropy;
   Scaling scaling = Scaling::unit_range;
   bool reconstruct = false;  ///< the targets are the (scaled) inputs: autoencoders, with squared_error or bce
@@ -70,6 +73,7 @@ struct TrainStart {
   /// In place of options.data, and taken as it is: scaled already (the run directory keeps `standardizer`). The caller
   /// keeps it; training on it reads no file.
   const DataSplit* split = nullptr;
+  std::optional<std::vector<std::string>> class_names{};  ///< DataOptions::class_names
 };
 
 /// One line of metrics.jsonl.
@@ -96,12 +100,14 @@ struct TrainResult {
   /// "not_finite" or "singular"
   std::string stop_reason;
   bool numerical_failure = false;
+  DataDescription data{};  ///< what was taken from options.data; empty where TrainStart has the data
 };
 
 struct TrainHooks {
   /// Before anything is computed: bytes that the training is expected to take on the device, and bytes that are free.
   std::function<void(Index planned, Index free)> on_plan;
-  std::function<void(const TrainRecord&)> on_record;  ///< after every evaluation
+  std::function<void(const DataDescription&)> on_data;  ///< before that, where data is read
+  std::function<void(const TrainRecord&)> on_record;    ///< after every evaluation
   /// After every optimizer step, which is waited for then; steps that nobody looks at are queued (step_queue.hpp).
   std::function<void(Index step, const StepReport&)> on_step;
   /// Now and then, after a step whose outcome is known: for people who watch. At most ten times a second.
@@ -110,10 +116,11 @@ struct TrainHooks {
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
-/// The run directory gets config.toml, env.json, metrics.jsonl, theta.npy, model.safetensors and checkpoints/step_N/,
-/// and with `spectrum_every` spectra.jsonl: both ends of the spectrum, trace and norm, for all of theta and each layer.
-/// With a mask it and every checkpoint have mask.safetensors too: a U8 tensor for each parameter, 1 kept and 0 removed.
-/// InputError for a start that does not fit the network: names the tensor and both shapes.
+/// The run directory gets config.toml, env.json, data.json (what was taken from the data), metrics.jsonl, theta.npy,
+/// model.safetensors and checkpoints/step_N/, and with `spectrum_every` spectra.jsonl: both ends of the spectrum, trace
+/// and norm, for all of theta and each layer. With a mask it and every checkpoint have mask.safetensors too: a U8
+/// tensor for each parameter, 1 kept and 0 removed. InputError for a start that does not fit the network: names the
+/// tensor and both shapes.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
 /// From a start in memory; options.start is not read then, it stays a note in config.toml.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/gzip.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "hsogpu/error.hpp"
+
+namespace hso {
+
+GzipReader::GzipReader(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb"), &gzclose) {
+  if (!file_) throw InputError(fmt::format("{}: cannot open the file: {}", path, std::strerror(errno)));
+  gzbuffer(file_.get(), 1 << 17);
+}
+
+std::size_t GzipReader::read(Span<unsigned char> out) {
+  const int n = gzread(file_.get(), out.data(), static_cast<unsigned>(out.size()));
+  int code = Z_OK;
+  const char* reason = gzerror(file_.get(), &code);
+  if (n >= 0 && (code == Z_OK || code == Z_STREAM_END)) return static_cast<std::size_t>(n);
+  throw InputError(fmt::format("{}: cannot read the file: {}", path_,
+                               code == Z_ERRNO       ? std::strerror(errno)
+                               : code == Z_BUF_ERROR ? "the compressed data ends early"
+                                                     : reason));
+}
+
+UnpackedText read_unpacked(const std::string& path) {
+  constexpr std::size_t kStep = std::size_t{1} << 20;
+  GzipReader file(path);
+  UnpackedText out;
+  for (std::size_t n = kStep; n == kStep;) {
+    const std::size_t begin = out.text.size();
+    out.text.resize(begin + kStep);
+    n = file.read(Span<unsigned char>(reinterpret_cast<unsigned char*>(out.text.data()) + begin, kStep));
+    out.text.resize(begin + n);
+  }
+  out.compressed = file.compressed();
+  return out;
+}
+
+}  // namespace hso

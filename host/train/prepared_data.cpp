@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/prepared_data.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "data/description.hpp"
+#include "hsogpu/error.hpp"
+
+namespace hso {
+
+namespace {
+
+/// What model and loss want of the targets.
+DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest& request) {
+  DataOptions options = request.options;
+  if (request.reconstruct) return options;
+  options.outputs = summarize(model).back().output.size();
+  if (loss == LossKind::cross_entropy) options.targets = Targets::classes;
+  if (loss == LossKind::squared_error && options.outputs == 1) options.targets = Targets::values;
+  if (loss == LossKind::bce && options.outputs == 1) options.outputs = 2;  // one output tells two classes apart
+  return options;
+}
+
+/// Where a value becomes infinite as float32.
+void check_single(const char* what, const std::string& source, const std::vector<double>& values, Index width) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (std::abs(values[i]) > static_cast<double>(std::numeric_limits<float>::max()))
+      throw InputError(
+          fmt::format("{}: a sample's {} {} is {:g} (scaled), which does not fit float32: take another "
+                      "scaling or precision float64",
+                      source, what, static_cast<Index>(i) % width, values[i]));
+}
+
+}  // namespace
+
+PreparedData prepare_data(const ModelSpec& model, LossKind loss, const DataRequest& request) {
+  const DataOptions options = options_for(model, loss, request);
+  PreparedData out;
+  if (request.part == DataPart::all)
+    out.split.train = load_all(request.data, options);
+  else
+    out.split = load_data(request.data, request.test_fraction, request.seed, options);
+  if (request.part == DataPart::train) out.split.test = {};
+  Dataset &train = out.split.train, &test = out.split.test;
+  for (const Dataset* part : {&train, &test})
+    if (part->size > 0) part->validate();
+  check_input(model, train.input_shape);
+  DataDescription& d = out.description = describe(request.data, out.split);
+  out.standardizer = request.standardizer ? *request.standardizer : Standardizer::fit(train, request.scaling);
+  d.scaling = request.scaling;
+  d.fitted_on = request.standardizer ? request.fitted_on : test.size > 0 ? "the training part" : "these rows";
+  d.reconstruct = request.reconstruct;
+  for (Dataset* part : {&train, &test}) {
+    if (part->size == 0) continue;
+    out.standardizer.apply(*part);
+    if (request.reconstruct) part->reconstruct();
+    if (!request.single) continue;
+    check_single("input", part->name, part->inputs, part->input_shape.size());
+    check_single("target", part->name, part->targets, part->target_shape.size());
+  }
+  d.scaled = range_of(train.inputs, test.inputs);
+  return out;
+}
+
+}  // namespace hso

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// .npz archives as numpy writes them (data/formats), damaged ones, and what targets are taken for.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "hsogpu/data.hpp"
+#include "hsogpu/detail/philox.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+#include "support/messages.hpp"
+#include "support/temp_dir.hpp"
+
+namespace hso {
+namespace {
+
+using test::contains;
+using test::message_of;
+using test::starts_with;
+using test::TempDir;
+
+using Numbers = std::vector<double>;
+
+std::string file(const std::string& name) { return std::string(HSO_SOURCE_DIR) + "/tests/data/formats/" + name; }
+
+TEST(Npz, StoredAndDeflated) {
+  const Array x = read_npy(file("x.npy")), y = read_npy(file("y.npy"));
+  for (const char* name : {"stored.npz", "deflated.npz"}) {
+    EXPECT_EQ(read_npz(file(name), "x").values, x.values) << name;
+    EXPECT_EQ(read_npz(file(name), "y").values, y.values) << name;
+    EXPECT_EQ(read_npz(file(name), "y").dtype, "int64") << name;
+  }
+  EXPECT_EQ(read_npz(file("named.npz"), "images").shape, (Shape{12, 2, 2}));
+}
+
+TEST(Npz, ListsTheArraysWhereOneIsMissing) {
+  const std::string path = file("named.npz");
+  EXPECT_TRUE(starts_with(message_of<InputError>([&] { read_npz(path, "target"); }), path,
+                          "no array 'target' (did you mean 'targets'?)", "other, images, targets"));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { load_all(path); }), "no array 'x'", "FILE.npz:INPUTS:LABELS"));
+  EXPECT_TRUE(starts_with(message_of<InputError>([&] { load_all(path + ":other:other"); }), path + ":other",
+                          "found shape [12], expected [N, ...input shape]"));
+}
+
+/// Every damaged archive is refused by name, or what is read from it is what was in it.
+TEST(Npz, DamagedArchivesAreRefused) {
+  const TempDir dir;
+  const Numbers x = read_npy(file("x.npy")).values;
+  for (const char* name : {"stored.npz", "deflated.npz"}) {
+    const std::string good = read_text(file(name));
+    const auto expect_refused_or_right = [&](const std::string& bytes, const std::string& what) {
+      const std::string path = dir.write("bad.npz", bytes);
+      try {
+        EXPECT_EQ(read_npz(path, "x").values, x) << what;
+      } catch (const InputError& e) {
+        EXPECT_TRUE(starts_with(e.what(), path)) << what;
+      }
+    };
+    for (std::size_t size = 0; size < good.size(); size += 7)
+      expect_refused_or_right(good.substr(0, size), fmt::format("{} cut to {}", name, size));
+    for (std::uint64_t i = 0; i < 400; ++i) {
+      std::string bytes = good;
+      const std::uint32_t word = detail::philox_word(5, 0, i);
+      bytes[word % bytes.size()] ^= static_cast<char>(1u << (word >> 28 & 7u));
+      expect_refused_or_right(bytes, fmt::format("{} mutant {}", name, i));
+    }
+  }
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(file("x.npy"), "x"); }), "found no ZIP directory"));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(dir.file("none.npz"), "x"); }), "none.npz: cannot open"));
+}
+
+TEST(Targets, ClassesFromEveryShape) {
+  const Numbers y = read_npy(file("y.npy")).values;
+  for (const char* labels : {"y.npy", "y_int8.npy", "y_floats.npy", "y_column.npy", "y_one_hot.npy"}) {
+    const Dataset data = read_npy_pair(file("x.npy"), file(labels), {.targets = Targets::classes});
+    data.validate();
+    EXPECT_EQ(data.classes, 3) << labels;
+    EXPECT_EQ(data.targets, y) << labels;
+  }
+  EXPECT_EQ(read_npy_pair(file("x.npy"), file("y_one_hot.npy")).classes, 3) << "one-hot rows say so themselves";
+  EXPECT_EQ(read_npy_pair(file("x.npy"), file("y_column.npy")).classes, 0) << "one output may be a value";
+  const Dataset values = read_npy_pair(file("x.npy"), file("y_floats.npy"), {.targets = Targets::values});
+  EXPECT_EQ(values.classes, 0);
+  EXPECT_EQ(values.target_shape, Shape{1});
+  EXPECT_EQ(values.targets, y);
+}
+
+TEST(Targets, TheFirstRowThatIsNotOneHotIsNamed) {
+  const TempDir dir;
+  const std::string x = dir.file("x.npy"), y = dir.file("y.npy");
+  write_npy<double>(x, Shape{3, 1}, Numbers{1, 2, 3});
+  write_npy<double>(y, Shape{3, 2}, Numbers{1, 0, 0.5, 0.5, 0, 1});
+  EXPECT_TRUE(starts_with(message_of<InputError>([&] { read_npy_pair(x, y, {.targets = Targets::classes}); }), y,
+                          "found shape [3, 2], whose sample 1 is no one-hot row"));
+  EXPECT_EQ(read_npy_pair(x, y).classes, 0);
+  write_npy<double>(y, Shape{3, 3}, Numbers{1, 0, 0, 0, 1, 0, 1, 0, 0});
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npy_pair(x, y, {.outputs = 2}); }), y,
+                       "one-hot rows of 3, but the model has 2 outputs"));
+}
+
+}  // namespace
+}  // namespace hso
