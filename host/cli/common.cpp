@@ -118,6 +118,15 @@ Problem ProblemOptions::load() const {
   return p;
 }
 
+std::vector<NamedPath> ProblemOptions::inputs() const {
+  const TrainOptions given = layers_.resolve();
+  std::vector<NamedPath> out = data_paths("--data", given.data);
+  out.insert(
+      out.end(),
+      {{"--model", given.model}, {"--params", params_}, {"--config", layers_.config()}, {"--checkpoint", checkpoint_}});
+  return out;
+}
+
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
   const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
   if (!params_.empty()) {

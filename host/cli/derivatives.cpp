@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
@@ -18,14 +17,6 @@ void require_finite(Span<const double> values, const std::string& source) {
   if (bad == values.end()) return;
   throw InputError(
       fmt::format("{}: found {} at position {}, expected finite numbers", source, *bad, bad - values.begin()));
-}
-
-void require_folder_of(const std::string& path) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::path(path).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder))
-    throw InputError(fmt::format("--out {}: found no folder {}, expected one that exists", path, folder.string()));
-  if (fs::is_directory(path)) throw InputError(fmt::format("--out {}: found a folder, expected a file's name", path));
 }
 
 namespace {

@@ -15,8 +15,6 @@ namespace hso::cli {
 
 /// InputError names the source and the position of the first value that is not finite.
 void require_finite(Span<const double> values, const std::string& source);
-/// InputError unless the folder of this path is there, so that nothing is computed in vain.
-void require_folder_of(const std::string& path);
 
 /// Network, data and theta of a problem in device memory.
 template <class T>

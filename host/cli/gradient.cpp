@@ -16,7 +16,7 @@ struct GradientCommand {
     command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
   }
   void run() const {
-    require_folder_of(out);
+    require_outputs({{"--out", out}}, problem.inputs());
     const Problem p = problem.load();
     with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
   }

@@ -41,7 +41,9 @@ class HessianCommand {
 
   void run() const {
     const Curvature kind = curvature_.kind();
-    require_folder_of(out_);
+    std::vector<NamedPath> inputs = problem_.inputs();
+    inputs.push_back({"--vector", vector_});
+    require_outputs({{"--out", out_}}, inputs);
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) {
       const PlacedProblem<decltype(zero)> placed(p);

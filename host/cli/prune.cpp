@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
@@ -46,6 +47,7 @@ class PruneCommand {
     add_scores(command);
     add_finetuning(command);
     command.add_option("--out", out_, "run directory [runs/pruned-SCORE-NNN, runs/pruned-compare-NNN]");
+    command.add_flag("--overwrite", options_.overwrite, "replace the run that is in --out");
     command.add_flag("--json", json_, "print the report as JSON on stdout");
     command.add_flag("--quiet", quiet_, "no table");
   }
@@ -183,31 +185,39 @@ class PruneCommand {
 
   int prune_one() {
     options_.run_directory = directory(score_);
-    const SignalWatch signals;
+    std::optional<SignalWatch> signals;
+    const SignalScope scope;
     PruneHooks hooks;
-    hooks.interrupted = [&] { return signals.caught() != 0; };
-    if (!quiet_) hooks.on_stage = print_stage;
+    hooks.interrupted = [] { return SignalWatch::caught() != 0; };
+    hooks.on_stage = [&](Index stage, const PruneStage& s) {
+      if (!signals) signals.emplace();  // from now on there is something to be written
+      if (!quiet_) print_stage(stage, s);
+    };
     const PruneResult result = prune(options_, hooks);
     if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
     if (json_) fmt::print("{}", prune_json(options_, result));
-    return result.complete ? 0 : 128 + signals.caught();
+    return result.complete ? 0 : 128 + SignalWatch::caught();
   }
 
   int prune_many() {
     std::vector<PruneScore> scores;
     for (const std::string& name : split_list(compare_)) scores.push_back(parse_prune_score(name));
     const std::string where = directory("compare");
-    RunDirectory::check(where);
-    const SignalWatch signals;
+    RunDirectory::check(where, options_.overwrite);
+    std::optional<SignalWatch> signals;
+    const SignalScope scope;
     PruneCompareHooks hooks;
-    hooks.interrupted = [&] { return signals.caught() != 0; };
-    if (!quiet_) hooks.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    hooks.interrupted = [] { return SignalWatch::caught() != 0; };
+    hooks.on_run = [&](const std::string& line) {
+      if (!signals) signals.emplace();
+      if (!quiet_) fmt::print(stderr, "{}\n", line);
+    };
     const PruneComparison result = compare_pruning(options_, checkpoints_, scores, sparsities_, hooks);
     if (!quiet_) fmt::print(stderr, "\n{}", prune_comparison_table(result));
     if (json_) fmt::print("{}", prune_comparison_json(result));
     const std::string written = write_prune_comparison(result, where);
     if (!quiet_) fmt::print(stderr, "run {}\n", written);
-    return result.complete ? 0 : 128 + signals.caught();
+    return result.complete ? 0 : 128 + SignalWatch::caught();
   }
 
   OptionLayers layers_;

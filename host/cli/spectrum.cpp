@@ -69,8 +69,7 @@ class SpectrumCommand {
 
   void run() {
     parse();
-    for (const std::string& path : {out_, vectors_, svg_})
-      if (!path.empty()) require_folder_of(path);
+    require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
   }
@@ -188,14 +187,16 @@ class SpectrumCommand {
     request.rank_at_most = largest_rank(placed);
     if (is_positive_semidefinite(curvature_.kind()))  // the decay is added to the Gauss-Newton matrix
       request.lower_bound = curvature_.kind() == Curvature::ggn ? p.options.weight_decay : 0;
-    const SignalWatch watch;
-    request.interrupted = [&] { return watch.caught() != 0; };
+    request.interrupted = [] { return SignalWatch::caught() != 0; };
+    request.blocking = SignalWatch::end_at_once;
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
     print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
     if (plan_only_) return;
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
+    const SignalWatch watch;  // what is known by then will be written
+    const SignalScope scope;
     const auto start = std::chrono::steady_clock::now();
     const SpectrumAnalysis<T> analysis = analyze_spectrum(a, request, &plan, factors ? &preconditioner : nullptr);
     SpectrumResult result = result_of(analysis);

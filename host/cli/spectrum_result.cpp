@@ -83,6 +83,8 @@ std::string to_json(const SpectrumResult& r) {
   if (r.frobenius_squared) j["frobenius_squared"] = estimate_json(*r.frobenius_squared);
   if (r.exact_log_determinant) j["log_determinant"] = {{"value", *r.exact_log_determinant}, {"exact", true}};
   if (r.log_determinant) j["log_determinant"] = estimate_json(*r.log_determinant);
+  if (!r.log_determinant_missing.empty())
+    j["log_determinant"] = {{"value", nullptr}, {"reason", r.log_determinant_missing}};
   if (r.density)
     j["density"] = {{"x", r.density->x},
                     {"value", r.density->value},

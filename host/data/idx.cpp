@@ -13,6 +13,7 @@
 #include "data/checks.hpp"
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
+#include "io/file.hpp"
 
 namespace hso {
 
@@ -24,7 +25,9 @@ using Byte = unsigned char;
 /// A file, plain or gzip (zlib tells them apart by the first bytes).
 class GzipReader {
  public:
-  explicit GzipReader(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb"), &gzclose) {
+  explicit GzipReader(const std::string& path) : path_(path), file_(nullptr, &gzclose) {
+    require_regular_file(path);
+    file_.reset(gzopen(path.c_str(), "rb"));
     if (!file_) throw InputError(fmt::format("{}: cannot open the file: {}", path, std::strerror(errno)));
     gzbuffer(file_.get(), 1 << 17);
   }

@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
 #include "io/suggest.hpp"
 #include "nn/named_models.hpp"
 #include "nn/network_layers.hpp"
@@ -57,14 +55,7 @@ ModelSpec parse_mlp(const std::string& word) {
   return mlp(sizes, parts.size() == 2 ? parse_hidden(parts[1], word) : Activation::tanh);
 }
 
-ModelSpec read_model(const std::string& path) {
-  if (std::filesystem::is_directory(path))
-    throw InputError(fmt::format("{}: is a folder, expected a TOML file with a model", path));
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw InputError(fmt::format("{}: cannot be read, expected a TOML file with a model", path));
-  return parse_model_toml(text, path);
-}
+ModelSpec read_model(const std::string& path) { return parse_model_toml(read_text(path), path); }
 
 }  // namespace
 
