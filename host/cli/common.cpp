@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/shown_text.hpp"
 #include "train/fields.hpp"
 #include "train/options_toml.hpp"
 #include "train/saved_run.hpp"
@@ -144,7 +145,7 @@ void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
 std::pair<std::string, std::string> split_setting(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
-    throw UsageError(fmt::format("--set: found '{}', expected NAME=VALUE", text));
+    throw UsageError(fmt::format("--set: found '{}', expected NAME=VALUE", shown(text)));
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 

@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 
@@ -49,8 +50,8 @@ std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkOb
 
 template <class T>
 std::string PlacedProblem<T>::description() const {
-  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", problem.model.name, dimension(), data.size,
-                     name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
+  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", shown(problem.model.name), dimension(),
+                     data.size, name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
                      problem.theta_source);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
@@ -30,7 +31,7 @@ Array read_vectors(const std::string& path, Index n) {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(CLI::App& command) : problem_(command), curvature_(command) {
+  explicit HessianCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
         ->check(CLI::PositiveNumber);
@@ -41,6 +42,8 @@ class HessianCommand {
 
   void run() const {
     const Curvature kind = curvature_.kind();
+    curvature_.require_applicable();
+    require_applicable(command_, {{"--memory", vector_.empty(), "the dense matrix, without --vector"}});
     std::vector<NamedPath> inputs = problem_.inputs();
     inputs.push_back({"--vector", vector_});
     require_outputs({{"--out", out_}}, inputs);
@@ -109,6 +112,7 @@ class HessianCommand {
                       product, 10 * limit));
   }
 
+  const CLI::App& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_;

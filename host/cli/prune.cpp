@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/signals.hpp"
@@ -42,7 +44,7 @@ double parse_share(const char* flag, const std::string& text) {
 
 class PruneCommand {
  public:
-  explicit PruneCommand(CLI::App& command) : layers_(command, training_keys()) {
+  explicit PruneCommand(CLI::App& command) : command_(command), layers_(command, training_keys()) {
     add_source(command);
     add_scores(command);
     add_finetuning(command);
@@ -129,6 +131,7 @@ class PruneCommand {
     for (const std::string& text : split_list(sparsity_)) sparsities_.push_back(parse_share("--sparsity", text));
     options_.sparsity = sparsities_.front();
     options_.granularity = parse_structure();
+    check_applicable();
     checkpoints_ = split_list(checkpoint_);
     options_.rule.seed = tuned(load_run(checkpoints_.front()).options).seed;
     options_.finetune = [this](const TrainOptions& run) { return tuned(run); };
@@ -140,6 +143,40 @@ class PruneCommand {
     if (sparsities_.size() > 1) throw UsageError("--sparsity: a list is for --compare");
     if (checkpoints_.size() > 1) throw UsageError("--checkpoint: a list is for --compare");
     options_.checkpoint = checkpoint_;
+  }
+
+  /// Of the scores that are asked for, one at least.
+  bool any_of(std::initializer_list<PruneScore> scores) const {
+    std::vector<std::string> names = compare_.empty() ? std::vector<std::string>{score_} : split_list(compare_);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return std::find(scores.begin(), scores.end(), parse_prune_score(name)) != scores.end();
+    });
+  }
+
+  void check_applicable() const {
+    using S = PruneScore;
+    const bool hsp = any_of({S::hsp, S::hsp_saliency}), weights = options_.granularity == Granularity::weights;
+    const bool pattern = options_.rule.pattern.has_value(),
+               trained = options_.finetune_epochs > 0 || options_.finetune_steps > 0;
+    const char* training = "--finetune or --finetune-steps";
+    require_applicable(command_,
+                       {{"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
+                         "neither N:M, --keep nor --multiply-adds, which say themselves how many go"},
+                        {"--keep", weights && !pattern, "--structured none"},
+                        {"--multiply-adds", !weights, "whole units, --structured neurons, channels, rows or columns"},
+                        {"--score", compare_.empty(), "no --compare, which names the scores"},
+                        {"--flat", hsp || any_of({S::hsp_literal}), "--score hsp, hsp_saliency or hsp_literal"},
+                        {"--order", hsp || any_of({S::hsp_literal}), "--score hsp, hsp_saliency or hsp_literal"},
+                        {"--rank", hsp, "--score hsp or hsp_saliency"},
+                        {"--block", any_of({S::obs, S::fisher}), "--score obs or fisher"},
+                        {"--samples", any_of({S::fisher}), "--score fisher"},
+                        {"--points", weights, "--structured none"},
+                        {"--set", trained, training},
+                        {"--rate", trained, training},
+                        {"--optimizer", trained, training},
+                        {"--wrap", trained, training},
+                        {"--batch", trained, training},
+                        {"--l1", trained, training}});
   }
 
   Granularity parse_structure() {
@@ -220,6 +257,7 @@ class PruneCommand {
     return result.complete ? 0 : 128 + SignalWatch::caught();
   }
 
+  const CLI::App& command_;
   OptionLayers layers_;
   PruneOptions options_;
   std::vector<double> sparsities_;

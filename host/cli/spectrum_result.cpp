@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "io/shown_text.hpp"
 #include "linalg/estimate_json.hpp"
 
 namespace hso::cli {
@@ -126,7 +127,7 @@ void print_eigenvalues(const SpectrumResult& r) {
 }  // namespace
 
 void print_table(const SpectrumResult& r) {
-  fmt::print(stderr, "{} of {} (n = {}, {} rows{}), {}, {} on {}: {} products, {:.2f} s\n", r.kind, r.model, r.n,
+  fmt::print(stderr, "{} of {} (n = {}, {} rows{}), {}, {} on {}: {} products, {:.2f} s\n", r.kind, shown(r.model), r.n,
              r.rows, r.layers.empty() ? "" : fmt::format(", layers {}", fmt::join(r.layers, " ")), r.method,
              r.precision, r.device, r.products, r.seconds);
   print_eigenvalues(r);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
@@ -49,6 +50,10 @@ class TrainCommand {
     if (compare_.requested()) return run_comparison();
     compare_.require_none();
     const TrainOptions options = resolve();
+    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
+                                   "data without a test part of its own (digits: 360 samples)"},
+                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
+                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
     require_other_inputs(options);
     std::optional<SignalWatch> signals;
     const SignalScope scope;
@@ -72,6 +77,11 @@ class TrainCommand {
   }
 
  private:
+  static bool is_folder_of_parts(const std::string& data) {
+    std::error_code failed;
+    return data == "fashion-mnist" || std::filesystem::is_directory(data, failed);
+  }
+
   int run_comparison() const {
     for (const char* flag : {"--optimizer", "--set", "--rate"})
       if (command_.get_option(flag)->count() > 0)

@@ -302,6 +302,11 @@ TraceOptions trace_request(const SpectrumRequest& r) {
 
 template <class T>
 SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request) {
+  const SpectrumRequest& r = request;
+  if (r.count < 1 || r.block < 1 || r.probes < 1 || r.steps < 2)
+    throw UsageError(
+        fmt::format("plan_spectrum: count {}, block {}, probes {}, steps {}, expected at least 1, 1, 1 and 2", r.count,
+                    r.block, r.probes, r.steps));
   return Planner<T>(a, request).run();
 }
 

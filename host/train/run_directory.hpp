@@ -13,6 +13,8 @@
 //
 // A comparison (hsogpu/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and comparison.txt.
 //
+//   .hso-lock           while a process writes to the folder (RunLock)
+//
 // Every file but metrics.jsonl appears whole or not at all, and so does every step_N.
 // Errors: InputError (path, why) for what cannot be created, MemoryError for a full disk.
 #pragma once
