@@ -119,9 +119,6 @@ std::pair<fs::path, fs::path> locate(const std::string& path) {
 std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
                                const std::vector<ParameterInfo>& parameters) {
   std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
-  for (const auto& [name, tensor] : tensors.tensors)
-    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
-      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
   for (const ParameterInfo& p : parameters) {
     const auto at = tensors.tensors.find(p.name);
     if (at == tensors.tensors.end()) throw InputError(fmt::format("{}: tensor {} is missing", source, p.name));
@@ -130,6 +127,9 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
                                    at->second.shape.to_string(), p.shape.to_string()));
     std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
+  for (const auto& [name, tensor] : tensors.tensors)
+    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
+      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
   return theta;
 }
 
