@@ -60,6 +60,7 @@ TEST(MaskedTraining, MasksSurviveCheckpointsToTheBit) {
     options.steps = 4;
     options.checkpoint_every = 2;
     options.run_directory = dir.file("run");
+    options.overwrite = true;
     const Mask mask = third_removed();
     const TrainResult result = train(options, {}, under(mask));
     EXPECT_TRUE(is_clear(result.theta, mask));
@@ -74,6 +75,7 @@ TEST(MaskedTraining, MasksSurviveCheckpointsToTheBit) {
   }
   TrainOptions plain = tiny_options(dir, "sgd");
   plain.run_directory = dir.file("run");
+  plain.overwrite = true;
   train(plain);
   EXPECT_FALSE(fs::exists(dir.file("run/mask.safetensors"))) << "the earlier run's is gone";
   EXPECT_TRUE(load_run(dir.file("run")).mask.kept.empty());
@@ -203,6 +205,7 @@ TEST(MaskedTraining, PreparedDataIsTakenAsItIs) {
   start.split = &split;
   options.data = "nothing-to-read.csv";
   options.run_directory = dir.file("run");
+  options.overwrite = true;
   EXPECT_EQ(train(options, {}, start).theta, read.theta);
   EXPECT_EQ(load_run(dir.file("run")).standardizer.scale, start.standardizer->scale);
   EXPECT_EQ(train(options, {}, start).theta, read.theta) << "the split is the caller's";

@@ -229,6 +229,8 @@ TEST_F(Prune, SaysWhatIsWrong) {
   EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "no tensor '1.weight'", "0.weight"));
   o.rule.tensors = {};
   o.run_directory = run_;
+  EXPECT_TRUE(contains(message_of<InputError>([&] { prune(o); }), "holds a run", "--overwrite"));
+  o.overwrite = true;
   EXPECT_TRUE(contains(message_of<UsageError>([&] { prune(o); }), "overwritten"));
   EXPECT_TRUE(std::filesystem::exists(run_ + "/model.safetensors"));
   o.rule.rank = 3;

@@ -197,14 +197,24 @@ TEST(RunDirectory, FoldersThatCannotBeUsedAreRefusedAndLeftAlone) {
   EXPECT_EQ(names_in(dir.path().string()), std::vector<std::string>{"tiny.csv"});
 }
 
-TEST(RunDirectory, AnEarlierRunIsReplacedAndNumbersAreNotReused) {
+TEST(RunDirectory, AnEarlierRunIsReplacedWhereAskedAndNumbersAreNotReused) {
   const TempDir dir;
   TrainOptions options = tiny_options(dir, "sgd");
   options.steps = 2;
   options.run_directory = dir.file("run");
   train(options);
   options.steps = 3;
+  EXPECT_TRUE(contains(message_of<InputError>([&] { train(options); }), "holds a run", "--overwrite"));
+  EXPECT_TRUE(fs::exists(dir.file("run/checkpoints/step_2")));
+  dir.write("run/notes.txt", "mine");
+  dir.write("run/theta.npy.tmp-99999999-0", "a left-over");
+  fs::create_directory(dir.file("run/checkpoints/step_9.tmp"));
+  options.overwrite = true;
   train(options);
+  EXPECT_TRUE(fs::exists(dir.file("run/notes.txt"))) << "what is no part of a run stays";
+  EXPECT_FALSE(fs::exists(dir.file("run/theta.npy.tmp-99999999-0")));
+  EXPECT_FALSE(fs::exists(dir.file("run/checkpoints/step_9.tmp")));
+  EXPECT_FALSE(fs::exists(dir.file("run/.hso-lock")));
   EXPECT_TRUE(fs::exists(dir.file("run/checkpoints/step_3")));
   EXPECT_FALSE(fs::exists(dir.file("run/checkpoints/step_2")));
   options.run_directory = dir.file("runs/tiny-###");

@@ -11,6 +11,7 @@
 #include "cli/derivatives.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 namespace {
@@ -34,8 +35,8 @@ class CheckCommand {
     options.check.directions = directions_;
     options.device = p.options.device;
     options.weight_decay = p.options.weight_decay;
-    fmt::print(stderr, "{}: {} rows of {}, {}, float64, theta from {}\n", p.model.name, data.size, p.options.data,
-               name_of(p.options.loss), p.theta_source);
+    fmt::print(stderr, "{}: {} rows of {}, {}, float64, theta from {}\n", shown(p.model.name), data.size,
+               p.options.data, name_of(p.options.loss), p.theta_source);
     const CheckReport report = check_network(p.model, p.options.loss, data, p.theta, options);
     fmt::print(stderr, "{}", report.table());
     if (json_) {

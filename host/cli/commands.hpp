@@ -21,8 +21,8 @@ void add_prune(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
 void add_info(CLI::App& app, int& exit_code);
 
-/// The whole program: parses, runs, maps errors to exit codes (2 usage, 3 input, 4 memory, 5 numerical, 6 device,
-/// 130/143 interrupted). Never throws.
+/// The whole program: parses, runs, maps errors to exit codes (2 usage, 3 input, 4 memory, 5 numerical, 6 device, 7
+/// something printed was lost, 128 + N ended by signal N). Never throws.
 int run(int argc, const char* const* argv);
 
 }  // namespace hso::cli

@@ -10,6 +10,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/shown_text.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/options_toml.hpp"
@@ -124,6 +125,15 @@ Problem ProblemOptions::load() const {
   return p;
 }
 
+std::vector<NamedPath> ProblemOptions::inputs() const {
+  const TrainOptions given = layers_.resolve();
+  std::vector<NamedPath> out = data_paths("--data", given.data);
+  out.insert(
+      out.end(),
+      {{"--model", given.model}, {"--params", params_}, {"--config", layers_.config()}, {"--checkpoint", checkpoint_}});
+  return out;
+}
+
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
   const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
   if (!params_.empty()) {
@@ -150,7 +160,7 @@ void print_data(const DataDescription& description) { fmt::print(stderr, "{}", d
 std::pair<std::string, std::string> split_setting(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
-    throw UsageError(fmt::format("--set: found '{}', expected NAME=VALUE", text));
+    throw UsageError(fmt::format("--set: found '{}', expected NAME=VALUE", shown(text)));
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/outputs.hpp"
 #include "hsogpu/train.hpp"
 
 namespace hso {
@@ -36,6 +37,7 @@ class OptionLayers {
   bool given(const std::string& key) const;
   /// True when the flag, the variable or the file sets this key.
   bool set_anywhere(const std::string& key) const;
+  const std::string& config() const { return config_; }
 
  private:
   std::vector<std::string> keys_;
@@ -64,6 +66,8 @@ class ProblemOptions {
  public:
   explicit ProblemOptions(CLI::App& command);
   Problem load() const;
+  /// What load() would read, by the flags that name it.
+  std::vector<NamedPath> inputs() const;
 
  private:
   /// `run` is null when its parameters are not those of the model.

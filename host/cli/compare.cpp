@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "cli/common.hpp"
 #include "cli/signals.hpp"
@@ -29,17 +30,21 @@ void CompareFlags::require_none() const {
 int CompareFlags::run(const TrainOptions& base, const std::string& directory, bool json, bool quiet) const {
   CompareOptions options{parse_budget(budget_), seeds_, rates_};
   const std::vector<Contender> contenders = parse_contenders(contenders_);
-  RunDirectory::check(directory);
-  const SignalWatch signals;
-  options.interrupted = [&] { return signals.caught() != 0; };
+  RunDirectory::check(directory, base.overwrite);
+  std::optional<SignalWatch> signals;
+  const SignalScope scope;
+  options.interrupted = [] { return SignalWatch::caught() != 0; };
   if (!quiet) options.on_data = print_data;
-  if (!quiet) options.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  options.on_run = [&](const std::string& line) {
+    if (!signals) signals.emplace();  // from now on there is something to be written
+    if (!quiet) fmt::print(stderr, "{}\n", line);
+  };
   const Comparison result = compare(base, contenders, options);
   if (!quiet) fmt::print(stderr, "\n{}", comparison_table(result));
   if (json) fmt::print("{}\n", comparison_json(result));
   const std::string written = write_comparison(result, directory);
   if (!quiet) fmt::print(stderr, "run {}\n", written);
-  return result.complete ? 0 : 128 + signals.caught();
+  return result.complete ? 0 : 128 + SignalWatch::caught();
 }
 
 }  // namespace hso::cli

@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/applies.hpp"
 #include "io/choice.hpp"
 
 namespace hso::cli {
 
-CurvatureFlags::CurvatureFlags(CLI::App& command) {
+CurvatureFlags::CurvatureFlags(CLI::App& command) : command_(command) {
   command.add_option("--kind", kind_, fmt::format("{} [hessian]", fmt::join(curvature_names(), ", ")));
   command.add_option("--factors", factors_,
                      "what kfac, ekfac and diagonal are made from: ggn, fisher_mc, fisher_empirical; diagonal also "
@@ -22,6 +23,20 @@ CurvatureFlags::CurvatureFlags(CLI::App& command) {
   command.add_option("--secant-count", options_.secant.count, "sgd steps of secant [10]")->check(CLI::PositiveNumber);
   command.add_option("--secant-rate", options_.secant.rate, "learning rate of secant's sgd steps [0.01]")
       ->check(CLI::PositiveNumber);
+}
+
+void CurvatureFlags::require_applicable() const {
+  const Curvature k = kind();
+  const bool factored = k == Curvature::kfac || k == Curvature::ekfac || k == Curvature::diagonal;
+  const bool secant = k == Curvature::secant, sgd = secant_ == "sgd";
+  cli::require_applicable(command_, {{"--factors", factored, "--kind kfac, ekfac or diagonal"},
+                                     {"--draws", k == Curvature::fisher_mc || (factored && factors_ == "fisher_mc"),
+                                      "--kind fisher_mc, or --factors fisher_mc"},
+                                     {"--diagonal-probes", k == Curvature::diagonal && factors_ == "hessian",
+                                      "--kind diagonal --factors hessian"},
+                                     {"--secant", secant, "--kind secant"},
+                                     {"--secant-count", secant && sgd, "--kind secant --secant sgd"},
+                                     {"--secant-rate", secant && sgd, "--kind secant --secant sgd"}});
 }
 
 Curvature CurvatureFlags::kind() const { return parse_curvature(kind_); }

@@ -19,8 +19,11 @@ class CurvatureFlags {
   Curvature kind() const;  ///< UsageError lists the names
   /// UsageError for a source or steps that there are none of.
   NetworkObjectiveOptions options() const;
+  /// UsageError for an option that is of another kind.
+  void require_applicable() const;
 
  private:
+  const CLI::App& command_;
   std::string kind_ = "hessian", factors_ = "ggn", secant_ = "axis";
   NetworkObjectiveOptions options_;
 };

@@ -31,6 +31,11 @@ void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, 
   const auto bytes_of = [&](Index m) { return dense_bytes(graph, batch, 1, m); };
   require_memory(context, "dense curvature matrix", n, bytes_of);
   if (budget <= 0 || bytes_of(n) <= budget) return;
+  if (fixed >= budget)
+    throw MemoryError(fmt::format(
+        "--memory: dense curvature matrix: n = {} needs {} bytes, {} are allowed; the work beside the matrix "
+        "takes {} of them already, so none would fit",
+        n, bytes_of(n), budget, fixed));
   const double room = static_cast<double>(std::max<Index>(budget - fixed, 0)) / static_cast<double>(sizeof(T));
   throw MemoryError(
       fmt::format("--memory: dense curvature matrix: n = {} needs {} bytes, {} are allowed; n up to {} would fit", n,

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 
@@ -19,14 +19,6 @@ void require_finite(Span<const double> values, const std::string& source) {
   if (bad == values.end()) return;
   throw InputError(
       fmt::format("{}: found {} at position {}, expected finite numbers", source, *bad, bad - values.begin()));
-}
-
-void require_folder_of(const std::string& path) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::path(path).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder))
-    throw InputError(fmt::format("--out {}: found no folder {}, expected one that exists", path, folder.string()));
-  if (fs::is_directory(path)) throw InputError(fmt::format("--out {}: found a folder, expected a file's name", path));
 }
 
 Array read_vectors(const std::string& path, Index n) {
@@ -69,8 +61,8 @@ std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkOb
 
 template <class T>
 std::string PlacedProblem<T>::description() const {
-  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", problem.model.name, dimension(), data.size,
-                     name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
+  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", shown(problem.model.name), dimension(),
+                     data.size, name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
                      problem.theta_source);
 }
 

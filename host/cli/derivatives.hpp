@@ -16,8 +16,6 @@ namespace hso::cli {
 
 /// InputError names the source and the position of the first value that is not finite.
 void require_finite(Span<const double> values, const std::string& source);
-/// InputError unless the folder of this path is there, so that nothing is computed in vain.
-void require_folder_of(const std::string& path);
 
 /// Vectors [n] or [K][n] from the file that --vector names; InputError for another shape or what is not finite.
 Array read_vectors(const std::string& path, Index n);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_numbers.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/saved_run.hpp"
@@ -17,6 +19,7 @@ namespace hso::cli {
 namespace {
 
 constexpr Index kRowsAtATime = 2048;
+constexpr const char* kNotFinite = "the loss is not finite at these parameters, on this data, in this precision";
 
 struct Part {
   std::string name;  ///< "train", "test", or the data that was asked for
@@ -44,7 +47,7 @@ class EvalCommand {
     command.add_flag("--json", json_, "print JSON");
   }
 
-  void run() const {
+  int run() const {
     const SavedRun run = load_run(checkpoint_);
     TrainOptions base = run.options;
     base.device = TrainOptions{}.device;
@@ -62,6 +65,7 @@ class EvalCommand {
       for (Part& part : parts) part.result = evaluate<T>(*context, network, part.data, run.theta);
     });
     json_ ? print_json(parts, description) : print_text(parts);
+    return judge(parts);
   }
 
  private:
@@ -78,13 +82,25 @@ class EvalCommand {
     return parts;
   }
 
+  /// What is null in the JSON is said and makes the exit code.
+  static int judge(const std::vector<Part>& parts) {
+    int code = 0;
+    for (const Part& part : parts) {
+      if (std::isfinite(part.result.loss)) continue;
+      fmt::print(stderr, "hso: {}: {}: {}\n", part.name, kNotFinite, part.result.loss);
+      code = static_cast<int>(ErrorKind::numerical);
+    }
+    return code;
+  }
+
   static void print_json(const std::vector<Part>& parts, const DataDescription& description) {
     nlohmann::ordered_json json;
     json["data"] = nlohmann::ordered_json::parse(description.json());
     for (const Part& part : parts) {
       auto& entry = json[part.name];
       entry["samples"] = part.data.size;
-      entry["loss"] = part.result.loss;  // NaN is written as null
+      entry["loss"] = or_null(part.result.loss);
+      if (entry["loss"].is_null()) entry["reason"] = kNotFinite;
       entry["accuracy"] = part.result.accuracy;
       if (part.result.accuracy < 0) entry["accuracy"] = nullptr;
     }
@@ -109,10 +125,7 @@ class EvalCommand {
 void add_eval(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("eval", "Loss and accuracy of a trained network");
   const auto eval_command = std::make_shared<EvalCommand>(*command);
-  command->callback([eval_command, &exit_code] {
-    eval_command->run();
-    exit_code = 0;
-  });
+  command->callback([eval_command, &exit_code] { exit_code = eval_command->run(); });
 }
 
 }  // namespace hso::cli

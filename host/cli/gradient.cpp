@@ -17,7 +17,7 @@ struct GradientCommand {
     command.add_flag("--json", json, "print the loss, and what was taken from the data, as JSON");
   }
   void run() const {
-    require_folder_of(out);
+    require_outputs({{"--out", out}}, problem.inputs());
     const Problem p = problem.load();
     with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
   }

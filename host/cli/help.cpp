@@ -30,7 +30,8 @@ std::string exit_code_help() {
          "over\n"
          "the default.\n"
          "Exit codes: 0 done, 1 unexpected, 2 usage, 3 bad input, 4 out of memory or disk, 5 numerical failure,\n"
-         "6 device, 130/143 interrupted after a checkpoint.\n";
+         "6 device, 7 done, but not all of standard output or standard error could be written (what was asked for as\n"
+         "files is there), 128 + N ended by signal N (129 HUP, 130 INT, 143 TERM) with what was known written.\n";
 }
 
 }  // namespace hso::cli

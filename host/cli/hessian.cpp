@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(CLI::App& command) : problem_(command), curvature_(command) {
+  explicit HessianCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
         ->check(CLI::PositiveNumber);
@@ -31,7 +32,11 @@ class HessianCommand {
 
   void run() const {
     const Curvature kind = curvature_.kind();
-    require_folder_of(out_);
+    curvature_.require_applicable();
+    require_applicable(command_, {{"--memory", vector_.empty(), "the dense matrix, without --vector"}});
+    std::vector<NamedPath> inputs = problem_.inputs();
+    inputs.push_back({"--vector", vector_});
+    require_outputs({{"--out", out_}}, inputs);
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) {
       const PlacedProblem<decltype(zero)> placed(p);
@@ -97,6 +102,7 @@ class HessianCommand {
                       product, 10 * limit));
   }
 
+  const CLI::App& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_;

@@ -6,9 +6,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/signals.hpp"
@@ -41,11 +44,12 @@ double parse_share(const char* flag, const std::string& text) {
 
 class PruneCommand {
  public:
-  explicit PruneCommand(CLI::App& command) : layers_(command, training_keys()) {
+  explicit PruneCommand(CLI::App& command) : command_(command), layers_(command, training_keys()) {
     add_source(command);
     add_scores(command);
     add_finetuning(command);
     command.add_option("--out", out_, "run directory [runs/pruned-SCORE-NNN, runs/pruned-compare-NNN]");
+    command.add_flag("--overwrite", options_.overwrite, "replace the run that is in --out");
     command.add_flag("--json", json_, "print the report as JSON on stdout");
     command.add_flag("--quiet", quiet_, "no table");
   }
@@ -127,6 +131,7 @@ class PruneCommand {
     for (const std::string& text : split_list(sparsity_)) sparsities_.push_back(parse_share("--sparsity", text));
     options_.sparsity = sparsities_.front();
     options_.granularity = parse_structure();
+    check_applicable();
     checkpoints_ = split_list(checkpoint_);
     options_.rule.seed = tuned(load_run(checkpoints_.front()).options).seed;
     options_.finetune = [this](const TrainOptions& run) { return tuned(run); };
@@ -138,6 +143,40 @@ class PruneCommand {
     if (sparsities_.size() > 1) throw UsageError("--sparsity: a list is for --compare");
     if (checkpoints_.size() > 1) throw UsageError("--checkpoint: a list is for --compare");
     options_.checkpoint = checkpoint_;
+  }
+
+  /// Of the scores that are asked for, one at least.
+  bool any_of(std::initializer_list<PruneScore> scores) const {
+    std::vector<std::string> names = compare_.empty() ? std::vector<std::string>{score_} : split_list(compare_);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return std::find(scores.begin(), scores.end(), parse_prune_score(name)) != scores.end();
+    });
+  }
+
+  void check_applicable() const {
+    using S = PruneScore;
+    const bool hsp = any_of({S::hsp, S::hsp_saliency}), weights = options_.granularity == Granularity::weights;
+    const bool pattern = options_.rule.pattern.has_value(),
+               trained = options_.finetune_epochs > 0 || options_.finetune_steps > 0;
+    const char* training = "--finetune or --finetune-steps";
+    require_applicable(command_,
+                       {{"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
+                         "neither N:M, --keep nor --multiply-adds, which say themselves how many go"},
+                        {"--keep", weights && !pattern, "--structured none"},
+                        {"--multiply-adds", !weights, "whole units, --structured neurons, channels, rows or columns"},
+                        {"--score", compare_.empty(), "no --compare, which names the scores"},
+                        {"--flat", hsp || any_of({S::hsp_literal}), "--score hsp, hsp_saliency or hsp_literal"},
+                        {"--order", hsp || any_of({S::hsp_literal}), "--score hsp, hsp_saliency or hsp_literal"},
+                        {"--rank", hsp, "--score hsp or hsp_saliency"},
+                        {"--block", any_of({S::obs, S::fisher}), "--score obs or fisher"},
+                        {"--samples", any_of({S::fisher}), "--score fisher"},
+                        {"--points", weights, "--structured none"},
+                        {"--set", trained, training},
+                        {"--rate", trained, training},
+                        {"--optimizer", trained, training},
+                        {"--wrap", trained, training},
+                        {"--batch", trained, training},
+                        {"--l1", trained, training}});
   }
 
   Granularity parse_structure() {
@@ -183,35 +222,44 @@ class PruneCommand {
 
   int prune_one() {
     options_.run_directory = directory(score_);
-    const SignalWatch signals;
+    std::optional<SignalWatch> signals;
+    const SignalScope scope;
     PruneHooks hooks;
-    hooks.interrupted = [&] { return signals.caught() != 0; };
+    hooks.interrupted = [] { return SignalWatch::caught() != 0; };
     if (!quiet_) hooks.on_data = print_data;
-    if (!quiet_) hooks.on_stage = print_stage;
+    hooks.on_stage = [&](Index stage, const PruneStage& s) {
+      if (!signals) signals.emplace();  // from now on there is something to be written
+      if (!quiet_) print_stage(stage, s);
+    };
     const PruneResult result = prune(options_, hooks);
     if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
     if (json_) fmt::print("{}", prune_json(options_, result));
-    return result.complete ? 0 : 128 + signals.caught();
+    return result.complete ? 0 : 128 + SignalWatch::caught();
   }
 
   int prune_many() {
     std::vector<PruneScore> scores;
     for (const std::string& name : split_list(compare_)) scores.push_back(parse_prune_score(name));
     const std::string where = directory("compare");
-    RunDirectory::check(where);
-    const SignalWatch signals;
+    RunDirectory::check(where, options_.overwrite);
+    std::optional<SignalWatch> signals;
+    const SignalScope scope;
     PruneCompareHooks hooks;
-    hooks.interrupted = [&] { return signals.caught() != 0; };
+    hooks.interrupted = [] { return SignalWatch::caught() != 0; };
     if (!quiet_) hooks.on_data = print_data;
-    if (!quiet_) hooks.on_run = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    hooks.on_run = [&](const std::string& line) {
+      if (!signals) signals.emplace();
+      if (!quiet_) fmt::print(stderr, "{}\n", line);
+    };
     const PruneComparison result = compare_pruning(options_, checkpoints_, scores, sparsities_, hooks);
     if (!quiet_) fmt::print(stderr, "\n{}", prune_comparison_table(result));
     if (json_) fmt::print("{}", prune_comparison_json(result));
     const std::string written = write_prune_comparison(result, where);
     if (!quiet_) fmt::print(stderr, "run {}\n", written);
-    return result.complete ? 0 : 128 + signals.caught();
+    return result.complete ? 0 : 128 + SignalWatch::caught();
   }
 
+  const CLI::App& command_;
   OptionLayers layers_;
   PruneOptions options_;
   std::vector<double> sparsities_;

@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/signals.hpp"
 
+#include <unistd.h>
+
 namespace hso::cli {
 namespace {
 
-volatile std::sig_atomic_t g_caught = 0;
+volatile std::sig_atomic_t g_caught = 0, g_at_once = 0;
 
-void remember(int signal) { g_caught = signal; }
+void remember(int signal) {
+  if (g_at_once != 0) ::_exit(128 + signal);
+  g_caught = signal;
+}
 
 }  // namespace
 
 SignalWatch::SignalWatch() {
-  g_caught = 0;
   struct sigaction action {};
   action.sa_handler = remember;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &interrupt_);
-  sigaction(SIGTERM, &action, &terminate_);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &before_[i]);
+    if (before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 SignalWatch::~SignalWatch() {
-  sigaction(SIGINT, &interrupt_, nullptr);
-  sigaction(SIGTERM, &terminate_, nullptr);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
 }
 
-int SignalWatch::caught() const { return g_caught; }
+int SignalWatch::caught() { return g_caught; }
+
+void SignalWatch::forget() { g_caught = 0; }
+
+void SignalWatch::end_at_once(bool yes) { g_at_once = yes ? 1 : 0; }
+
+SignalScope::SignalScope() : scope_([] { return g_caught != 0; }) {}
 
 }  // namespace hso::cli

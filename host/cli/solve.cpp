@@ -13,6 +13,7 @@
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/outputs.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
@@ -62,7 +63,9 @@ class SolveCommand {
     const Curvature kind = curvature_.kind();
     const Method method = parse_choice<Method>("--method", method_, kMethods);
     check(method, kind);
-    require_folder_of(out_);
+    std::vector<NamedPath> inputs = problem_.inputs();
+    inputs.push_back({"--vector", vector_});
+    require_outputs({{"--out", out_}}, inputs);
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
   }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/derivatives.hpp"
@@ -24,7 +25,8 @@ namespace {
 
 class SpectrumCommand {
  public:
-  SpectrumCommand(CLI::App& command, int& exit_code) : problem_(command), curvature_(command), exit_code_(exit_code) {
+  SpectrumCommand(CLI::App& command, int& exit_code)
+      : command_(command), problem_(command), curvature_(command), exit_code_(exit_code) {
     command.add_option("--method", method_,
                        "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
                        "trace; rank: exact or "
@@ -69,8 +71,7 @@ class SpectrumCommand {
 
   void run() {
     parse();
-    for (const std::string& path : {out_, vectors_, svg_})
-      if (!path.empty()) require_folder_of(path);
+    require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
   }
@@ -89,10 +90,31 @@ class SpectrumCommand {
                       "--trace-method xtrace",
                       curvature_.name()));
     check_precondition();
+    check_applicable();
     const bool none = request_.method == SpectrumMethod::slq || request_.method == SpectrumMethod::trace ||
                       request_.method == SpectrumMethod::rank;
     if (request_.vectors && none)
       throw UsageError(fmt::format("--vectors: {} has no eigenvectors, expected --method dense or lanczos", method_));
+  }
+
+  void check_applicable() const {
+    const SpectrumMethod m = request_.method;
+    const bool either = m == SpectrumMethod::automatic || m == SpectrumMethod::lanczos_slq;
+    const bool pairs = either || m == SpectrumMethod::lanczos, probes = either || m == SpectrumMethod::slq;
+    const bool rank = m == SpectrumMethod::rank, trace = m == SpectrumMethod::trace, ends = near_.empty();
+    curvature_.require_applicable();
+    require_applicable(
+        command_,
+        {{"--k", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+         {"--which", pairs && ends, "--method lanczos, lanczos+slq or auto, without --near"},
+         {"--block", pairs, "--method lanczos, lanczos+slq or auto"},
+         {"--tolerance", pairs, "--method lanczos, lanczos+slq or auto"},
+         {"--max-products", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+         {"--probes", probes || trace, "--method slq, trace, lanczos+slq or auto"},
+         {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
+         {"--max-probe-steps", probes && !log_det_.empty(), "--log-det, by --method slq, lanczos+slq or auto"},
+         {"--trace-method", trace, "--method trace"},
+         {"--svg", !trace && (!rank || plan_only_), "a method that gives eigenvalues or their density"}});
   }
 
   void check_precondition() const {
@@ -188,14 +210,16 @@ class SpectrumCommand {
     request.rank_at_most = largest_rank(placed);
     if (is_positive_semidefinite(curvature_.kind()))  // the decay is added to the Gauss-Newton matrix
       request.lower_bound = curvature_.kind() == Curvature::ggn ? p.options.weight_decay : 0;
-    const SignalWatch watch;
-    request.interrupted = [&] { return watch.caught() != 0; };
+    request.interrupted = [] { return SignalWatch::caught() != 0; };
+    request.blocking = SignalWatch::end_at_once;
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
     print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
     if (plan_only_) return;
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
+    const SignalWatch watch;  // what is known by then will be written
+    const SignalScope scope;
     const auto start = std::chrono::steady_clock::now();
     const SpectrumAnalysis<T> analysis = analyze_spectrum(a, request, &plan, factors ? &preconditioner : nullptr);
     SpectrumResult result = result_of(analysis);
@@ -233,6 +257,7 @@ class SpectrumCommand {
       exit_code_ = static_cast<int>(ErrorKind::numerical);
   }
 
+  const CLI::App& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   int& exit_code_;

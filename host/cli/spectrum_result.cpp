@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "io/shown_text.hpp"
 #include "linalg/estimate_json.hpp"
 
 namespace hso::cli {
@@ -84,6 +85,8 @@ std::string to_json(const SpectrumResult& r) {
   if (r.frobenius_squared) j["frobenius_squared"] = estimate_json(*r.frobenius_squared);
   if (r.exact_log_determinant) j["log_determinant"] = {{"value", *r.exact_log_determinant}, {"exact", true}};
   if (r.log_determinant) j["log_determinant"] = estimate_json(*r.log_determinant);
+  if (!r.log_determinant_missing.empty())
+    j["log_determinant"] = {{"value", nullptr}, {"reason", r.log_determinant_missing}};
   if (r.density)
     j["density"] = {{"x", r.density->x},
                     {"value", r.density->value},
@@ -125,7 +128,7 @@ void print_eigenvalues(const SpectrumResult& r) {
 }  // namespace
 
 void print_table(const SpectrumResult& r) {
-  fmt::print(stderr, "{} of {} (n = {}, {} rows{}), {}, {} on {}: {} products, {:.2f} s\n", r.kind, r.model, r.n,
+  fmt::print(stderr, "{} of {} (n = {}, {} rows{}), {}, {} on {}: {} products, {:.2f} s\n", r.kind, shown(r.model), r.n,
              r.rows, r.layers.empty() ? "" : fmt::format(", layers {}", fmt::join(r.layers, " ")), r.method,
              r.precision, r.device, r.products, r.seconds);
   print_eigenvalues(r);

@@ -26,6 +26,7 @@ struct SpectrumResult {
   std::optional<RankResult> rank;
   std::optional<Estimate> trace, frobenius_squared, log_determinant;
   std::optional<double> exact_trace, exact_frobenius_squared, exact_log_determinant;
+  std::string log_determinant_missing;  ///< why it is not there although it was asked for
   std::optional<DensityCurve> density;
   std::vector<std::string> notes;
   bool failed = false;  ///< exit code 5: something did not converge
@@ -52,6 +53,7 @@ SpectrumResult result_of(const SpectrumAnalysis<T>& a) {
   r.exact_frobenius_squared = a.exact_frobenius_squared;
   r.exact_log_determinant = a.exact_log_determinant;
   r.log_determinant = a.log_determinant;
+  r.log_determinant_missing = a.log_determinant_missing;
   r.density = a.density;
   r.notes = a.notes;
   r.failed = !a.converged;

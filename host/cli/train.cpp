@@ -9,11 +9,15 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
 #include "cli/help.hpp"
+#include "cli/outputs.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
@@ -36,6 +40,7 @@ class TrainCommand {
     command.add_option("--set", settings_, "an option of the optimizer, NAME=VALUE; may be repeated");
     rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
     command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
+    command.add_flag("--overwrite", overwrite_, "replace the run that is in --out");
     command.add_flag("--json", json_, "print the result as JSON on stdout");
     command.add_flag("--quiet", quiet_, "no progress, no table");
     command.footer(optimizer_help());
@@ -45,13 +50,21 @@ class TrainCommand {
     if (compare_.requested()) return run_comparison();
     compare_.require_none();
     const TrainOptions options = resolve();
-    const SignalWatch signals;
+    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
+                                   "data without a test part of its own (digits: 360 samples)"},
+                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
+                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+    require_other_inputs(options);
+    std::optional<SignalWatch> signals;
+    const SignalScope scope;
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
     TrainHooks hooks;
-    hooks.interrupted = [&] { return signals.caught() != 0; };
+    hooks.interrupted = [] { return SignalWatch::caught() != 0; };
+    hooks.on_plan = [&](Index, Index) { signals.emplace(); };  // the data is read, and nothing written yet
     if (!quiet_) {
       hooks.on_data = print_data;
-      hooks.on_plan = [](Index planned, Index free) {
+      hooks.on_plan = [&](Index planned, Index free) {
+        signals.emplace();
         fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
                    static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
       };
@@ -61,15 +74,25 @@ class TrainCommand {
     const TrainResult result = train(options, hooks);
     if (!quiet_) progress.finish(result);
     if (json_) print_json(result);
-    return exit_code(result, signals.caught());
+    return exit_code(result, SignalWatch::caught());
   }
 
  private:
+  static bool is_folder_of_parts(const std::string& data) {
+    std::error_code failed;
+    return data == "fashion-mnist" || std::filesystem::is_directory(data, failed);
+  }
+
   int run_comparison() const {
     for (const char* flag : {"--optimizer", "--set", "--rate"})
       if (command_.get_option(flag)->count() > 0)
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
-    return compare_.run(layers_.resolve(), run_directory(layers_.resolve().data, "compare"), json_, quiet_);
+    TrainOptions base = layers_.resolve();
+    base.overwrite = overwrite_;
+    base.run_directory = run_directory(base.data, "compare");
+    require_other_inputs(base);
+    const std::string directory = std::exchange(base.run_directory, "");
+    return compare_.run(base, directory, json_, quiet_);
   }
 
   /// What is to be learned from which rows: with --start that of the run, where nothing else is asked for. Another seed
@@ -94,7 +117,19 @@ class TrainCommand {
       set_optimizer_option(options, name, value, "--set");
     }
     options.run_directory = run_directory(options.data, options.optimizer);
+    options.overwrite = overwrite_;
     return options;
+  }
+
+  /// What is read must not lie in the run directory: an earlier run there is removed.
+  void require_other_inputs(const TrainOptions& options) const {
+    std::vector<NamedPath> inputs = data_paths("--data", options.data);
+    inputs.push_back({"--model", options.model});
+    inputs.push_back({"--config", layers_.config()});
+    std::error_code failed;
+    for (const auto& [flag, path] : inputs)
+      if (!path.empty() && std::filesystem::exists(path, failed))
+        RunDirectory::require_other(fmt::format("{} {}", flag, path), options.run_directory, path);
   }
 
   std::string run_directory(const std::string& source, const std::string& what) const {
@@ -134,7 +169,7 @@ class TrainCommand {
   std::vector<std::string> settings_;
   std::string rate_, out_;
   CLI::Option* rate_option_ = nullptr;
-  bool json_ = false, quiet_ = false;
+  bool overwrite_ = false, json_ = false, quiet_ = false;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "curvature/layer_blocks.hpp"
 #include "curvature/network_pieces.hpp"
 #include "graph/traversal.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 
@@ -38,6 +39,7 @@ class AdjointWalk {
     for (Index draw = 0; draw < draws(); ++draw) {
       if (source_ == Curvature::fisher_mc)
         pieces_.draw_targets(tape, piece, first_draw_ + static_cast<std::uint64_t>(draw));
+      check_interrupted();
       pieces_.count(kSweepCost, pieces_.rows_of(piece));
       tape.traversal().run_adjoints(true, 0, 1, visit);
     }
@@ -48,8 +50,10 @@ class AdjointWalk {
   void roots(Tape<T>& tape, Index piece, const Visit& visit) {
     pieces_.count(cost(tape), pieces_.rows_of(piece));
     const Index all = columns(tape);
-    for (Index first = 0; first < all; first += tape.lanes())
+    for (Index first = 0; first < all; first += tape.lanes()) {
+      check_interrupted();
       tape.traversal().run_adjoints(false, first, std::min(tape.lanes(), all - first), visit);
+    }
   }
   static Index columns(const Tape<T>& tape) {
     return tape.graph()[tape.graph()[tape.graph().loss_node()].inputs[0]].shape.size();

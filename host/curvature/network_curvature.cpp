@@ -7,6 +7,7 @@
 #include "graph/leaf_rows.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/network_objective.hpp"
 
 namespace hso::detail {
@@ -74,6 +75,7 @@ class NetworkCurvature final : public LinearOperator<T> {
       Tape<T>& tape = ready(piece);
       for (Index draw = 0; draw < draws(); ++draw, add = true) {
         if (kind_ == Curvature::fisher_mc) impl_.draw_targets(tape, piece, static_cast<std::uint64_t>(draw));
+        check_interrupted();
         impl_.count(cost, impl_.rows_of(piece));
         body(tape, add);
       }

@@ -5,6 +5,7 @@
 
 #include "curvature/layout.hpp"
 #include "curvature/network_curvature.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/spectrum.hpp"
 
 namespace hso {
@@ -87,7 +88,10 @@ template <class T>
 double NetworkObjective<T>::value(const T* theta) {
   double sum = impl_->penalty(theta);
   impl_->count(detail::kValueCost, impl_->selected);
-  for (Index piece = 0; piece < impl_->pieces(); ++piece) sum += impl_->trial(piece).forward(theta);
+  for (Index piece = 0; piece < impl_->pieces(); ++piece) {
+    check_interrupted();
+    sum += impl_->trial(piece).forward(theta);
+  }
   return sum;
 }
 

@@ -10,6 +10,7 @@
 #include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 
@@ -178,6 +179,7 @@ double NetworkPieces<T>::count_hits(Tape<T>& tape, Index piece) {
 
 template <class T>
 Tape<T>& NetworkPieces<T>::linearize(Index piece, const T* theta, Linearization purpose) {
+  check_interrupted();
   Tape<T>& tape = main(piece);
   ++stand;
   count(kValueCost + (purpose == Linearization::for_hessian ? kAdjointCost : 0), rows_of(piece));
@@ -187,6 +189,7 @@ Tape<T>& NetworkPieces<T>::linearize(Index piece, const T* theta, Linearization 
 
 template <class T>
 double NetworkPieces<T>::gradient(Index piece, const T* theta, T* g, bool add) {
+  check_interrupted();
   ++stand;
   count(1, rows_of(piece));
   return main(piece).gradient(theta, g, add);

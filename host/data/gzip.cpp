@@ -7,10 +7,13 @@
 #include <cstring>
 
 #include "hsogpu/error.hpp"
+#include "io/file.hpp"
 
 namespace hso {
 
-GzipReader::GzipReader(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb"), &gzclose) {
+GzipReader::GzipReader(const std::string& path) : path_(path), file_(nullptr, &gzclose) {
+  require_regular_file(path);
+  file_.reset(gzopen(path.c_str(), "rb"));
   if (!file_) throw InputError(fmt::format("{}: cannot open the file: {}", path, std::strerror(errno)));
   gzbuffer(file_.get(), 1 << 17);
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "hsogpu/detail/op.hpp"
 #include "hsogpu/error.hpp"
@@ -95,6 +96,9 @@ Node Graph<T>::parameter(const std::string& name, const Shape& shape) {
 template <class T>
 Node Graph<T>::parameter_at(const std::string& name, const Shape& shape, Index offset) {
   if (offset < 0) throw UsageError(fmt::format("Graph::parameter_at {}: negative offset {}", name, offset));
+  if (shape.size() > std::numeric_limits<Index>::max() - offset)
+    throw InputError(fmt::format("Graph::parameter_at {}: {} at offset {}, more than 64 bits can count", name,
+                                 shape.to_string(), offset));
   parameter_count_ = std::max(parameter_count_, offset + shape.size());
   return add({Kind::parameter, name, shape, false, offset, {}, nullptr});
 }

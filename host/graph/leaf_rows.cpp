@@ -5,6 +5,7 @@
 
 #include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 namespace {
@@ -31,6 +32,7 @@ class LeafRows {
 
   void run(T* rows, Index stride, bool add) {
     for (Index first = 0; first < shape_.size(); first += most()) {
+      check_interrupted();
       const Index count = std::min(most(), shape_.size() - first);
       seed(first, count);
       T* to = rows + first * stride;

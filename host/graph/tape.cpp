@@ -10,6 +10,7 @@
 #include "graph/traversal.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso {
 
@@ -233,6 +234,7 @@ void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h, bo
   Scratch scratch(tape.context());
   T* seeds = scratch.take<T>(tape.lanes() * n);
   for (Index first = 0; first < n; first += tape.lanes()) {
+    check_interrupted();
     const Index k = std::min(tape.lanes(), n - first);
     ops.for_each(k, n, detail::UnitVectors<T>{seeds, n, first});
     tape.product(kind, vector_view<const T>(seeds, n, k), vector_view(h + first * n, n, k), add);

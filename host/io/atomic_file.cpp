@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,9 +57,34 @@ int open_for_writing(const std::string& path, const std::string& name, int flags
   const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
   if (fd >= 0) return fd;
   const int error = errno;
-  if (error == ENOSPC || error == EDQUOT) fail_to_write(path, error);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) fail_to_write(path, error);
   throw InputError(
       fmt::format("{}: cannot create a file in the folder {}: {}", path, folder_of(path), std::strerror(error)));
+}
+
+/// PID of "<name>.tmp-PID-N", 0 for other names.
+pid_t writer_of(const std::string& name, const std::string& candidate) {
+  const std::string start = name + ".tmp-";
+  int pid = 0, number = 0, length = 0;
+  if (!candidate.starts_with(start)) return 0;
+  const std::string rest = candidate.substr(start.size());
+  const bool whole = std::sscanf(rest.c_str(), "%9d-%9d%n", &pid, &number, &length) == 2 &&
+                     static_cast<std::size_t>(length) == rest.size();
+  return whole && pid > 0 ? pid : 0;
+}
+
+/// Whoever writes a temporary file holds a lock on it until it is renamed or the process ends: one that can be locked,
+/// and whose process is no more (on this machine, for the moment before the lock is taken), is a left-over.
+void remove_left_overs(const std::string& target) {
+  std::error_code failed;
+  const std::string name = fs::path(target).filename().string();
+  fs::directory_iterator at(folder_of(target), failed);
+  for (; !failed && at != fs::directory_iterator(); at.increment(failed)) {
+    const pid_t writer = writer_of(name, at->path().filename().string());
+    if (writer == 0 || ::kill(writer, 0) == 0 || errno != ESRCH) continue;
+    const FileHandle handle(::open(at->path().c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+    if (handle.get() >= 0 && ::flock(handle.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(at->path().c_str());
+  }
 }
 
 /// Makes the rename itself durable; file systems that cannot sync a folder lose nothing but that.
@@ -73,8 +100,11 @@ AtomicFile::AtomicFile(const std::string& path)
       target_(resolve_target(path)),
       temporary_(is_special(target_) ? "" : temporary_name(target_)),
       file_(temporary_.empty() ? open_for_writing(path, target_, 0) : open_for_writing(path, temporary_, O_EXCL)) {
+  if (temporary_.empty()) return;
+  ::flock(file_.get(), LOCK_EX | LOCK_NB);
   struct stat info {};
-  if (!temporary_.empty() && ::stat(target_.c_str(), &info) == 0) ::fchmod(file_.get(), info.st_mode & 07777);
+  if (::stat(target_.c_str(), &info) == 0) ::fchmod(file_.get(), info.st_mode & 07777);
+  remove_left_overs(target_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -97,6 +127,15 @@ void AtomicFile::commit() {
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_to_write(path_, errno);
   temporary_.clear();
   sync_folder(folder_of(target_));
+}
+
+void require_writable_file(const std::string& path) {
+  const std::string target = resolve_target(path);
+  if (!is_special(target)) {
+    const AtomicFile tried(path);
+  } else if (::access(target.c_str(), W_OK) != 0) {
+    fail_to_write(path, errno);
+  }
 }
 
 void write_text_atomically(const std::string& path, std::string_view text) {

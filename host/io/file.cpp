@@ -23,8 +23,16 @@ namespace {
   throw InputError(message);
 }
 
+void require_regular(const std::string& path, const struct stat& info) {
+  if (S_ISREG(info.st_mode)) return;
+  throw InputError(fmt::format("{}: found {}, expected a regular file", path,
+                               S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
+}
+
+/// Not blocking, and looked at again: the name may have become a pipe's since.
 int open_for_reading(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  require_regular_file(path);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail_to("open the file", path, errno);
   return fd;
 }
@@ -41,6 +49,17 @@ std::size_t read_some(int fd, const std::string& path, Span<char> out) {
 
 }  // namespace
 
+void require_regular_file(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) fail_to("open the file", path, errno);
+  require_regular(path, info);
+}
+
+bool is_there(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 FileHandle::~FileHandle() { close(); }
 
 int FileHandle::close() {
@@ -53,9 +72,7 @@ int FileHandle::close() {
 FileReader::FileReader(const std::string& path) : ByteReader(path, 0), file_(open_for_reading(path)) {
   struct stat info {};
   if (::fstat(file_.get(), &info) != 0) fail_to("read the file", path, errno);
-  if (!S_ISREG(info.st_mode))
-    throw InputError(fmt::format("{}: found {}, expected a regular file", path,
-                                 S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
+  require_regular(path, info);
   size_ = static_cast<std::uint64_t>(info.st_size);
 }
 
@@ -79,6 +96,9 @@ void MemoryReader::read(Span<char> out) {
 
 std::string read_text(const std::string& path) {
   const FileHandle file(open_for_reading(path));
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) fail_to("read the file", path, errno);
+  require_regular(path, info);
   std::string text;
   std::array<char, 1 << 16> chunk;
   while (const std::size_t n = read_some(file.get(), path, chunk)) text.append(chunk.data(), n);

@@ -28,6 +28,15 @@ class FileHandle {
   int fd_;
 };
 
+/// Refuses what is no regular file before it is opened: opening a pipe would wait for somebody to write to it. Every
+/// reader of the library goes by this.
+void require_regular_file(const std::string& path);
+/// True when something is there under this name, also when it cannot be looked at: reading it says why then.
+bool is_there(const std::string& path);
+/// Makes sure that `path` can be written, by making and removing a temporary file beside it, so that nothing is
+/// computed in vain. A device or a pipe that is there is only asked for its permissions.
+void require_writable_file(const std::string& path);
+
 /// Bytes read from front to back; how many there are is known, so readers can check it before they allocate.
 class ByteReader {
  public:
@@ -67,7 +76,8 @@ class MemoryReader final : public ByteReader {
 
 /// Writes to a temporary name in the folder of `path`; `commit` flushes to the disk and renames. Without it the
 /// destructor removes the temporary and an older file at `path` stays as it was. A link is followed; something that is
-/// not a regular file (a terminal, a pipe) is written to directly.
+/// not a regular file (a terminal, a pipe) is written to directly. Temporaries of the same name that an ended process
+/// has left behind are removed: a living one holds a lock on its own.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);

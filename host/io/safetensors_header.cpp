@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <tuple>
 
 #include "hsogpu/error.hpp"
+#include "io/json_text.hpp"
 #include "io/payload.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 
@@ -19,21 +20,6 @@ using Json = nlohmann::json;
 
 [[noreturn]] void fail(const std::string& path, const std::string& message) {
   throw InputError(fmt::format("{}: safetensors header: {}", path, message));
-}
-
-/// The parser would keep the last of two equal keys; the format forbids them.
-Json parse_json(const std::string& path, std::string_view text) {
-  std::set<std::string> seen;
-  const auto check_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second)
-      fail(path, fmt::format("the key '{}' is there twice", parsed.get<std::string>()));
-    return true;
-  };
-  try {
-    return Json::parse(text, check_keys);
-  } catch (const Json::parse_error& e) {
-    fail(path, fmt::format("not JSON: {}", e.what()));
-  }
 }
 
 ScalarType parse_type(const std::string& path, const std::string& name, const Json& word) {
@@ -46,37 +32,40 @@ ScalarType parse_type(const std::string& path, const std::string& name, const Js
   const auto it = word.is_string() ? kTypes.find(word.get<std::string>()) : kTypes.end();
   if (it == kTypes.end())
     fail(path, fmt::format("tensor '{}' has dtype {}, expected F16, BF16, F32, F64, I8, I16, I32, I64, U8 or BOOL",
-                           name, word.dump()));
+                           shown(name), shown(word.dump())));
   return it->second;
 }
 
 std::vector<Index> parse_sizes(const std::string& path, const std::string& what, const Json& list) {
   const auto is_size = [](const Json& v) { return v.is_number_unsigned() && v.get<std::uint64_t>() >> 63 == 0; };
   if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_size))
-    fail(path, fmt::format("{} is {}, expected a list of whole numbers from 0", what, list.dump()));
+    fail(path, fmt::format("{} is {}, expected a list of whole numbers from 0", what, shown(list.dump())));
   return list.get<std::vector<Index>>();
 }
 
 Shape parse_shape(const std::string& path, const std::string& name, const Json& list) {
-  const auto extents = parse_sizes(path, fmt::format("the shape of tensor '{}'", name), list);
+  const auto extents = parse_sizes(path, fmt::format("the shape of tensor '{}'", shown(name)), list);
   if (extents.size() > Shape::kMaxRank)
-    fail(path, fmt::format("tensor '{}' has rank {}, expected at most {}", name, extents.size(), Shape::kMaxRank));
+    fail(path,
+         fmt::format("tensor '{}' has rank {}, expected at most {}", shown(name), extents.size(), Shape::kMaxRank));
   return Shape(Span<const Index>(extents));
 }
 
 TensorEntry parse_entry(const std::string& path, const std::string& name, const Json& json) {
   if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") || !json.contains("data_offsets"))
-    fail(path, fmt::format("tensor '{}' is {}, expected dtype, shape and data_offsets", name, json.dump()));
-  TensorEntry entry{name, parse_type(path, name, json["dtype"]), parse_shape(path, name, json["shape"])};
-  const auto offsets = parse_sizes(path, fmt::format("data_offsets of tensor '{}'", name), json["data_offsets"]);
-  if (offsets.size() != 2 || offsets[0] > offsets[1])
     fail(path,
-         fmt::format("data_offsets of tensor '{}' are {}, expected [begin, end]", name, json["data_offsets"].dump()));
+         fmt::format("tensor '{}' is {}, expected dtype, shape and data_offsets", shown(name), shown(json.dump())));
+  TensorEntry entry{name, parse_type(path, name, json["dtype"]), parse_shape(path, name, json["shape"])};
+  const auto offsets = parse_sizes(path, fmt::format("data_offsets of tensor '{}'", shown(name)), json["data_offsets"]);
+  if (offsets.size() != 2 || offsets[0] > offsets[1])
+    fail(path, fmt::format("data_offsets of tensor '{}' are {}, expected [begin, end]", shown(name),
+                           shown(json["data_offsets"].dump())));
   entry.begin = static_cast<std::uint64_t>(offsets[0]);
   entry.end = static_cast<std::uint64_t>(offsets[1]);
-  const std::uint64_t bytes = payload_bytes(path, fmt::format("tensor '{}'", name), entry.shape, entry.type.bytes);
+  const std::uint64_t bytes =
+      payload_bytes(path, fmt::format("tensor '{}'", shown(name)), entry.shape, entry.type.bytes);
   if (entry.end - entry.begin != bytes)
-    fail(path, fmt::format("tensor '{}' spans {} bytes, expected {} for shape {} of {}-byte numbers", name,
+    fail(path, fmt::format("tensor '{}' spans {} bytes, expected {} for shape {} of {}-byte numbers", shown(name),
                            entry.end - entry.begin, bytes, entry.shape.to_string(), entry.type.bytes));
   return entry;
 }
@@ -91,8 +80,9 @@ void check_tiling(const std::string& path, const std::vector<TensorEntry>& entri
   std::uint64_t position = 0;
   for (const TensorEntry& e : entries) {
     if (e.begin != position)
-      fail(path, fmt::format("tensor '{}' starts at byte {} of the data, expected {}: {}", e.name, e.begin, position,
-                             e.begin < position ? "it overlaps the one before" : "there is a hole before it"));
+      fail(path,
+           fmt::format("tensor '{}' starts at byte {} of the data, expected {}: {}", shown(e.name), e.begin, position,
+                       e.begin < position ? "it overlaps the one before" : "there is a hole before it"));
     position = e.end;
   }
   if (position != data_bytes)
@@ -102,7 +92,7 @@ void check_tiling(const std::string& path, const std::vector<TensorEntry>& entri
 }  // namespace
 
 SafeTensorsHeader parse_safetensors_header(const std::string& path, std::string_view text, std::uint64_t data_bytes) {
-  const Json json = parse_json(path, text);
+  const Json json = parse_json_text(text, path + ": safetensors header");
   if (!json.is_object()) fail(path, "expected a JSON object");
   SafeTensorsHeader header;
   for (const auto& [name, value] : json.items()) {

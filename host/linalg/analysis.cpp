@@ -8,8 +8,10 @@
 #include <numeric>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "linalg/analysis_parts.hpp"
 #include "linalg/block_lanczos.hpp"
+#include "linalg/memory_needs.hpp"
 
 namespace hso {
 
@@ -28,6 +30,18 @@ class Analysis {
   }
 
   SpectrumAnalysis<T> run() {
+    if (!r_.interrupted) return analyzed();
+    const InterruptScope scope(r_.interrupted, r_.blocking);
+    try {
+      return analyzed();
+    } catch (const Interrupted&) {
+      note_interrupted(fmt::format("{}: interrupted before anything was known", name_of(out_.plan.method)));
+      return std::move(out_);
+    }
+  }
+
+ private:
+  SpectrumAnalysis<T> analyzed() {
     switch (out_.plan.method) {
       case SpectrumMethod::automatic:
       case SpectrumMethod::dense:
@@ -57,13 +71,22 @@ class Analysis {
     return std::move(out_);
   }
 
- private:
+  void note_interrupted(const std::string& note) {
+    out_.stop = "interrupted";
+    out_.converged = false;
+    out_.notes.push_back(note);
+  }
+
+  EighResult decompose(View<T> h) {
+    const BlockingWork work;
+    return eigh(a_.context(), h, eigh_options(out_.plan, r_.vectors));
+  }
+
   void dense() {
     Context& context = a_.context();
     Buffer<T> h(context, checked_multiply(n_, n_));
     a_.to_dense(h.data());
-    const EighOptions options = eigh_options(out_.plan, r_.vectors);
-    const EighResult r = eigh(context, h.view().reshaped({n_, n_}), options);
+    const EighResult r = decompose(h.view().reshaped({n_, n_}));
     if (!r.ok()) throw NumericalError(fmt::format("dense spectrum: eigendecomposition: {}", name_of(r.status)));
     for (const std::string& detour : r.fallbacks) out_.notes.push_back("eigendecomposition by " + detour);
     out_.products = n_;
@@ -76,6 +99,7 @@ class Analysis {
     out_.residuals.assign(r.values.size(), units * spectrum_tolerance<T>(n_) * s.largest);
     out_.rank = RankResult{
         true, sizeof(T) == sizeof(double) || s.inertia.zero == 0, s.tolerance, s.inertia, s.rank, s.rank, s.condition};
+    if (r_.method == SpectrumMethod::rank && !out_.rank->meaningful) out_.converged = false;
     out_.exact_trace = std::accumulate(r.values.begin(), r.values.end(), 0.0);
     out_.exact_frobenius_squared = std::inner_product(r.values.begin(), r.values.end(), r.values.begin(), 0.0);
     out_.density = density_curve(r.values);
@@ -90,17 +114,27 @@ class Analysis {
     out_.exact_log_determinant = sum;
   }
   void note_not_positive(double damping, double smallest) {
-    out_.notes.push_back(
-        fmt::format("log-determinant: the smallest eigenvalue seen is {:.3g}, damping {:.3g} does not make "
-                    "the matrix positive definite",
+    without_log_determinant(
+        fmt::format("the smallest eigenvalue seen is {:.3g}, damping {:.3g} does not make the matrix "
+                    "positive definite",
                     smallest, damping));
+  }
+  void without_log_determinant(const std::string& reason) {
+    out_.converged = false;
+    out_.log_determinant_missing = reason;
+    out_.notes.push_back("log-determinant: " + reason);
+  }
+
+  EigenPairs<T> pairs_by(const LanczosOptions& o) {
+    const InterruptScope asked_by_lanczos({});
+    return r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
   }
 
   void ends() {
     LanczosOptions o = lanczos_request(r_, n_);
     o.basis = out_.plan.basis;
     if (!r_.near && out_.plan.dense_fits && o.max_products == 0) o.max_products = std::max<Index>(n_, 1000);
-    EigenPairs<T> pairs = r_.near ? eigenpairs_near(a_, *r_.near, o) : lanczos(a_, o);
+    EigenPairs<T> pairs = pairs_by(o);
     out_.products += pairs.products;
     const bool ended = pairs.all_converged() || pairs.stop == "interrupted" || pairs.stop == "not_finite";
     if (out_.plan.dense_instead && !ended) return nearest_of_all(pairs);
@@ -185,6 +219,7 @@ class Analysis {
   void bound_rank() {
     LanczosOptions o = rank_request(r_, n_);
     if (out_.plan.basis > 0) o.basis = out_.plan.basis;
+    const InterruptScope asked_by_lanczos({});
     const EigenPairs<T> pairs = lanczos(a_, o);
     out_.products += pairs.products;
     out_.stop = pairs.stop;
@@ -193,6 +228,7 @@ class Analysis {
       out_.notes.push_back("rank: a product was not finite");
       return;
     }
+    if (pairs.stop == "interrupted") note_interrupted("rank: interrupted, the bounds are those of the products so far");
     RankResult rank;
     rank.tolerance = std::max(krylov_tolerance<T>() * pairs.scale, pairs.rounding);
     for (double value : pairs.values) {
@@ -215,7 +251,7 @@ class Analysis {
     DensityOptions o = density_request(request);
     o.lanes = out_.plan.lanes;
     const SpectralDensity d = spectral_density(a_, o);
-    if (!is_finite(d)) return;
+    if (!is_known(d)) return;
     out_.trace = d.trace();
     out_.frobenius_squared = d.frobenius_squared();
     out_.density = density_curve(d);
@@ -223,8 +259,15 @@ class Analysis {
     if (out_.stop.empty()) out_.stop = d.stop;
   }
 
-  bool is_finite(const SpectralDensity& d) {
+  bool is_known(const SpectralDensity& d) {
     out_.products += d.products;
+    if (d.stop == "interrupted") {
+      const bool some = d.nodes.size() >= 2;
+      note_interrupted(some ? fmt::format("slq: interrupted, from {} of {} probes and {} steps of each", d.nodes.size(),
+                                          r_.probes, d.steps)
+                            : "slq: interrupted before anything was known");
+      return some;
+    }
     if (d.stop != "not_finite") return true;
     out_.converged = false;
     out_.notes.push_back("slq: a product was not finite");
@@ -234,12 +277,12 @@ class Analysis {
   void preconditioned() {
     PreconditionedOperator<T> product(a_, *r_.damping, *preconditioner_);
     const SpectralDensity d = spectral_density(product, density_request(preconditioned_request(r_, *preconditioner_)));
-    if (!is_finite(d)) return;
+    if (!is_known(d)) return;
     try {
       out_.log_determinant = hso::log_determinant(d, *preconditioner_);
       note_quadrature(d, *r_.damping);
     } catch (const InputError&) {
-      out_.notes.push_back("log-determinant: the preconditioned matrix is not positive definite beyond rounding");
+      without_log_determinant("the preconditioned matrix is not positive definite beyond rounding");
     }
   }
 
@@ -273,6 +316,8 @@ class Analysis {
     out_.trace = trace(a_, o, &run);
     out_.products += run.products;
     out_.stop = "probes";
+    if (r_.interrupted && run.products < trace_products(n_, o))
+      note_interrupted(fmt::format("trace: interrupted after {} of {} products", run.products, trace_products(n_, o)));
     trace_is_exact_ = run.exact;
     if (run.exact)
       out_.notes.push_back(

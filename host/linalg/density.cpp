@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
@@ -47,24 +49,34 @@ class ProbeLanczos {
 
   static Index device_numbers(Index lanes, Index steps) { return (4 + 2 * steps) * lanes + 1; }
 
-  /// Probes `first` to first + k - 1 of the seed. False when a product was not finite.
-  bool run(std::uint64_t seed, Index first, Index k, SpectralDensity& out) {
+  /// Probes `first` to first + k - 1 of the seed. With "interrupted" the steps until then are there, two at least, or
+  /// nothing.
+  std::string run(std::uint64_t seed, Index first, Index k, const std::function<bool()>& interrupted,
+                  SpectralDensity& out) {
     k_ = k;
     alpha_.assign(static_cast<std::size_t>(k), Numbers());
     beta_.assign(static_cast<std::size_t>(k), Numbers());
     alive_ = k;
     read_ = 0;
     start(seed, first);
-    for (Index j = 0; j < steps_ && alive_ > 0; ++j) {
+    taken_ = steps_;
+    for (Index j = 0; j < taken_ && alive_ > 0; ++j) {
+      if (interrupted && interrupted()) {
+        taken_ = j;
+        if (j < 2) return "interrupted";
+        if (read_ < j && !read(j)) return "not_finite";
+        break;
+      }
       a_.apply(View<const T>(row(j)), w());
       out.products += k;
       full_ ? orthogonalize(j) : project(j);
       if (j + 1 < steps_) full_ ? normalize(j) : recur(j);
-      if ((j + 1 == steps_ || (j + 1 - read_) >= interval()) && !read(j + 1)) return false;
+      if ((j + 1 == steps_ || (j + 1 - read_) >= interval()) && !read(j + 1)) return "not_finite";
     }
     for (std::size_t p = 0; p < alpha_.size(); ++p) append(p, out);
-    return true;
+    return taken_ < steps_ ? "interrupted" : "steps";
   }
+  Index taken() const { return taken_; }
 
  private:
   static constexpr Index kInterval = 8;  ///< steps between two looks at what is exhausted or not finite
@@ -164,7 +176,7 @@ class ProbeLanczos {
     GaussRule rule = host_gauss_rule(alpha_[p], beta_[p]);
     out.nodes.push_back(std::move(rule.nodes));
     out.weights.push_back(std::move(rule.weights));
-    out.exhausted.push_back(static_cast<Index>(m) < steps_);
+    out.exhausted.push_back(static_cast<Index>(m) < taken_);
     out.diagonals.push_back(std::move(alpha_[p]));
     out.off_diagonals.push_back(std::move(beta_[p]));
   }
@@ -172,7 +184,7 @@ class ProbeLanczos {
   LinearOperator<T>& a_;
   Context& context_;
   Ops<T>& ops_;
-  Index n_, probes_, steps_, rows_, k_ = 0;
+  Index n_, probes_, steps_, rows_, k_ = 0, taken_ = 0;
   bool full_;
   Buffer<T> basis_, w_, c_, factors_;
   Buffer<double> numbers_;  ///< the probes' state, sums of one step, then [steps][alpha, beta]
@@ -192,16 +204,29 @@ Index vectors_of(Index n, const DensityOptions& o) {
   return 1 + (o.reorthogonalize ? last_steps(n, o) : std::min<Index>(last_steps(n, o), 2));
 }
 
-/// All probes once. False when a product was not finite.
+/// Without the probes after the first `count`.
+void cut(SpectralDensity& density, std::size_t count) {
+  for (auto* per_probe : {&density.nodes, &density.weights, &density.diagonals, &density.off_diagonals})
+    per_probe->resize(count);
+  density.exhausted.resize(count);
+}
+
+/// All probes once; returns why it ended. Of an interrupted group nothing is kept where others are complete.
 template <class T>
-bool run_probes(LinearOperator<T>& a, const DensityOptions& o, Index lanes, Index steps, SpectralDensity& out) {
+std::string run_probes(LinearOperator<T>& a, const DensityOptions& o, Index lanes, Index steps, SpectralDensity& out) {
   for (auto* per_probe : {&out.nodes, &out.weights, &out.diagonals, &out.off_diagonals}) per_probe->clear();
   out.exhausted.clear();
   out.steps = steps;
   ProbeLanczos<T> probes(a, o.probes, lanes, steps, o.reorthogonalize);
-  for (Index first = 0; first < o.probes; first += lanes)
-    if (!probes.run(o.seed, first, std::min(lanes, o.probes - first), out)) return false;
-  return true;
+  for (Index first = 0; first < o.probes; first += lanes) {
+    const std::string end = probes.run(o.seed, first, std::min(lanes, o.probes - first), o.interrupted, out);
+    if (end == "interrupted" && first >= 2)
+      cut(out, static_cast<std::size_t>(first));
+    else if (end == "interrupted")
+      first == 0 ? void(out.steps = probes.taken()) : cut(out, 0);
+    if (end != "steps") return end;
+  }
+  return "steps";
 }
 
 }  // namespace
@@ -248,9 +273,18 @@ SpectralDensity spectral_density(LinearOperator<T>& a, const DensityOptions& o) 
   if (o.probes < 2 || o.steps < 2)
     throw UsageError(
         fmt::format("spectral_density: {} probes of {} steps, expected at least 2 of at least 2", o.probes, o.steps));
+  std::optional<InterruptScope> asked_here;
+  if (o.interrupted) asked_here.emplace(std::function<bool()>());
   const Index lanes = density_lanes(a, o), most = last_steps(out.n, o);
   for (Index steps = first_steps(out.n, o);; steps = std::min(2 * steps, most)) {
-    out.stop = run_probes(a, o, lanes, steps, out) ? "steps" : "not_finite";
+    SpectralDensity shorter = out;
+    out.stop = run_probes(a, o, lanes, steps, out);
+    if (out.stop == "interrupted" && !shorter.nodes.empty()) {
+      shorter.products = out.products;
+      shorter.stop = out.stop;
+      return shorter;
+    }
+    if (out.stop == "interrupted") return out;
     if (out.stop == "not_finite" || steps >= most || !o.enough || o.enough(out)) return out;
   }
 }

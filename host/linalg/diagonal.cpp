@@ -27,7 +27,7 @@ DiagonalEstimate diagonal(LinearOperator<T>& a, const DiagonalOptions& options) 
   const auto signs = [&](Index first, Index k, T* z) {
     fill_probes(ops, n, first, k, options.seed, Distribution::rademacher, z);
   };
-  probe(a, options.probes, signs, [&](Index, Index k, const T* z, T* az) {
+  probe(a, options.probes, {}, signs, [&](Index, Index k, const T* z, T* az) {
     for (Index p = 0; p < k; ++p) {
       ops.for_each(1, n, Scale<T>{z + p * n, az + p * n, n, az + p * n, n, false});
       a.context().to_host(az + p * n, products.data(), n * static_cast<Index>(sizeof(T)));

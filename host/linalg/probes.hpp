@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "hsogpu/detail/ops.hpp"
@@ -43,17 +44,21 @@ void fill_directions(Ops<T>& ops, Index n, Index first, Index lanes, Index probe
   for (Index p = 0; p < lanes; ++p) fill(p, length / std::sqrt(squares[static_cast<std::size_t>(p)]));
 }
 
-/// take(first, k, z, Az) of `probes` vectors, `kProbeLanes` at a time, that draw(first, k, z) makes.
+/// take(first, k, z, Az) of `probes` vectors, `kProbeLanes` at a time, that draw(first, k, z) makes. Returns how many
+/// there were: fewer when `interrupted`.
 template <class T, class Draw, class Take>
-void probe(LinearOperator<T>& a, Index probes, const Draw& draw, const Take& take) {
+Index probe(LinearOperator<T>& a, Index probes, const std::function<bool()>& interrupted, const Draw& draw,
+            const Take& take) {
   const Index n = a.dimension(), lanes = std::min(kProbeLanes, probes);
   Buffer<T> z(a.context(), lanes * n), az(a.context(), lanes * n);
   for (Index done = 0; done < probes; done += lanes) {
+    if (interrupted && interrupted()) return done;
     const Index k = std::min(lanes, probes - done);
     draw(done, k, z.data());
     a.apply(vector_view<const T>(z.data(), n, k), vector_view(az.data(), n, k));
     take(done, k, z.data(), az.data());
   }
+  return probes;
 }
 
 inline constexpr auto kAsTheyAre = [](Index, auto*) {};
@@ -63,24 +68,26 @@ struct ProbeSamples {
   std::vector<double> quadratic, squared;  ///< z'Az and |Az|^2
 };
 template <class T, class Draw>
-ProbeSamples samples_drawn(LinearOperator<T>& a, Index probes, const Draw& draw) {
+ProbeSamples samples_drawn(LinearOperator<T>& a, Index probes, const std::function<bool()>& interrupted,
+                           const Draw& draw) {
   auto& ops = a.context().template ops<T>();
   const Index n = a.dimension();
   Buffer<double> samples(a.context(), 2 * probes);
-  probe(a, probes, draw, [&](Index done, Index k, const T* z, const T* az) {
+  const Index taken = probe(a, probes, interrupted, draw, [&](Index done, Index k, const T* z, const T* az) {
     ops.dots_on_device(k, n, z, n, az, n, samples.data() + done);
     ops.dots_on_device(k, n, az, n, az, n, samples.data() + probes + done);
   });
   const std::vector<double> host = samples.download();
   const auto middle = host.begin() + static_cast<std::ptrdiff_t>(probes);
-  return {{host.begin(), middle}, {middle, host.end()}};
+  return {{host.begin(), host.begin() + taken}, {middle, middle + taken}};
 }
 /// Of random probes of length sqrt(n), lanes `first` and on, passed through `prepare`.
 template <class T, class Prepare>
-ProbeSamples samples_of(LinearOperator<T>& a, Index first, Index probes, std::uint64_t seed, const Prepare& prepare) {
+ProbeSamples samples_of(LinearOperator<T>& a, Index first, Index probes, std::uint64_t seed, const Prepare& prepare,
+                        const std::function<bool()>& interrupted = {}) {
   auto& ops = a.context().template ops<T>();
   const Index n = a.dimension();
-  return samples_drawn(a, probes, [&](Index done, Index k, T* z) {
+  return samples_drawn(a, probes, interrupted, [&](Index done, Index k, T* z) {
     fill_directions(ops, n, first + done, k, probes, seed, std::sqrt(static_cast<double>(n)), vector_view(z, n, k));
     prepare(k, z);
   });

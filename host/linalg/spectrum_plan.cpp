@@ -274,6 +274,7 @@ LanczosOptions rank_request(const SpectrumRequest& r, Index n) {
 DensityOptions density_request(const SpectrumRequest& r) {
   DensityOptions o{.probes = r.probes, .steps = r.steps, .seed = r.seed};
   o.lower_bound = r.lower_bound;
+  o.interrupted = r.interrupted;
   if (!r.damping) return o;
   o.most_steps = r.most_steps > 0 ? r.most_steps : 8 * r.steps;
   o.enough = [delta = *r.damping, interrupted = r.interrupted](const SpectralDensity& d) {
@@ -293,13 +294,19 @@ TraceOptions trace_request(const SpectrumRequest& r) {
   return {.method = r.trace_method,
           .products = r.probes,
           .seed = r.seed,
-          .positive_semidefinite = r.lower_bound && *r.lower_bound >= 0};
+          .positive_semidefinite = r.lower_bound && *r.lower_bound >= 0,
+          .interrupted = r.interrupted};
 }
 
 }  // namespace detail
 
 template <class T>
 SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request) {
+  const SpectrumRequest& r = request;
+  if (r.count < 1 || r.block < 1 || r.probes < 1 || r.steps < 2)
+    throw UsageError(
+        fmt::format("plan_spectrum: count {}, block {}, probes {}, steps {}, expected at least 1, 1, 1 and 2", r.count,
+                    r.block, r.probes, r.steps));
   return Planner<T>(a, request).run();
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
@@ -62,7 +63,7 @@ template <class T>
 ProbeSamples samples_of_all(const char* who, LinearOperator<T>& a) {
   auto& ops = a.context().template ops<T>();
   const Index n = a.dimension();
-  const ProbeSamples s = samples_drawn(a, n, [&](Index first, Index k, T* z) {
+  const ProbeSamples s = samples_drawn(a, n, {}, [&](Index first, Index k, T* z) {
     ops.for_each(k, n, UnitVectors<T>{z, n, first});
   });
   if (!std::isfinite(sum(s.squared)))
@@ -79,7 +80,10 @@ Estimate sum_of_diagonal(LinearOperator<T>& a, const TraceOptions& o) {
 
 template <class T>
 Estimate hutchinson(LinearOperator<T>& a, const TraceOptions& o) {
-  const ProbeSamples s = samples_of(a, 0, o.products, o.seed, kAsTheyAre);
+  std::optional<InterruptScope> asked_here;
+  if (o.interrupted) asked_here.emplace(std::function<bool()>());
+  const ProbeSamples s = samples_of(a, 0, o.products, o.seed, kAsTheyAre, o.interrupted);
+  if (o.interrupted && s.quadratic.size() < 2) throw Interrupted();
   return with_rounding(mean_of(s.quadratic, o.seed, o.confidence), rounding_of<T>(a.dimension(), mean(s.squared)));
 }
 
@@ -259,6 +263,8 @@ Estimate trace(LinearOperator<T>& a, const TraceOptions& o, TraceRun* report) {
   TraceRun own;
   TraceRun& run = report != nullptr ? *report : own;
   run = {method_for(n, o), trace_products(n, o), o.products >= n};
+  std::optional<InterruptScope> scope;
+  if (o.interrupted) scope.emplace(o.interrupted);
   if (run.exact) return sum_of_diagonal(a, o);
   if (run.method == TraceMethod::xnystrace) {
     if (const std::optional<Estimate> e = xnystrace(a, o)) return *e;
@@ -270,8 +276,11 @@ Estimate trace(LinearOperator<T>& a, const TraceOptions& o, TraceRun* report) {
       return hutch_plus_plus(a, o);
     case TraceMethod::xtrace:
       return xtrace(a, o);
-    default:
-      return hutchinson(a, o);
+    default: {
+      const Estimate e = hutchinson(a, o);
+      run.products = e.probes;
+      return e;
+    }
   }
 }
 

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/io.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "nn/named_models.hpp"
 #include "nn/network_layers.hpp"
@@ -32,7 +31,8 @@ Index parse_size(const std::string& text, const std::string& word) {
   Index value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > INT32_MAX)
-    throw UsageError(fmt::format("model '{}': size '{}', expected a whole number from 1 to {}", word, text, INT32_MAX));
+    throw UsageError(fmt::format("model '{}': size '{}', expected a whole number from 1 to {}", shown(word),
+                                 shown(text), INT32_MAX));
   return value;
 }
 
@@ -40,7 +40,7 @@ Activation parse_hidden(const std::string& name, const std::string& word) {
   const auto& names = activation_names();
   const auto at = std::find(names.begin(), names.end(), name);
   if (at == names.end())
-    throw UsageError(fmt::format("model '{}': activation '{}'{}, expected one of {}", word, name,
+    throw UsageError(fmt::format("model '{}': activation '{}'{}, expected one of {}", shown(word), shown(name),
                                  did_you_mean(name, names), fmt::join(names, ", ")));
   return static_cast<Activation>(at - names.begin());
 }
@@ -53,18 +53,11 @@ ModelSpec parse_mlp(const std::string& word) {
     throw UsageError(
         fmt::format("model '{}': expected mlp:INPUT-...-OUTPUT[:ACTIVATION] with two sizes at least, as in "
                     "mlp:64-32-10:tanh",
-                    word));
+                    shown(word)));
   return mlp(sizes, parts.size() == 2 ? parse_hidden(parts[1], word) : Activation::tanh);
 }
 
-ModelSpec read_model(const std::string& path) {
-  if (std::filesystem::is_directory(path))
-    throw InputError(fmt::format("{}: is a folder, expected a TOML file with a model", path));
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw InputError(fmt::format("{}: cannot be read, expected a TOML file with a model", path));
-  return parse_model_toml(text, path);
-}
+ModelSpec read_model(const std::string& path) { return parse_model_toml(read_text(path), path); }
 
 }  // namespace
 
@@ -79,8 +72,8 @@ ModelSpec parse_model(const std::string& word_or_path) {
     if (m.name == word) return m.make();
   if (word.ends_with(".toml") || word.find('/') != word.npos) return read_model(word);
   throw UsageError(
-      fmt::format("model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], {} or the path of a TOML file", word,
-                  did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
+      fmt::format("model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], {} or the path of a TOML file",
+                  shown(word), did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
 }
 
 }  // namespace hso

@@ -7,6 +7,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/model.hpp"
+#include "io/shown_text.hpp"
 #include "nn/network_layers.hpp"
 
 namespace hso {
@@ -43,8 +44,8 @@ void check_input(const ModelSpec& model, const Shape& data) {
   const bool flat = model.input.rank() == 1 || data.rank() == 1;
   const bool same_size = model.input.size() == data.size();
   if (same_size && (flat || without_ones(model.input) == without_ones(data))) return;
-  throw InputError(
-      fmt::format("{}: input {} does not fit the data's {}", model.name, model.input.to_string(), data.to_string()));
+  throw InputError(fmt::format("{}: input {} does not fit the data's {}", shown(model.name), model.input.to_string(),
+                               data.to_string()));
 }
 
 template <class T>

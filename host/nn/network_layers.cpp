@@ -7,11 +7,14 @@
 #include <map>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "nn/layer_options.hpp"
 
 namespace hso {
 namespace {
+
+constexpr std::size_t kMostLayers = 10'000;  ///< planning the memory of a chain takes time that grows with its square
 
 template <class T>
 class LayerBuilder {
@@ -24,7 +27,8 @@ class LayerBuilder {
   NetworkLayers<T> run() {
     for (at_ = 0; at_ < model_.layers.size(); ++at_) built_.outputs.push_back(x_ = located(model_.layers[at_]));
     if (built_.parameters.empty())
-      throw InputError(fmt::format("{}: no layer has parameters, expected a linear or conv2d layer", model_.name));
+      throw InputError(
+          fmt::format("{}: no layer has parameters, expected a linear or conv2d layer", shown(model_.name)));
     return std::move(built_);
   }
 
@@ -143,14 +147,17 @@ std::string layer_label(const ModelSpec& model, std::size_t layer) {
 
 std::string location(const ModelSpec& model, std::size_t layer) {
   const std::string& where = model.layers[layer].where;
-  return fmt::format("{}: layer {}: ", where.empty() ? model.name : where, layer);
+  return fmt::format("{}: layer {}: ", where.empty() ? shown(model.name) : where, layer);
 }
 
 template <class T>
 NetworkLayers<T> build_layers(const ModelSpec& model, std::uint64_t dropout_seed) {
   if (model.input.rank() < 1 || model.input.rank() >= Shape::kMaxRank || model.input.size() < 1)
-    throw InputError(fmt::format("{}: input {}, expected [features] or [C, H, W], each at least 1", model.name,
+    throw InputError(fmt::format("{}: input {}, expected [features] or [C, H, W], each at least 1", shown(model.name),
                                  model.input.to_string()));
+  if (model.layers.size() > kMostLayers)
+    throw InputError(
+        fmt::format("{}: {} layers, expected at most {}", shown(model.name), model.layers.size(), kMostLayers));
   return LayerBuilder<T>(model, dropout_seed).run();
 }
 

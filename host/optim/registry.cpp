@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
+#include <cmath>
 
+#include "io/shown_text.hpp"
 #include "optim/registry.hpp"
 
 namespace hso {
@@ -22,7 +24,7 @@ const char* name_of(StepStatus status) {
 namespace {
 
 [[noreturn]] void bad_value(const std::string& where, const std::string& text, const char* expected) {
-  throw UsageError(fmt::format("{}: '{}', expected {}", where, text, expected));
+  throw UsageError(fmt::format("{}: '{}', expected {}", where, shown(text), expected));
 }
 
 template <class Number>
@@ -36,6 +38,7 @@ void parse_number(const std::string& where, const std::string& text, Number& out
 
 void detail::parse_option(const std::string& where, const std::string& text, double& out) {
   parse_number(where, text, out, "a number");
+  if (!std::isfinite(out)) bad_value(where, text, "a finite number");
 }
 void detail::parse_option(const std::string& where, const std::string& text, int& out) {
   parse_number(where, text, out, "a whole number");

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/prune_compare.hpp"
 #include "io/shown_numbers.hpp"
@@ -118,7 +119,12 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
       options.rule.score = row.score;
       options.rule.seed += i;
       options.sparsity = row.sparsity;
-      row.runs.push_back(one_run(options, of_first, out.device, first));
+      try {
+        row.runs.push_back(one_run(options, of_first, out.device, first));
+      } catch (const Interrupted&) {
+        if (!any) throw;
+        return out;
+      }
       const PrunedRun& run = row.runs.back();
       any = any || run.failure.empty();
       if (hooks.on_run) hooks.on_run(line_of(row, run));
@@ -176,7 +182,7 @@ std::string prune_comparison_json(const PruneComparison& c) {
 }
 
 std::string write_prune_comparison(const PruneComparison& c, const std::string& run_directory) {
-  RunDirectory directory(run_directory);
+  RunDirectory directory(run_directory, c.base.overwrite);
   write_text_atomically(directory.file("comparison.json"), prune_comparison_json(c));
   write_text_atomically(directory.file("comparison.svg"), prune_comparison_svg(c));
   write_text_atomically(directory.file("comparison.txt"), prune_comparison_table(c));

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/unit_removal.hpp"
 #include "prune/outcome.hpp"
 #include "prune/remembered_curvature.hpp"
@@ -50,7 +51,7 @@ void check(const PruneOptions& o) {
     throw UsageError("prune: whole units go by sparsity or multiply_adds, in oneshot, iterative or gradual stages");
   if (o.rule.pattern && (o.schedule.kind != PruneSchedule::Kind::one_shot || o.rule.per_layer || o.keep > 0))
     throw UsageError("prune: a pattern N:M says itself how many go, in one stage");
-  if (!o.run_directory.empty()) RunDirectory::check(o.run_directory);
+  if (!o.run_directory.empty()) RunDirectory::check(o.run_directory, o.overwrite);
 }
 
 /// What does not depend on the precision.
@@ -102,7 +103,8 @@ class Pruning {
   PruneResult run() {
     std::tie(result_.train_before, result_.test_before) = evaluate();
     result_.complete = true;
-    options_.granularity == Granularity::weights ? weight_stages() : unit_stages();
+    stages();
+    const InterruptScope to_the_end({});  // what follows writes what is known
     conclude<T>(options_, in_.run, {context_, in_.data.split, network_}, result_);
     return std::move(result_);
   }
@@ -113,6 +115,19 @@ class Pruning {
     NetworkObjectiveOptions o{std::min(rows, in_.data.split.train.size), 0, decay};
     o.fisher_seed = options_.rule.seed;
     return o;
+  }
+
+  /// A stage that is left in its middle was none; the first one leaves nothing to be written.
+  void stages() {
+    try {
+      options_.granularity == Granularity::weights ? weight_stages() : unit_stages();
+    } catch (const Interrupted&) {
+      if (result_.stages.empty()) throw;
+      result_.theta = std::move(before_stage_.theta);
+      result_.mask = std::move(before_stage_.mask);
+      result_.removals.resize(before_stage_.removals);
+      result_.complete = false;
+    }
   }
 
   std::pair<Evaluation, Evaluation> evaluate() {
@@ -190,6 +205,7 @@ class Pruning {
 
   template <class Remove>
   void stage(const Remove& remove) {
+    before_stage_ = {result_.theta, result_.mask, result_.removals.size()};
     PruneStage& out = current_ = {};
     out.loss_before = loss();
     const auto start = Clock::now();
@@ -249,6 +265,12 @@ class Pruning {
   NetworkObjective<T> curvature_, train_;
   std::optional<NetworkObjective<T>> test_;
   detail::RememberedCurvature<T> remembered_;  ///< curvature_
+  struct Before {
+    std::vector<double> theta;
+    Mask mask;
+    std::size_t removals = 0;
+  };
+  Before before_stage_;
   PruneStage current_;
   PruneResult result_;
 };

@@ -160,6 +160,7 @@ class Comparer {
     try {
       const TrainResult result = train(options_of(c, value, seed, budget), hooks);
       fill(run, result, budget);
+      stopped_ = stopped_ || (result.stop_reason == "interrupted" && !steps_spent);  // in the middle of a step
       if (steps_spent && !stopped_) run.status = "steps";
     } catch (const Error& e) {
       if (!is_of_contender(e.kind())) throw;

@@ -162,7 +162,7 @@ std::string comparison_json(const Comparison& c) {
 }
 
 std::string write_comparison(const Comparison& c, const std::string& run_directory) {
-  RunDirectory directory(run_directory);
+  RunDirectory directory(run_directory, c.base.overwrite);
   write_text_atomically(directory.file("config.toml"), to_toml(c.base));
   write_text_atomically(directory.file("env.json"), environment_json() + "\n");
   write_text_atomically(directory.file("comparison.json"), comparison_json(c) + "\n");

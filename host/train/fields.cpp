@@ -10,6 +10,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/wrappers.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {
@@ -84,7 +85,7 @@ const OptimizerInfo& find_optimizer(const std::string& name, const std::string& 
     if (info.name == name) return info;
     names.push_back(info.name);
   }
-  throw UsageError(fmt::format("{}: found '{}'{}, expected one of {}", origin, name, did_you_mean(name, names),
+  throw UsageError(fmt::format("{}: found '{}'{}, expected one of {}", origin, shown(name), did_you_mean(name, names),
                                fmt::join(names, ", ")));
 }
 
@@ -188,7 +189,7 @@ void set_field(TrainOptions& options, const TrainField& field, const std::string
           if (field.optional && text.empty())
             value = {};
           else if (!parse(text, value))
-            throw UsageError(fmt::format("found '{}', expected {}", text, expected(value)));
+            throw UsageError(fmt::format("found '{}', expected {}", shown(text), expected(value)));
         } catch (const UsageError& e) {
           throw UsageError(fmt::format("{}: {}", origin, e.what()));
         }

@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 namespace {
@@ -26,7 +28,7 @@ constexpr std::array<const char*, 17> kFiles = {
 
 [[noreturn]] void fail(const std::string& path, const std::string& action, int error) {
   const std::string message = fmt::format("run directory {}: cannot {}: {}", path, action, std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT) throw MemoryError(message);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
   throw InputError(message);
 }
 
@@ -42,19 +44,43 @@ fs::path nearest_existing(const fs::path& path) {
     if (fs::symlink_status(at, failed).type() != fs::file_type::not_found || at == at.parent_path()) return at;
 }
 
-void require_usable(const std::string& path) {
+/// Of this program: a file of a run, what was on the way to becoming one, or the lock.
+bool is_of_run(const std::string& name) {
+  return name == RunLock::kName || std::any_of(kFiles.begin(), kFiles.end(), [&](const char* file) {
+           return name == file || name.starts_with(std::string(file) + ".tmp-");
+         });
+}
+
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
   std::error_code failed;
-  if (!fs::is_directory(path, failed) || fs::is_empty(path, failed)) return;
-  if (fs::exists(fs::path(path) / "config.toml") && fs::exists(fs::path(path) / "env.json")) return;
-  throw InputError(
-      fmt::format("run directory {}: is not empty and holds no run, expected a new or empty folder or an "
-                  "earlier run",
-                  path));
+  fs::directory_iterator at(path, failed);
+  for (; !failed && at != fs::directory_iterator(); at.increment(failed))
+    names.push_back(at->path().filename().string());
+  if (failed) fail(path, "read the folder", failed.value());
+  return names;
+}
+
+void require_usable(const std::string& path, bool overwrite) {
+  std::error_code failed;
+  if (!fs::is_directory(path, failed)) return;
+  if (is_there(path + "/config.toml") && is_there(path + "/env.json")) {
+    if (overwrite) return;
+    throw InputError(fmt::format("run directory {}: holds a run, expected another folder, or --overwrite", path));
+  }
+  // The lock shows that it was this program that began to fill the folder.
+  const bool begun = is_there(path + "/" + RunLock::kName);
+  for (const std::string& name : names_in(path))
+    if (!begun || !is_of_run(name))
+      throw InputError(
+          fmt::format("run directory {}: is not empty and holds no run (found '{}'), expected a new or empty folder",
+                      path, shown(name)));
 }
 
 void remove_run(const std::string& path) {
   std::error_code failed;
-  for (const char* name : kFiles) {
+  for (const std::string& name : names_in(path)) {
+    if (!is_of_run(name) || name == RunLock::kName) continue;
     fs::remove_all(fs::path(path) / name, failed);
     if (failed) fail(path, "remove the earlier run", failed.value());
   }
@@ -76,50 +102,59 @@ std::string create_numbered(const std::string& pattern, std::size_t at) {
   for (int number = 1;; ++number) {
     std::string path = pattern;
     path.replace(at, std::strlen(kNumber), fmt::format("{:03}", number));
-    if (!fs::exists(path) && create(path)) return path;
+    if (!is_there(path) && create(path)) return path;
   }
 }
 
 }  // namespace
 
-void RunDirectory::check(const std::string& path) {
+void RunDirectory::check(const std::string& path, bool overwrite) {
   const fs::path existing = nearest_existing(path);
   std::error_code failed;
   if (!fs::is_directory(existing, failed)) fail(path, "create the folder", ENOTDIR);
   if (::access(existing.c_str(), W_OK | X_OK) != 0) fail(path, "write there", errno);
-  require_usable(path);
+  RunLock::require_free(path);
+  require_usable(path, overwrite);
 }
 
-RunDirectory::RunDirectory(const std::string& path) : path_(without_end_slash(path)) {
-  check(path_);
+RunDirectory::RunDirectory(const std::string& path, bool overwrite) : path_(without_end_slash(path)) {
+  check(path_, overwrite);
   const std::size_t number = path_.find(kNumber, path_.find_last_of('/') + 1);
   if (number != std::string::npos) {
     path_ = create_numbered(path_, number);
     created_ = true;
-  } else if (create(path_)) {
-    created_ = true;
   } else {
-    remove_run(path_);
+    created_ = create(path_);
   }
+  lock_.emplace(path_);
+  require_usable(path_, overwrite);  // another run may have come and gone since
+  if (!created_) remove_run(path_);
 }
 
-void RunDirectory::require_other(const std::string& what, const std::string& path, const std::string& other) {
+void RunDirectory::require_other(const std::string& what, const std::string& path, const std::string& read) {
   std::error_code failed;
-  if (!path.empty() && fs::equivalent(other, path, failed))
-    throw UsageError(fmt::format(
-        "{}: is in the run directory that would be overwritten, expected one that this does not overwrite", what));
+  if (path.empty() || !fs::is_directory(path, failed)) return;
+  for (fs::path at = fs::weakly_canonical(read, failed); !failed && !at.empty(); at = at.parent_path()) {
+    if (fs::equivalent(at, path, failed))
+      throw UsageError(
+          fmt::format("{}: is in the run directory that would be overwritten, expected one that this does "
+                      "not overwrite",
+                      what));
+    failed.clear();
+    if (at == at.parent_path()) return;
+  }
 }
 
 RunDirectory::~RunDirectory() {
   std::error_code ignored;
-  if (created_) fs::remove_all(path_, ignored);
+  if (created_) fs::remove_all(path_, ignored);  // the lock's file included; it is released after that
 }
 
 void RunDirectory::append_metrics(const TrainRecord& record) { append_line("metrics.jsonl", metrics_line(record)); }
 
 void RunDirectory::append_line(const std::string& name, const std::string& text) {
   const std::string line = text + "\n";
-  const FileHandle out(::open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  const FileHandle out(::open(file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666));
   if (out.get() < 0) fail(path_, "open " + name, errno);
   const ssize_t written = ::write(out.get(), line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) fail(path_, "write " + name, written < 0 ? errno : ENOSPC);

@@ -14,15 +14,19 @@
 //
 // A comparison (hsogpu/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and comparison.txt.
 //
+//   .hso-lock           while a process writes to the folder (RunLock)
+//
 // Every file but metrics.jsonl appears whole or not at all, and so does every step_N.
 // Errors: InputError (path, why) for what cannot be created, MemoryError for a full disk.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "hsogpu/train.hpp"
 #include "io/file.hpp"
+#include "train/run_lock.hpp"
 #include "train/schedule.hpp"
 
 namespace hso {
@@ -30,14 +34,16 @@ namespace hso {
 class RunDirectory {
  public:
   /// Throws what the constructor would, as far as that can be told without touching the disk.
-  static void check(const std::string& path);
+  static void check(const std::string& path, bool overwrite);
 
-  /// UsageError "<what>: ..." when writing a run to `path` would empty the run `other`, which is read.
-  static void require_other(const std::string& what, const std::string& path, const std::string& other);
+  /// UsageError "<what>: ..." when writing a run to `path` would remove `read`, which is that folder or lies in it.
+  static void require_other(const std::string& what, const std::string& path, const std::string& read);
 
-  /// Creates the folder. "###" in the last part of the path becomes the first free number ("digits-hso-001").
-  /// A folder with a run in it is emptied of that run; a folder with anything else in it is an InputError.
-  explicit RunDirectory(const std::string& path);
+  /// Creates the folder and locks it (RunLock): what another process writes to is refused. "###" in the last part of
+  /// the path becomes the first free number ("digits-hso-001"). A folder with a run in it (config.toml and env.json) is
+  /// emptied of that run with `overwrite`, and refused without; the beginning of one that was killed before it had
+  /// these (its lock's file is still there) is removed in any case. A folder with anything else in it is an InputError.
+  RunDirectory(const std::string& path, bool overwrite);
   /// Removes what the constructor created, unless `keep` was called.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -53,6 +59,7 @@ class RunDirectory {
  private:
   std::string path_;
   bool created_ = false;
+  std::optional<RunLock> lock_;
 };
 
 /// One line of metrics.jsonl, without the line feed; what is not finite or not there becomes null.

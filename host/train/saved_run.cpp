@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/file.hpp"
+#include "io/json_text.hpp"
+#include "io/shown_text.hpp"
 #include "train/mask_file.hpp"
+#include "train/options_toml.hpp"
 
 namespace hso {
 namespace {
@@ -22,12 +28,19 @@ Index parameter_count(const std::vector<ParameterInfo>& parameters) {
   return count;
 }
 
-Standardizer read_standardizer(const std::string& path) {
-  try {
-    const auto json = nlohmann::json::parse(read_text(path));
-    return {json.at("mean").get<std::vector<double>>(), json.at("scale").get<std::vector<double>>()};
-  } catch (const nlohmann::json::exception& e) {
-    throw InputError(fmt::format("{}: {}, expected the lists mean and scale", path, e.what()));
+/// Numbers that either precision holds; fits of data that float32 can hold are such.
+void check_standardizer(const Standardizer& s, const std::string& path, Index features) {
+  constexpr double kLargest = std::numeric_limits<float>::max(), kSmallest = std::numeric_limits<double>::min();
+  const std::size_t count = s.mean.size();
+  if (count != s.scale.size() || (count != 1 && static_cast<Index>(count) != features))
+    throw InputError(fmt::format("{}: found {} means and {} scales, expected 1 or {} of each, as the model has inputs",
+                                 path, count, s.scale.size(), features));
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!(std::abs(s.mean[i]) <= kLargest))
+      throw InputError(fmt::format("{}: mean {} is {}, expected a number that float32 holds", path, i, s.mean[i]));
+    if (!(s.scale[i] >= kSmallest && s.scale[i] <= kLargest))
+      throw InputError(fmt::format("{}: scale {} is {}, expected a number above 0 (from {:.3g}) that float32 holds",
+                                   path, i, s.scale[i], kSmallest));
   }
 }
 
@@ -35,13 +48,51 @@ Standardizer read_standardizer(const std::string& path) {
 std::optional<std::vector<std::string>> read_class_names(const std::string& path) {
   if (!fs::exists(path)) return std::nullopt;
   try {
-    const auto json = nlohmann::json::parse(read_text(path));
+    const auto json = parse_json_text(read_text(path), path);
     if (json.at("classes").get<Index>() == 0) return std::nullopt;
     return json.value("class_names", std::vector<std::string>{});
   } catch (const nlohmann::json::exception& e) {
     throw InputError(fmt::format("{}: {}, expected what a training writes: classes and class_names", path, e.what()));
   }
 }
+
+Standardizer read_standardizer(const std::string& path, Index features) {
+  const auto json = parse_json_text(read_text(path), path);
+  Standardizer out;
+  try {
+    out = {json.at("mean").get<std::vector<double>>(), json.at("scale").get<std::vector<double>>()};
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(fmt::format("{}: expected an object with the lists mean and scale, of numbers", path));
+  }
+  check_standardizer(out, path, features);
+  return out;
+}
+
+/// The options of a run that is evaluated as it was trained: a file that was cut off would mean the defaults.
+TrainOptions read_options(const std::string& path) {
+  TrainOptions out;
+  const std::vector<std::string> keys = apply_toml(out, read_text(path), path);
+  // The optimizer comes last in the file.
+  for (const char* key : {"model", "data", "loss", "scaling", "precision", "test_fraction", "seed", "optimizer"})
+    if (std::find(keys.begin(), keys.end(), key) == keys.end())
+      throw InputError(
+          fmt::format("{}: {} is missing, expected all options of a run; the file may have been cut off", path, key));
+  return out;
+}
+
+void require_finite(const std::string& source, const std::vector<double>& theta,
+                    const std::vector<ParameterInfo>& parameters) {
+  for (const ParameterInfo& p : parameters)
+    for (Index i = 0; i < p.shape.size(); ++i)
+      if (const double value = theta[static_cast<std::size_t>(p.offset + i)]; !std::isfinite(value))
+        throw InputError(fmt::format("{}: tensor {} has {} at {}, expected finite numbers", source, p.name, value, i));
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code failed;
+  return fs::is_directory(path, failed);
+}
+bool has(const fs::path& folder, const char* name) { return is_there((folder / name).string()); }
 
 /// N of "step_N", -1 for other names.
 Index checkpoint_step(const fs::path& path) {
@@ -63,15 +114,15 @@ fs::path last_checkpoint(const fs::path& run) {
 /// The run directory and the folder whose model.safetensors counts.
 std::pair<fs::path, fs::path> locate(const std::string& path) {
   const fs::path folder = fs::path(path).has_filename() ? fs::path(path) : fs::path(path).parent_path();
-  if (!fs::is_directory(folder)) throw InputError(fmt::format("{}: no such folder, expected a run directory", path));
-  if (fs::exists(folder / "config.toml")) {
-    if (fs::exists(folder / "model.safetensors")) return {folder, folder};
+  if (!is_folder(folder)) throw InputError(fmt::format("{}: no such folder, expected a run directory", path));
+  if (has(folder, "config.toml")) {
+    if (has(folder, "model.safetensors")) return {folder, folder};
     const fs::path last = last_checkpoint(folder);
     if (last.empty()) throw InputError(fmt::format("{}: found neither model.safetensors nor a checkpoint", path));
     return {folder, last};
   }
   const fs::path run = fs::absolute(folder).parent_path().parent_path();
-  if (checkpoint_step(folder) >= 0 && fs::exists(run / "config.toml")) return {run, folder};
+  if (checkpoint_step(folder) >= 0 && has(run, "config.toml")) return {run, folder};
   throw InputError(fmt::format("{}: found no config.toml, expected a run directory or its checkpoints/step_N", path));
 }
 
@@ -88,11 +139,20 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
                                    at->second.shape.to_string(), p.shape.to_string()));
     std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
+  for (const auto& [name, tensor] : tensors.tensors)
+    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
+      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
   return theta;
 }
 
 std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters) {
-  return tensors_of(read_safetensors(safetensors), safetensors, parameters);
+  const SafeTensors tensors = read_safetensors(safetensors);
+  std::vector<double> theta = tensors_of(tensors, safetensors, parameters);
+  for (const auto& [name, tensor] : tensors.tensors)
+    if (tensor.integral)
+      throw InputError(fmt::format("{}: tensor {} holds integers, expected a floating type", safetensors, name));
+  require_finite(safetensors, theta, parameters);
+  return theta;
 }
 
 std::vector<double> load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters) {
@@ -102,6 +162,7 @@ std::vector<double> load_parameters(const std::string& path, const std::vector<P
   if (array.shape.rank() != 1 || array.shape.size() != expected)
     throw InputError(fmt::format("{}: found parameters of shape {}, expected [{}] as the model has", path,
                                  array.shape.to_string(), expected));
+  if (array.integral) throw InputError(fmt::format("{}: found integers, expected a floating type", path));
   return std::move(array.values);
 }
 
@@ -109,15 +170,15 @@ SavedRun load_run(const std::string& path) {
   const auto [run, parameters] = locate(path);
   const auto file = [&run = run](const char* name) { return (run / name).string(); };
   SavedRun out;
-  out.options = parse_train_options(read_text(file("config.toml")), file("config.toml"));
+  out.options = read_options(file("config.toml"));
   out.options.run_directory = run.string();
   out.model = parse_model_toml(read_text(file("model.toml")), file("model.toml"));
-  out.standardizer = read_standardizer(file("standardizer.json"));
+  out.standardizer = read_standardizer(file("standardizer.json"), out.model.input.size());
   out.class_names = read_class_names(file("data.json"));
   const auto network = build_network<double>(out.model, out.options.loss);
   const std::string weights = (parameters / "model.safetensors").string();
   out.theta = read_parameters(weights, network.parameters);
-  if (const fs::path mask = parameters / "mask.safetensors"; fs::exists(mask)) {
+  if (const fs::path mask = parameters / "mask.safetensors"; is_there(mask.string())) {
     out.mask = read_mask(mask.string(), network.parameters);
     require_removed_zero(weights, out.mask, out.theta, network.parameters);
   }

@@ -23,14 +23,17 @@ struct SavedRun {
 };
 
 /// `path` is a run directory (without final parameters: its last checkpoint) or one of its checkpoints/step_N.
-/// InputError names the file that is missing or wrong.
+/// InputError names the file that is missing or wrong: options that are not all there, a scale that is not above 0,
+/// parameters that are not finite.
 SavedRun load_run(const std::string& path);
 
-/// The flat theta of named tensors that were read from `source`; InputError as below.
+/// The flat theta of named tensors that were read from `source`; InputError names the tensor that is missing, unknown
+/// or has another shape.
 std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
                                const std::vector<ParameterInfo>& parameters);
 
-/// The flat theta of named tensors; InputError names the tensor that is missing or has another shape.
+/// The flat theta of named tensors; InputError names the tensor that is missing, unknown, not finite, of integers, or
+/// has another shape.
 std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters);
 
 /// theta.npy, or a .safetensors file with the tensors of the model; InputError for another length (both are shown).

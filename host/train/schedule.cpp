@@ -2,11 +2,18 @@
 #include "train/schedule.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace hso {
 namespace {
 
 constexpr Index kDefaultBatch = 128, kDefaultEpochs = 20, kDefaultSteps = 20;
+
+/// a b, or the largest number there is: a limit that nothing reaches.
+Index saturating(Index a, Index b) {
+  Index product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<Index>::max() : product;
+}
 
 }  // namespace
 
@@ -22,18 +29,19 @@ Schedule::Schedule(const TrainOptions& options, bool full_batch, Index rows) {
   batch = std::min(rows, options.batch > 0 ? options.batch : full_batch ? rows : kDefaultBatch);
   whole = batch == rows;
   own_curvature = options.curvature_batch > 0;
-  steps_per_epoch = (rows + batch - 1) / batch;
+  steps_per_epoch = rows / batch + (rows % batch != 0 ? 1 : 0);
   steps = options.steps;
   epochs = options.epochs;
   if (steps == 0 && epochs == 0) (full_batch ? steps : epochs) = full_batch ? kDefaultSteps : kDefaultEpochs;
-  max_trials = options.max_trials > 0 ? options.max_trials : 2 * (steps > 0 ? steps : epochs * steps_per_epoch);
+  max_trials = options.max_trials > 0 ? options.max_trials
+                                      : saturating(2, steps > 0 ? steps : saturating(epochs, steps_per_epoch));
   evaluate_every = options.evaluate_every > 0 ? options.evaluate_every : steps_per_epoch;
   checkpoint_every = options.checkpoint_every;
 }
 
 std::string Schedule::stop_reason(const Progress& progress) const {
   if (steps > 0 && progress.accepted >= steps) return "steps";
-  if (epochs > 0 && progress.calls >= epochs * steps_per_epoch) return "epochs";
+  if (epochs > 0 && progress.calls >= saturating(epochs, steps_per_epoch)) return "epochs";
   if (progress.trials >= max_trials) return "trials";
   // The same rows at the same point: a second refusal says all that a third one would.
   if (whole && !own_curvature && progress.rejected_in_a_row >= 2) return "stalled";

@@ -5,6 +5,7 @@
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/masked_objective.hpp"
 #include "hsogpu/separate_curvature.hpp"
 #include "hsogpu/step_queue.hpp"
@@ -34,7 +35,7 @@ constexpr double kSecondsBetweenProgress = 0.1;
 /// What does not depend on the precision. Cheap checks come before the reading of data.
 struct Inputs {
   Inputs(const TrainOptions& options, const TrainStart& start) {
-    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory);
+    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory, options.overwrite);
     model = start.model ? *start.model : parse_model(options.model);
     context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
     if (start.split != nullptr) {
@@ -76,12 +77,23 @@ class Trainer {
   TrainResult run() {
     record({});
     open_directory();
-    while (result_.stop_reason.empty()) advance();
+    while (result_.stop_reason.empty()) advance_or_stop();
     finish();
     return std::move(result_);
   }
 
  private:
+  /// A step that is left in its middle was none.
+  void advance_or_stop() {
+    try {
+      advance();
+    } catch (const Interrupted&) {
+      if (before_step_) context_.ops<T>().copy(theta_.size(), before_.data(), theta_.data());
+      before_step_ = false;
+      if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
+    }
+  }
+
   static std::unique_ptr<Optimizer<T>> make_method(const TrainOptions& o, const Mask& mask) {
     return make_masked<T>(make_wrapped<T>(make_optimizer<T>(o.optimizer, o.optimizer_settings), o.wrappers), mask);
   }
@@ -144,7 +156,7 @@ class Trainer {
 
   void open_directory() {
     if (asked_.run_directory.empty()) return;
-    directory_.emplace(asked_.run_directory);
+    directory_.emplace(asked_.run_directory, asked_.overwrite);
     options_.run_directory = result_.run_directory = directory_->path();
     write_description(*directory_,
                       {options_, in_.model, in_.data.standardizer, &context_, train_data_->size,
@@ -255,8 +267,12 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     const Stopwatch watch;
+    if (before_.size() == 0) before_ = Buffer<T>(context_, theta_.size());
+    context_.ops<T>().copy(theta_.size(), theta_.data(), before_.data());
+    before_step_ = true;
     // It has read what it reports; the little that is still queued behind counts to the next step.
     StepReport report = optimizer_->step(*seen_, theta_.data());
+    before_step_ = false;
     watch.read(last_cost_);
     last_cost_.gradients = asked_so_far() - asked_before;
     spent_.seconds += last_cost_.seconds;
@@ -312,6 +328,7 @@ class Trainer {
   }
 
   void finish() {
+    const InterruptScope to_the_end({});  // what follows saves the training
     if (result_.last.step != progress_.calls) record(last_report_);
     result_.theta = host_theta();
     result_.accepted_steps = progress_.accepted;
@@ -340,7 +357,8 @@ class Trainer {
   std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch
   std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1
   Objective<T>* seen_ = nullptr;                  ///< the outermost
-  Buffer<T> theta_;
+  Buffer<T> theta_, before_;                      ///< before the current step
+  bool before_step_ = false;                      ///< theta may not be that of a whole step
   std::optional<RunDirectory> directory_;
   Progress progress_;
   StepReport last_report_;

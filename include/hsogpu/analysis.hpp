@@ -55,7 +55,10 @@ struct SpectrumRequest {
   bool vectors = false;             ///< dense, lanczos: keeps the eigenvectors
   Index rank_at_most = 0;           ///< rank: known beforehand from how the matrix is made; 0: n
   std::optional<double> damping{};  ///< dense, slq: asks for log det(A + damping I)
+  /// Asked between products. What is known then is in the result; of a dense matrix, and of most traces, that is
+  /// nothing.
   std::function<bool()> interrupted{};
+  std::function<void(bool)> blocking{};  ///< around the eigendecomposition of a whole matrix: see InterruptScope
 };
 
 struct SpectrumPlan {
@@ -107,14 +110,15 @@ struct SpectrumAnalysis {
   std::vector<double> residuals;
   Buffer<T> vectors;      ///< [eigenvalues.size()][n] when asked for
   bool complete = false;  ///< eigenvalues are all n
-  std::string stop;       ///< why it ended: "direct", "steps", "probes" or lanczos' reasons
+  std::string stop;       ///< why it ended: "direct", "steps", "probes", "interrupted" or lanczos' reasons
   bool converged = true;
   std::optional<ExtremesCheck> extremes;  ///< of lanczos: whether eigenvalues are the extreme ones
   std::optional<RankResult> rank;
   std::optional<double> exact_trace, exact_frobenius_squared;
   std::optional<Estimate> trace, frobenius_squared;
-  std::optional<double> exact_log_determinant;  ///< of A + damping I; absent, with a note, where that is not positive
+  std::optional<double> exact_log_determinant;  ///< of A + damping I
   std::optional<Estimate> log_determinant;
+  std::string log_determinant_missing;  ///< why neither is there although it was asked for; not converged then
   std::optional<DensityCurve> density;  ///< errors of 0 where it is exact
   std::vector<std::string> notes;       ///< detours, and what did not converge
 };

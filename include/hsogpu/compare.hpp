@@ -124,7 +124,8 @@ std::string comparison_json(const Comparison& comparison);
 std::string comparison_svg(const Comparison& comparison);
 
 /// Writes comparison.json, comparison.svg, comparison.txt, config.toml (the base) and env.json to a run directory
-/// ("###" in its last part becomes the first free number) and returns its path.
+/// ("###" in its last part becomes the first free number; a run is replaced where the base says overwrite) and returns
+/// its path.
 std::string write_comparison(const Comparison& comparison, const std::string& run_directory);
 
 }  // namespace hso

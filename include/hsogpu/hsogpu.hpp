@@ -15,6 +15,7 @@
 #include "hsogpu/graph_objective.hpp"
 #include "hsogpu/hso_forms.hpp"
 #include "hsogpu/hso_methods.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/kronecker_preconditioner.hpp"

@@ -70,6 +70,7 @@ struct PruneOptions {
   std::shared_ptr<detail::DenseCurvature> memory{};
   Index points = 0;             ///< weights: places along every stage where the loss is measured
   std::string run_directory{};  ///< empty: nothing is written; "###" becomes the first free number
+  bool overwrite = false;       ///< a run that is in it may be replaced
 };
 
 /// A network's size. Bytes are those of its parameters in a file.
@@ -124,7 +125,9 @@ struct PruneResult {
 struct PruneHooks {
   std::function<void(const DataDescription&)> on_data;  ///< before anything is computed
   std::function<void(Index stage, const PruneStage&)> on_stage;
-  std::function<bool()> interrupted;  ///< asked after every stage
+  /// Asked after every stage. Under an InterruptScope (interrupt.hpp) a stage is left in its middle as well: the result
+  /// is that of the stages before, and Interrupted is thrown where there is none.
+  std::function<bool()> interrupted;
 };
 
 /// UsageError: a sparsity outside [0, 1), one that is below what is already gone, more than the rule may remove, and

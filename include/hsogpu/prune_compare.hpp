@@ -62,7 +62,7 @@ std::string prune_comparison_json(const PruneComparison& comparison);
 std::string prune_comparison_svg(const PruneComparison& comparison);
 
 /// comparison.{json,svg,txt}, config.toml (of the fine-tuning) and env.json in a run directory ("###" becomes the first
-/// free number); returns its path.
+/// free number; a run is replaced where the base says overwrite); returns its path.
 std::string write_prune_comparison(const PruneComparison& comparison, const std::string& run_directory);
 
 }  // namespace hso

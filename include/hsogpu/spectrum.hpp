@@ -159,6 +159,7 @@ struct DensityOptions {
   /// recurrence needs three: the quadrature stays good, since copies of an eigenvalue that rounding makes share its
   /// weight (Greenbaum, Linear Algebra Appl. 113 (1989) 7).
   bool reorthogonalize = false;
+  std::function<bool()> interrupted{};  ///< asked once a step of the probes; see `stop`
 };
 
 /// What is known of f on an interval that holds the spectrum: the signs (-1, 1; 0: nothing) of its derivatives of every
@@ -183,7 +184,9 @@ struct SpectralDensity {
   double epsilon = 0;                 ///< of the precision the products were made in
   Index steps = 0;
   Index products = 0;  ///< vectors multiplied
-  std::string stop;    ///< "steps", or "not_finite"
+  /// "steps" or "not_finite"; "interrupted": what there is comes from the probes that were complete, or from the steps
+  /// that the first ones took, and may be no probe at all.
+  std::string stop;
 
   /// tr f(A). With signs the interval holds the error of the quadrature: the value is the mean of a Gauss rule and of a
   /// Gauss-Radau rule with an end of the spectrum for a node. Where f is not finite at that end, or the end is not
@@ -280,6 +283,9 @@ struct TraceOptions {
   std::uint64_t seed = 0;
   double confidence = 0.99;
   bool positive_semidefinite = false;  ///< known beforehand
+  /// hutchinson: asked after every few products; the trace is that of the probes until then. With fewer than two of
+  /// them, and in the middle of the other methods, trace() throws Interrupted (interrupt.hpp).
+  std::function<bool()> interrupted{};
 };
 /// What `automatic` stands for.
 TraceMethod resolved(const TraceOptions& options);

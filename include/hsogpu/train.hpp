@@ -60,6 +60,7 @@ struct TrainOptions {
   /// where it is of the same kind), and the network's description where `model` is that run's. Empty: `initialization`.
   std::string start;
   std::string run_directory;  ///< empty: nothing is written; "###" in it becomes the first free number
+  bool overwrite = false;     ///< a run that is in it may be replaced; otherwise it is an InputError
 };
 
 /// Where a training starts, given in memory; steps, records and batches count from 0 as always.
@@ -112,7 +113,9 @@ struct TrainHooks {
   std::function<void(Index step, const StepReport&)> on_step;
   /// Now and then, after a step whose outcome is known: for people who watch. At most ten times a second.
   std::function<void(Index step, const StepReport&)> on_progress;
-  std::function<bool()> interrupted;  ///< asked once a step; true stops after a checkpoint
+  /// Asked once a step; true stops after a checkpoint. Under an InterruptScope (interrupt.hpp) a step is left in its
+  /// middle as well; it was none then.
+  std::function<bool()> interrupted;
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.

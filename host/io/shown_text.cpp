@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/shown_text.hpp"
+
+#include <fmt/format.h>
+
+namespace hso {
+namespace {
+
+bool continues(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count >= text.size()) return false;
+  for (std::size_t i = 1; i <= count; ++i)
+    if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return false;
+  return true;
+}
+
+/// Bytes of the UTF-8 character that begins here; 0: none does.
+std::size_t character_at(std::string_view text, std::size_t at) {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  if (byte < 0x80) return 1;
+  const std::size_t more = byte >= 0xf0 && byte < 0xf5 ? 3 : byte >= 0xe0 && byte < 0xf0 ? 2 : byte >= 0xc2 ? 1 : 0;
+  // Two bytes c2 80 to c2 9f are control characters too.
+  if (more == 0 || byte >= 0xf5 || !continues(text, at, more)) return 0;
+  return byte == 0xc2 && static_cast<unsigned char>(text[at + 1]) < 0xa0 ? 0 : more + 1;
+}
+
+/// Appends the character at `at` and steps over it.
+void append(std::string& out, std::string_view text, std::size_t& at, bool line_feeds) {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  const bool control = (byte < 0x20 || byte == 0x7f) && !(line_feeds && byte == '\n');
+  const std::size_t length = control ? 0 : character_at(text, at);
+  if (length == 0)
+    out += fmt::format("\\x{:02x}", byte);
+  else
+    out += text.substr(at, length);
+  at += length == 0 ? 1 : length;
+}
+
+}  // namespace
+
+std::string shown(std::string_view text, std::size_t most) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t count = 0; at < text.size() && count < most; ++count) append(out, text, at, false);
+  if (at < text.size()) out += fmt::format("... ({} bytes)", text.size());
+  return out;
+}
+
+std::string shown_message(std::string_view message, std::size_t most) {
+  std::string out;
+  std::size_t at = 0;
+  while (at < message.size()) {
+    if (message.size() > most && at >= most / 2 && at < message.size() - most / 2) {
+      out += " ... ";
+      at = message.size() - most / 2;
+    }
+    append(out, message, at, true);
+  }
+  return out;
+}
+
+}  // namespace hso

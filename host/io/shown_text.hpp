@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What messages echo of their input: foreign bytes go to a terminal, and a megabyte of them helps nobody.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace hso {
+
+/// At most `most` characters of the text, control bytes and broken UTF-8 as \xNN; of a longer text its beginning, then
+/// "... (N bytes)".
+std::string shown(std::string_view text, std::size_t most = 80);
+
+/// A whole message for a terminal: control bytes but line feeds as \xNN; of one longer than `most` bytes the beginning
+/// and the end, which say where the fault is and what was expected.
+std::string shown_message(std::string_view message, std::size_t most = 2000);
+
+}  // namespace hso
