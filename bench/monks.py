@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimal Brain Surgeon on the MONK problems (Hassibi and Stork, NIPS 1992; Thrun et al., CMU-CS-91-197).
 
-    OMP_NUM_THREADS=1 python3 bench/monks.py --hso build/quickstart/hso --monks MONKS --runs runs/monks \\
+    OMP_NUM_THREADS=1 python3 bench/monks.py --hso build/quickstart/hso --runs runs/monks \\
         --out bench/results/monks-cpu.json
 
-MONKS holds monks-{1,2,3}.{train,test}: header lines ('@' or blank), then class,a1,...,a6. Attributes are one-hot (17
+tests/data/monks holds monks-{1,2,3}.{train,test}: header lines ('@' or blank), then class,a1,...,a6. Attributes are one-hot (17
 inputs). Networks 17-3-1, 17-2-1, 17-2-1 (58, 39, 39 weights, biases counted), tanh hidden units, one logistic output,
 `bce`, float64. Each start is trained on the training part with one weight decay for all problems, then loses one weight
 at a time until 14, 15 and 4 are left:
@@ -91,7 +91,8 @@ def methods(retrain):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hso", required=True)
-    parser.add_argument("--monks", required=True)
+    parser.add_argument("--monks", default=str(pathlib.Path(__file__).parents[1] / "tests/data/monks"),
+                        help="folder of monks-{1,2,3}.{train,test}")
     parser.add_argument("--runs", default="runs/monks")
     parser.add_argument("--out")
     parser.add_argument("--starts", type=int, default=20)

@@ -166,7 +166,7 @@ std::unique_ptr<Context> create_cuda_context(int ordinal, const ContextOptions& 
   if (count == 0) throw DeviceError(fmt::format("device cuda: no usable CUDA device: {}", presence.reason));
   if (ordinal < 0 || ordinal >= count)
     throw DeviceError(fmt::format("device cuda:{}: no such device, expected 0 to {}", ordinal, count - 1));
-  return std::make_unique<CudaContext>(ordinal, options);
+  return std::unique_ptr<Context>(::new CudaContext(ordinal, options));  // `::new`: as in host/backend/devices.cpp
 }
 
 }  // namespace hso::detail

@@ -67,33 +67,33 @@ struct StagedSame {
 };
 
 template <int N, class T>
-HSO_HD StagedIn<T, N> stage(const T* row, Index i) {
+HSO_HD inline StagedIn<T, N> stage(const T* row, Index i) {
   return {*reinterpret_cast<const Pack<T, N>*>(row + i)};
 }
 template <int N, class T>
-HSO_HD StagedOut<T, N> stage(const Out<T>& to, Index i) {
+HSO_HD inline StagedOut<T, N> stage(const Out<T>& to, Index i) {
   auto* pack = reinterpret_cast<Pack<T, N>*>(to.row + i);
   return {pack, to.old_used ? *pack : Pack<T, N>{}};
 }
 template <int N, class T>
-HSO_HD StagedSame<T> stage(const Same<T>& one, Index) {
+HSO_HD inline StagedSame<T> stage(const Same<T>& one, Index) {
   return {*one.value};
 }
 
 template <class F, class... Staged>
-HSO_HD void run_staged_element(const F& f, int k, Staged&... staged) {
+HSO_HD inline void run_staged_element(const F& f, int k, Staged&... staged) {
   f.element(staged[k]...);
 }
 
 template <class F, int... K, class... Staged>
-HSO_HD void run_staged(const F& f, std::integer_sequence<int, K...>, Staged... staged) {
+HSO_HD inline void run_staged(const F& f, std::integer_sequence<int, K...>, Staged... staged) {
   (run_staged_element(f, K, staged...), ...);
   (staged.store(), ...);
 }
 
 /// Elements [i, i + N) of row `at`. Everything is read before anything is written, so operands may be the same memory.
 template <int N, class F, class At>
-HSO_HD void run_pack(const F& f, const At& at, Index i) {
+HSO_HD inline void run_pack(const F& f, const At& at, Index i) {
   f.rows(at,
          [&](const auto&... operand) { run_staged(f, std::make_integer_sequence<int, N>{}, stage<N>(operand, i)...); });
 }

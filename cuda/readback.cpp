@@ -9,7 +9,8 @@
 namespace hso::detail {
 
 CudaReadback::CudaReadback(CudaContext& context, Index capacity)
-    : context_(context),
+    : share_(context),
+      context_(context),
       capacity_(capacity),
       memory_(pinned_memory(checked_multiply(capacity, static_cast<Index>(sizeof(double))))) {
   HSO_CHECK(cudaEventCreateWithFlags(copied_.fill(), cudaEventDisableTiming));

@@ -19,6 +19,7 @@ class CudaReadback final : public Readback {
   Span<const double> values() override;
 
  private:
+  ContextShare share_;  ///< first: the last to go
   CudaContext& context_;
   Index capacity_, posted_ = 0;
   PinnedBytes memory_;

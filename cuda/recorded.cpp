@@ -9,6 +9,8 @@
 
 namespace hso::detail {
 
+CudaRecorded::CudaRecorded(CudaContext& context) : share_(context), context_(context) {}
+
 CudaRecorded::~CudaRecorded() {
   context_.wait();  // an executable may still be running
 }

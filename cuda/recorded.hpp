@@ -20,7 +20,7 @@ class CudaRecorded final : public Recorded {
  public:
   static constexpr std::ptrdiff_t kExecutables = 64, kWaiting = 16;
 
-  explicit CudaRecorded(CudaContext& context) : context_(context) {}
+  explicit CudaRecorded(CudaContext& context);
   ~CudaRecorded() override;
   bool replays() const override;
   void run(Span<const std::uintptr_t> key, const std::function<void()>& launch) override;
@@ -38,6 +38,7 @@ class CudaRecorded final : public Recorded {
   void drop_above(std::ptrdiff_t most, bool executable);
   void record(Entry& entry, const std::function<void()>& launch);
 
+  ContextShare share_;  ///< first: the last to go
   CudaContext& context_;
   std::vector<Entry> entries_;  ///< the most recently used first
 };

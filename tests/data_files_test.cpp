@@ -159,7 +159,7 @@ TEST(IdxFolder, RefusesATestPartThatDoesNotFit) {
 
 TEST(IdxFolder, MnistFacts) {
   const auto folder = test::reference_data("mnist");
-  if (folder.empty()) GTEST_SKIP() << "no reference data";
+  if (folder.empty()) GTEST_SKIP() << "no MNIST: set HSO_REFERENCE_DATA";
   const Dataset test =
       read_idx((folder / "t10k-images-idx3-ubyte.gz").string(), (folder / "t10k-labels-idx1-ubyte.gz").string());
   EXPECT_EQ(class_counts(test), (std::vector<int>{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}));

@@ -13,8 +13,8 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "support/messages.hpp"
-#include "support/reference_data.hpp"
 #include "support/temp_dir.hpp"
+#include "support/test_file.hpp"
 
 namespace hso {
 namespace {
@@ -93,13 +93,15 @@ TEST(Digits, PixelSumsOfEachClass) {
 }
 
 TEST(Digits, EqualTheUciFile) {
-  const auto folder = test::reference_data("optdigits");
-  if (folder.empty()) GTEST_SKIP() << "no reference data";
-  const Dataset file = read_csv((folder / "optdigits.tes.csv").string());
+  const test::TempDir dir;
+  const auto read = [&](const std::string& name) {
+    return read_csv(dir.write(name, test::test_file("data/optdigits/" + name)));
+  };
+  const Dataset file = read("optdigits.tes.csv");
   EXPECT_EQ(file.input_shape, Shape{64});
   EXPECT_EQ(file.inputs, digits().inputs);
   EXPECT_EQ(file.targets, digits().targets);
-  const Dataset train = read_csv((folder / "optdigits.tra.csv").string());
+  const Dataset train = read("optdigits.tra.csv");
   EXPECT_EQ(train.size, 3823);
   EXPECT_EQ(class_counts(train), (std::vector<int>{376, 389, 380, 389, 387, 376, 377, 387, 380, 382}));
 }

@@ -14,8 +14,8 @@
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
-#include "support/reference_data.hpp"
 #include "support/temp_dir.hpp"
+#include "support/test_file.hpp"
 
 namespace hso {
 namespace {
@@ -263,7 +263,7 @@ TEST(DerivativeCliMemory, DenseMatrixThatCannotFitIsRefusedBeforeAnyWork) {
   EXPECT_FALSE(std::filesystem::exists(dir.file("h.npy")));
 }
 
-// ---- reference networks, when they are there ----
+// ---- reference networks ----
 
 struct Golden {
   const char *name, *model, *loss;
@@ -277,12 +277,8 @@ constexpr const char* kCnn =
 class GoldenNetwork : public testing::TestWithParam<Golden> {
  protected:
   void SetUp() override {
-    const auto folder = test::reference_data("golden/nets");
-    if (folder.empty()) GTEST_SKIP() << "no reference data";
-    std::ifstream index(folder / "index.json");
-    entry_ = nlohmann::json::parse(index).at(GetParam().name);
-    std::ifstream file(folder / (std::string(GetParam().name) + ".bin"), std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    entry_ = nlohmann::json::parse(test::test_file("data/golden/nets/index.json")).at(GetParam().name);
+    const std::string bytes = test::test_file("data/golden/nets/" + std::string(GetParam().name) + ".f64");
     values_.resize(bytes.size() / sizeof(double));
     std::memcpy(values_.data(), bytes.data(), values_.size() * sizeof(double));
     write();

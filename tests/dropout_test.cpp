@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Dropout: a mask that belongs to (seed, layer, training step), the identity outside training.
+// Dropout: a mask that belongs to (seed, layer, training step, row), the identity outside training.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <algorithm>
+#include <functional>
+#include <map>
 
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
+#include "support/network_setting.hpp"
 #include "support/runner.hpp"
 
 namespace hso::test {
@@ -69,6 +72,67 @@ TEST_P(Dropout, EveryProductAtOnePointSeesTheSameMask) {
   run.tape.set_training(true, kStep);
   EXPECT_EQ(run.linearize(), loss);
   EXPECT_EQ(run.product(Curvature::hessian, v), before);
+}
+
+ModelSpec dropout_model() {
+  return parse_model_toml(
+      "input = [5]\n[[layer]]\ntype = 'dropout'\np = 0.2\n[[layer]]\ntype = 'linear'\nout = 6\n[[layer]]\ntype = "
+      "'tanh'\n"
+      "[[layer]]\ntype = 'dropout'\n[[layer]]\ntype = 'linear'\nout = 3\n",
+      "test");
+}
+
+/// Gradient, product and loss over all rows, in pieces of `batch` rows.
+struct Walk {
+  double loss;
+  Numbers gradient, hessian;
+};
+Walk walk(Setting<double>& s, Index batch, const std::function<void(NetworkObjective<double>&)>& choose) {
+  auto f = s.objective({.batch = batch});
+  f.set_training(true, 7);
+  choose(f);
+  Buffer<double> g(s.context, s.n());
+  const double loss = f.gradient(s.theta.data(), g.data());
+  return {loss, g.download(), s.dense(f, Curvature::hessian)};
+}
+
+/// What the rows give does not depend on the pieces in which they are walked, nor on their order.
+TEST_P(Dropout, TheMaskFollowsTheRowOfTheData) {
+  Setting<double> s(context(), dropout_model(), LossKind::cross_entropy, 50);
+  const auto all = [](NetworkObjective<double>&) {};
+  const Walk whole = walk(s, 0, all);
+  for (Index batch : {1, 7, 25, 37}) {
+    SCOPED_TRACE(batch);
+    const Walk pieces = walk(s, batch, all);
+    EXPECT_NEAR(pieces.loss, whole.loss, 1e-14);
+    EXPECT_TRUE(close(pieces.gradient, whole.gradient, 1e-13));
+    EXPECT_TRUE(close(pieces.hessian, whole.hessian, 1e-13));
+  }
+  std::vector<Index> backwards;
+  for (Index i = 49; i >= 0; --i) backwards.push_back(i);
+  EXPECT_TRUE(close(walk(s, 8, [&](auto& f) { f.select(backwards); }).gradient, whole.gradient, 1e-13));
+}
+
+/// A training batch cut from an order has the masks of its rows, selected one way or the other.
+TEST_P(Dropout, BatchesOfAnOrderHaveTheMasksOfTheirRows) {
+  Setting<double> s(context(), dropout_model(), LossKind::cross_entropy, 50);
+  const std::vector<Index> order{41, 3, 17, 0, 8, 29, 30};
+  const Walk cut = walk(s, 4, [&](auto& f) {
+    f.set_order(order);
+    f.select_from_order(2, 3, 7);
+  });
+  const std::vector<Index> rows{17, 0, 8};
+  const Walk chosen = walk(s, 0, [&](auto& f) { f.select(rows); });
+  EXPECT_NEAR(cut.loss, chosen.loss, 1e-14);
+  EXPECT_TRUE(close(cut.gradient, chosen.gradient, 1e-13));
+  EXPECT_TRUE(close(cut.hessian, chosen.hessian, 1e-13));
+}
+
+/// Outputs of rows that are alike differ by their masks alone.
+TEST_P(Dropout, EveryRowHasItsOwnMask) {
+  const Numbers sum = masks<double>(context(), true, 3, 0.5);
+  for (std::size_t row = 1; row < 4; ++row)
+    EXPECT_FALSE(std::equal(sum.begin(), sum.begin() + 500, sum.begin() + static_cast<std::ptrdiff_t>(500 * row)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, Dropout, testing::ValuesIn(contexts()), device_word);

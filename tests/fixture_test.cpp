@@ -93,10 +93,9 @@ Problem problem_of(const Fixture& fixture, const NamedArrays& data) {
 
 template <class F>
 void for_fixtures(const F& body) {
-  const std::filesystem::path folder = std::filesystem::path(HSO_SOURCE_DIR) / "tests" / "fixtures";
   for (const Fixture& fixture : fixtures()) {
     SCOPED_TRACE(fixture.name);
-    const NamedArrays data = read_arrays(folder / "derivatives.json", folder / "derivatives.f64", fixture.name);
+    const NamedArrays data = read_arrays("fixtures/derivatives.json", "fixtures/derivatives.f64", fixture.name);
     ASSERT_EQ(static_cast<std::size_t>(fixture.net.parameters), data["theta"].size());
     body(problem_of(fixture, data), data);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reference networks of the optional reference data: values by PyTorch's autograd, checked there against
-// fourth-order differences.
+// The reference networks of tests/data/golden/nets: values by PyTorch's autograd in float64, checked when they were
+// made against fourth-order differences.
 #include <gtest/gtest.h>
 
 #include "hsogpu/linalg.hpp"
@@ -10,7 +10,6 @@
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
-#include "support/reference_data.hpp"
 #include "support/runner.hpp"
 
 namespace hso::test {
@@ -47,6 +46,10 @@ std::vector<Golden> golden_nets() {
           {"mlp_relu_ce", mlp({16, 5, 4, 10}, "relu")},
           {"softmax_regression", mlp({16, 10}, "")},
           {"cnn_tanh_avgpool_ce", cnn()}};
+}
+
+NamedArrays arrays_of(const Golden& golden) {
+  return read_arrays("data/golden/nets/index.json", "data/golden/nets/" + golden.name + ".f64", golden.name);
 }
 
 Numbers one_hot(const Numbers& labels, std::size_t classes) {
@@ -90,11 +93,9 @@ void check(Context& context, const Problem& p, const NamedArrays& data) {
 }
 
 TEST_P(GoldenNets, LossLogitsGradientProductsAndMatrices) {
-  const auto folder = reference_data("golden/nets");
-  if (folder.empty()) GTEST_SKIP() << "no reference data: set HSO_REFERENCE_DATA";
   for (Golden golden : golden_nets()) {
     SCOPED_TRACE(golden.name);
-    const NamedArrays data = read_arrays(folder / "index.json", folder / (golden.name + ".bin"), golden.name);
+    const NamedArrays data = arrays_of(golden);
     const Problem p = problem_of(golden, data);
     for_types([&]<class T>() { check<T>(context(), p, data); });
   }
@@ -102,10 +103,8 @@ TEST_P(GoldenNets, LossLogitsGradientProductsAndMatrices) {
 
 /// All eigenvalues by the direct method and by Lanczos over the whole space, within 1e-9 of the largest.
 TEST_P(GoldenNets, SpectraOfHessianAndGaussNewtonMatrix) {
-  const auto folder = reference_data("golden/nets");
-  if (folder.empty()) GTEST_SKIP() << "no reference data: set HSO_REFERENCE_DATA";
   for (Golden golden : golden_nets()) {
-    const NamedArrays data = read_arrays(folder / "index.json", folder / (golden.name + ".bin"), golden.name);
+    const NamedArrays data = arrays_of(golden);
     const Problem p = problem_of(golden, data);
     Runner<double> run(context(), p, 17);
     run.linearize();

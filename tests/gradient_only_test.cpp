@@ -14,7 +14,6 @@
 #include "support/messages.hpp"
 #include "support/mgh_problems.hpp"
 #include "support/nist_problems.hpp"
-#include "support/reference_data.hpp"
 
 namespace hso::test {
 namespace {
@@ -154,11 +153,9 @@ TEST_F(GradientOnlyTest, AFarStartHasFiniteCurvature) {
 /// All but Eckerle4 from its first start, as with the exact Hessian: there the peak narrows onto one observation, where
 /// f is flat, and the eigenvalues that are zero say so.
 TEST_F(GradientOnlyTest, NistFitsAreSolvedToFourDigits) {
-  if (reference_data("golden/nist_strd_nonlinear.json").empty() || reference_data("nist_strd").empty())
-    GTEST_SKIP() << "no reference data";
   int right = 0, six = 0, runs = 0;
   std::string lost;
-  for (const NistProblem& p : nist_problems(reference_data("nist_strd").parent_path()))
+  for (const NistProblem& p : nist_problems())
     for (const Numbers& start : p.starts) {
       Numbers b = start;
       auto fit = least_squares(*cpu_, p.residuals, b);

@@ -9,7 +9,6 @@
 #include "support/least_squares.hpp"
 #include "support/mgh_problems.hpp"
 #include "support/nist_problems.hpp"
-#include "support/reference_data.hpp"
 
 namespace hso::test {
 namespace {
@@ -18,11 +17,6 @@ using Numbers = std::vector<double>;
 
 class HardFunctions : public testing::Test {
  protected:
-  void SetUp() override {
-    if (reference_data("golden/nist_strd_nonlinear.json").empty() || reference_data("nist_strd").empty() ||
-        reference_data("golden/mgh_unconstrained.json").empty())
-      GTEST_SKIP() << "no reference data";
-  }
   Summary solve(Objective<double>& f, Numbers& x, const std::string& curvature) {
     MinimizeOptions options;
     options.max_steps = 2000;
@@ -49,7 +43,7 @@ double scaled_distance(const Numbers& a, const Numbers& b, const Numbers& extra)
 
 /// f, g, H and J'J of the golden file, made with other arithmetic from the same formulas.
 TEST_F(HardFunctions, NistDerivativesAreThoseOfTheGoldenFile) {
-  for (const NistProblem& p : nist_problems(reference_data("nist_strd").parent_path()))
+  for (const NistProblem& p : nist_problems())
     for (const NistPoint& at : p.points) {
       SCOPED_TRACE(p.name);
       auto f = least_squares(*cpu_, p.residuals, at.b);
@@ -81,7 +75,7 @@ bool same_deviations(const NistProblem& p, const Numbers& got) {
 
 TEST_F(HardFunctions, NistWithTheGaussNewtonMatrix) {
   Tally t;
-  for (const NistProblem& p : nist_problems(reference_data("nist_strd").parent_path()))
+  for (const NistProblem& p : nist_problems())
     for (const Numbers& start : p.starts) {
       Numbers b = start;
       auto f = least_squares(*cpu_, p.residuals, b);
@@ -107,7 +101,7 @@ TEST_F(HardFunctions, NistWithTheGaussNewtonMatrix) {
 /// The exact Hessian, indefinite far from the solution, and sign = abs.
 TEST_F(HardFunctions, NistWithTheExactHessianAlone) {
   Tally t;
-  for (const NistProblem& p : nist_problems(reference_data("nist_strd").parent_path()))
+  for (const NistProblem& p : nist_problems())
     for (const Numbers& start : p.starts) {
       Numbers b = start, g(b.size());
       auto f = least_squares(*cpu_, p.residuals, b);
@@ -129,7 +123,7 @@ TEST_F(HardFunctions, NistWithTheExactHessianAlone) {
 }
 
 TEST_F(HardFunctions, MghDerivativesAreThoseOfTheGoldenFile) {
-  for (const MghProblem& p : mgh_problems(reference_data("golden/mgh_unconstrained.json")))
+  for (const MghProblem& p : mgh_problems())
     for (const MghPoint& at : p.points) {
       SCOPED_TRACE(p.name);
       auto f = least_squares(*cpu_, p.residuals, at.x, std::sqrt(2.0));
@@ -149,7 +143,7 @@ bool solved(const MghProblem& p, const Numbers& x, double value) {
 
 TEST_F(HardFunctions, MghFromTheStandardStart) {
   for (const char* curvature : {"ggn", "hessian"})
-    for (const MghProblem& p : mgh_problems(reference_data("golden/mgh_unconstrained.json"))) {
+    for (const MghProblem& p : mgh_problems()) {
       Numbers x = p.points[0].x;
       auto f = least_squares(*cpu_, p.residuals, x, std::sqrt(2.0));
       const Summary s = solve(f, x, curvature);
@@ -161,7 +155,7 @@ TEST_F(HardFunctions, MghFromTheStandardStart) {
 /// From 10 and 100 times the start some end in a plateau, a local minimum or the box; none says what is not so.
 TEST_F(HardFunctions, MghFromFarAwayHasAnHonestVerdict) {
   for (const char* curvature : {"ggn", "hessian"})
-    for (const MghProblem& p : mgh_problems(reference_data("golden/mgh_unconstrained.json")))
+    for (const MghProblem& p : mgh_problems())
       for (double factor : {10.0, 100.0}) {
         Numbers x = p.points[0].x, g(x.size());
         for (double& xi : x) xi *= factor;

@@ -7,15 +7,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "hsogpu/error.hpp"
 #include "support/contexts.hpp"
 #include "support/failing_context.hpp"
-#include "support/reference_data.hpp"
 #include "support/symmetric.hpp"
+#include "support/test_file.hpp"
 
 namespace hso {
 namespace {
@@ -331,11 +331,8 @@ double by_rule(const std::string& name, Index n, Index i, Index j) {
 }
 
 TEST_P(LinalgTest, MatricesWithPublishedSpectra) {
-  const auto path = test::reference_data("golden/symmetric_eigen.json");
-  if (path.empty()) GTEST_SKIP() << "no reference data";
-  std::ifstream file(path);
   int found = 0;
-  const nlohmann::json all = nlohmann::json::parse(file);
+  const nlohmann::json all = nlohmann::json::parse(test::test_file("data/golden/symmetric_eigen.json"));
   for (const auto& [name, entry] : all.items()) {
     if (!entry.contains("matrix")) continue;  // inverses, and a matrix that is not symmetric
     const Index n = entry.at("n").get<Index>();
@@ -352,9 +349,7 @@ TEST_P(LinalgTest, MatricesWithPublishedSpectra) {
 }
 
 TEST_P(LinalgTest, Bcsstk01) {  // stiffness matrix, Harwell-Boeing collection
-  const auto path = test::reference_data("matrices/bcsstk01.mtx");
-  if (path.empty()) GTEST_SKIP() << "no reference data";
-  std::ifstream file(path);
+  std::istringstream file(test::test_file("data/matrices/bcsstk01.mtx"));
   Index n = 0, columns = 0, entries = 0, i = 0, j = 0;
   std::string line;
   while (file.peek() == '%') std::getline(file, line);

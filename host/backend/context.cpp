@@ -17,9 +17,46 @@ Context::~Context() = default;
 
 void Context::destroy_arena() noexcept { arena_.reset(); }
 
+void Context::give_up_share() noexcept {
+  if (--shares_ > 0) return;
+  void* memory = dynamic_cast<void*>(this);  // where the whole object begins
+  this->~Context();
+  ::operator delete(memory);
+}
+
+namespace {
+
+/// An address that no other living thread has.
+const void* this_thread() {
+  thread_local const char place = 0;
+  return &place;
+}
+
+}  // namespace
+
+void Context::enter() {
+  const void* me = this_thread();
+  if (user_.load(std::memory_order_relaxed) != me) {
+    const void* nobody = nullptr;
+    if (!user_.compare_exchange_strong(nobody, me, std::memory_order_acquire))
+      throw UsageError(fmt::format(
+          "context {}: used from two threads at once, expected one at a time; give each thread a context", name()));
+  }
+  ++depth_;
+}
+
+void Context::leave() noexcept {
+  if (--depth_ == 0) user_.store(nullptr, std::memory_order_release);
+}
+
+void detail::require_room(Index count, Index size) {
+  if (count > size) throw InputError(fmt::format("Buffer::upload: {} numbers, expected at most {}", count, size));
+}
+
 void* Context::allocate(Index bytes) {
   if (bytes < 0) throw InputError(fmt::format("allocate: {} bytes asked, expected a size of at least 0", bytes));
   if (bytes == 0) return nullptr;
+  const detail::InUse in_use(*this);
   void* memory = raw_allocate(bytes);
   if (memory == nullptr) {
     const DeviceMemory there = this->memory();

@@ -16,18 +16,31 @@
 
 namespace hso::detail {
 
-/// body(f) with `accumulate` a constant in each copy: a select on a loop-invariant bool keeps GCC from vectorising.
+/// body(f) with `accumulate` and `split` constants in each copy: a select on a loop-invariant bool keeps GCC from
+/// vectorising.
+template <class F, class Body>
+[[gnu::always_inline]] inline void unswitched_from_split(F f, const Body& body) {
+  if constexpr (requires { f.split; }) {
+    if (f.split) {
+      f.split = true;
+      body(f);
+      return;
+    }
+    f.split = false;
+  }
+  body(f);
+}
 template <class F, class Body>
 [[gnu::always_inline]] inline void unswitched(F f, const Body& body) {
   if constexpr (requires { f.accumulate; }) {
     if (f.accumulate) {
       f.accumulate = true;
-      body(f);
+      unswitched_from_split(f, body);
       return;
     }
     f.accumulate = false;
   }
-  body(f);
+  unswitched_from_split(f, body);
 }
 
 // flatten: a functor that the compiler chose to call instead of inlining would keep its loop scalar.

@@ -26,13 +26,18 @@ int cuda_ordinal(std::string_view device) {
   return error == std::errc() && end == digits.data() + digits.size() ? ordinal : -1;
 }
 
+// `::new`: should a constructor throw, its memory goes back as it came, not through the context's own operator delete.
+std::unique_ptr<Context> made_on_cpu(const ContextOptions& options) {
+  return std::unique_ptr<Context>(::new detail::CpuContext(options));
+}
+
 }  // namespace
 
 std::unique_ptr<Context> Context::create(std::string_view device, const ContextOptions& options) {
-  if (device == "cpu") return std::make_unique<detail::CpuContext>(options);
+  if (device == "cpu") return made_on_cpu(options);
   if (device == "auto") {
     const detail::CudaPresence cuda = detail::cuda_presence();
-    if (cuda.devices.empty()) return std::make_unique<detail::CpuContext>(options);
+    if (cuda.devices.empty()) return made_on_cpu(options);
     return detail::create_cuda_context(cuda.first_usable, options);
   }
   const int ordinal = cuda_ordinal(device);

@@ -16,6 +16,7 @@ Buffer<T> uploaded(Context& context, const std::vector<double>& values) {
 template <class T>
 void check_shapes(const Network<T>& network, const Dataset& data) {
   if (data.size < 1) throw InputError(fmt::format("data '{}': no samples", data.name));
+  data.validate();
   if (data.input_shape.size() != network.input.size())
     throw InputError(fmt::format("data '{}': samples of shape {} do not fit the model's input {}", data.name,
                                  data.input_shape.to_string(), network.input.to_string()));
@@ -61,10 +62,10 @@ std::vector<double> checked_targets(const Network<T>& network, const Dataset& da
 }  // namespace
 
 template <class T>
-DeviceData<T>::DeviceData(Context& context, const Network<T>& network, const Dataset& data)
-    : size(data.size),
-      inputs(uploaded<T>(context, data.inputs)),
-      targets(uploaded<T>(context, checked_targets(network, data))) {
+DeviceData<T>::DeviceData(Context& context, const Network<T>& network, const Dataset& data) : size(data.size) {
+  const std::vector<double> encoded = checked_targets(network, data);
+  inputs = uploaded<T>(context, data.inputs);
+  targets = uploaded<T>(context, encoded);
   if (data.classes > 0) labels = uploaded<T>(context, data.targets);
 }
 

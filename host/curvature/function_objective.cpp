@@ -36,7 +36,7 @@ class CallbackOperator final : public LinearOperator<T> {
 
 template <class T>
 FunctionObjective<T>::FunctionObjective(Context& context, Index n, FunctionCallbacks<T> callbacks)
-    : context_(context), n_(n), callbacks_(std::move(callbacks)) {
+    : share_(context), context_(context), n_(n), callbacks_(std::move(callbacks)) {
   if (!callbacks_.value) throw UsageError("FunctionObjective: no callback `value`");
   if (n < 1) throw UsageError(fmt::format("FunctionObjective: n = {}, expected 1 or more", n));
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hsogpu/network_objective.hpp"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "curvature/layout.hpp"
 #include "curvature/network_curvature.hpp"
+#include "hsogpu/error.hpp"
 #include "hsogpu/interrupt.hpp"
 #include "hsogpu/spectrum.hpp"
 
@@ -84,8 +87,28 @@ double NetworkObjective<T>::gradient_equivalents() const {
   return impl_->asked;
 }
 
+namespace {
+
+/// A call of the method `what`: UsageError where an argument is null, or while another thread uses the context.
+class Call {
+ public:
+  Call(Context& context, const char* what) : what_(what), in_use_(context) {}
+  Call& needs(const void* argument, const char* name) {
+    if (argument == nullptr) throw UsageError(fmt::format("NetworkObjective::{}: {} is null", what_, name));
+    return *this;
+  }
+
+ private:
+  const char* what_;
+  detail::InUse in_use_;
+};
+
+}  // namespace
+
 template <class T>
 double NetworkObjective<T>::value(const T* theta) {
+  Call call(impl_->context, "value");
+  call.needs(theta, "theta");
   double sum = impl_->penalty(theta);
   impl_->count(detail::kValueCost, impl_->selected);
   for (Index piece = 0; piece < impl_->pieces(); ++piece) {
@@ -97,11 +120,15 @@ double NetworkObjective<T>::value(const T* theta) {
 
 template <class T>
 void NetworkObjective<T>::value_on_device(const T* theta, double* value) {
+  Call call(impl_->context, "value_on_device");
+  call.needs(theta, "theta").needs(value, "value");
   impl_->value_on_device(theta, value);
 }
 
 template <class T>
 double NetworkObjective<T>::gradient(const T* theta, T* g) {
+  Call call(impl_->context, "gradient");
+  call.needs(theta, "theta").needs(g, "g");
   return impl_->gradient(theta, g, [](Tape<T>&, Index) {});
 }
 
@@ -112,6 +139,8 @@ bool NetworkObjective<T>::announce_gradient(std::vector<std::uintptr_t>& key, In
 
 template <class T>
 void NetworkObjective<T>::gradient_on_device(const T* theta, T* g, double* value) {
+  Call call(impl_->context, "gradient_on_device");
+  call.needs(theta, "theta").needs(g, "g").needs(value, "value");
   if (impl_->pieces() != 1) return Objective<T>::gradient_on_device(theta, g, value);
   impl_->gradient_on_device(theta, g, value);
 }
@@ -134,6 +163,8 @@ bool from_tape(Curvature kind) {
 
 template <class T>
 std::unique_ptr<LinearOperator<T>> NetworkObjective<T>::curvature(const T* theta, Curvature kind) {
+  Call call(impl_->context, "curvature");
+  call.needs(theta, "theta");
   const NetworkObjectiveOptions& o = impl_->options;
   if (from_tape(kind)) return detail::products_of<T>(*impl_, theta, kind, false);
   if (kind == Curvature::kfac || kind == Curvature::ekfac)
@@ -153,6 +184,8 @@ std::unique_ptr<LinearOperator<T>> NetworkObjective<T>::curvature(const T* theta
 
 template <class T>
 std::unique_ptr<KroneckerOperator<T>> NetworkObjective<T>::kronecker(const T* theta, const KroneckerOptions& options) {
+  Call call(impl_->context, "kronecker");
+  call.needs(theta, "theta");
   return detail::kronecker_of<T>(*impl_, theta, options);
 }
 
@@ -165,6 +198,8 @@ typename Objective<T>::Linearized NetworkObjective<T>::linearize(const T* theta,
 
 template <class T>
 Evaluation NetworkObjective<T>::evaluate(const T* theta) {
+  Call call(impl_->context, "evaluate");
+  call.needs(theta, "theta");
   const bool training = impl_->training;
   if (training) set_training(false, impl_->step);
   Evaluation out;

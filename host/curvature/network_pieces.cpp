@@ -145,6 +145,10 @@ template <class T>
 void NetworkPieces<T>::gather_piece(Tape<T>& tape, Index piece) {
   gather(data.inputs, piece, tape.input().data);
   gather(data.targets, piece, tape.target().data);
+  if (Buffer<Index>& numbers = tape.traversal().rows; numbers.size() > 0)
+    ops.for_each(1, batch,
+                 BatchRows<T>{rows.data() + (ordered > 0 ? 0 : piece * batch), ordered > 0 ? place.data() : nullptr,
+                              numbers.data()});
   T* weights = tape.weights().data;
   if (ordered > 0) return ops.for_each(1, batch, BatchWeights<T>{place.data(), weights});
   ops.fill(batch, T(0), weights);

@@ -73,11 +73,13 @@ class Dropout final : public Op<T> {
   Dropout(double p, std::uint64_t seed, std::uint64_t layer) : p_(p), seed_(seed), layer_(layer) {}
   std::string_view name() const override { return "dropout"; }
   Shape infer(Span<const Shape> in) const override { return in[0]; }
+  bool draws_by_row() const override { return true; }
   Index saved_bytes(Span<const Shape>, const Shape& y) const override {
     return y.size() * static_cast<Index>(sizeof(T));
   }
   void forward(Ops<T>& ops, const Point<T>& p) const override {
-    ops.for_each(1, p.y.size(), DropoutMask<T>{mask(p), seed_, layer_, p.step, p.training ? p_ : 0.0});
+    const Index rows = p.rows != nullptr ? p.y.shape[0] : 1, cols = p.y.size() / rows;
+    ops.for_each(rows, cols, DropoutMask<T>{mask(p), seed_, layer_, p.step, p.rows, cols, p.training ? p_ : 0.0});
     apply(ops, p, p.x[0], {p.y, false});
   }
   void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {

@@ -264,7 +264,7 @@ template <class T>
 Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
   const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
   return detail::place_tape(plan, graph.parameter_count(), batch, lanes).elements * static_cast<Index>(sizeof(T)) +
-         plan.saved_bytes;
+         plan.saved_bytes + plan.row_numbers * static_cast<Index>(sizeof(Index));
 }
 
 template <class T>

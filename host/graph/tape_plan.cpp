@@ -115,6 +115,13 @@ Index pack(std::vector<Interval>& intervals) {
   return total;
 }
 
+template <class T>
+bool leaves_partition(const Graph<T>& g, const std::vector<Node>& leaves) {
+  Index covered = 0;
+  for (Node leaf : leaves) covered += g[leaf].shape.size();
+  return covered == g.parameter_count() && !g.has_tied_parameters();
+}
+
 }  // namespace
 
 TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes) {
@@ -138,6 +145,8 @@ TapePlan plan_tape(const Graph<T>& graph, Index batch) {
   mark_live(graph, plan);
   resolve(graph, batch, plan);
   place_values(graph, plan);
+  plan.partition = leaves_partition(graph, plan.leaves);
+  if (std::ranges::any_of(plan.order, [&](Node i) { return graph[i].op->draws_by_row(); })) plan.row_numbers = batch;
   std::vector<Interval> intervals = lifetimes(graph, plan);
   plan.pool_elements = pack(intervals);
   for (const Interval& interval : intervals) {

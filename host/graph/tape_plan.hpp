@@ -26,9 +26,11 @@ struct TapePlan {
   std::vector<NodePlan> nodes;
   std::vector<Node> order;   ///< live op nodes that are no aliases, in forward order
   std::vector<Node> leaves;  ///< parameters in order of creation
+  bool partition = false;    ///< every entry of theta lies in exactly one of them
   Index value_elements = 0;  ///< values and adjoints, theta and weights excluded
   Index pool_elements = 0;   ///< of one lane
   Index saved_bytes = 0;
+  Index row_numbers = 0;  ///< the batch where an op draws random numbers by row, else 0
 };
 
 /// One allocation holds all numbers of a tape of n parameters, so that a product with an operand and one with its

@@ -2,22 +2,13 @@
 #include "graph/traversal.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "hsogpu/detail/arena.hpp"
+#include "hsogpu/error.hpp"
 
 namespace hso::detail {
-
-namespace {
-
-template <class T>
-bool leaves_partition(const Graph<T>& g, const std::vector<Node>& leaves) {
-  Index covered = 0;
-  for (Node leaf : leaves) covered += g[leaf].shape.size();
-  return covered == g.parameter_count() && !g.has_tied_parameters();
-}
-
-}  // namespace
 
 template <class T>
 Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
@@ -34,12 +25,16 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
       weights(memory.data() + place.weights),
       saved(c, plan.saved_bytes),
       step(c, 1),
+      rows(c, plan.row_numbers),
       recorded_forward_(c.make_recorded()),
       recorded_product_(c.make_recorded()) {
   const std::uint64_t zero = 0;
   c.to_device(&zero, step.data(), sizeof zero);
+  std::vector<Index> numbers(static_cast<std::size_t>(plan.row_numbers));
+  std::iota(numbers.begin(), numbers.end(), Index{0});
+  rows.upload(numbers);
   ops.fill(n, T(0), weights);
-  partition = leaves_partition(g, plan.leaves);
+  partition = plan.partition;
   make_slots();
 }
 
@@ -67,11 +62,13 @@ void Traversal<T>::make_slots() {
 template <class T>
 Point<T> Traversal<T>::point(Node node) {
   Slot& s = slot(node);
-  return {s.x, s.y, s.saved, step.data(), training};
+  return {s.x, s.y, s.saved, step.data(), training, graph[node].batched ? rows.data() : nullptr};
 }
 
 template <class T>
 void Traversal<T>::run_forward(const T* at, T* g, bool backward, bool add) {
+  if (at == nullptr) throw UsageError("Tape: theta is null");
+  const InUse in_use(context);
   if (at != theta) ops.copy(graph.parameter_count(), at, theta);
   key_ = {reinterpret_cast<std::uintptr_t>(g), backward, add, training, context.arena().position()};
   recorded_forward_->run(key_, [&] {
@@ -284,6 +281,7 @@ void Traversal<T>::reverse_tangent_pass(Curvature kind, T* room, const Remainder
 template <class T>
 void Traversal<T>::launch_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add,
                                   const T* copied, T* room) {
+  const InUse in_use(context);
   key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position(), reinterpret_cast<std::uintptr_t>(copied)};
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views) {
@@ -379,6 +377,7 @@ void Traversal<T>::seed_adjoints(bool gradient, Index first, Index count) {
 
 template <class T>
 void Traversal<T>::run_adjoints(bool gradient, Index first, Index count, const Visit& visit) {
+  const InUse in_use(context);
   start_adjoints(count);
   seed_adjoints(gradient, first, count);
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {

@@ -56,6 +56,7 @@ struct Traversal {
   T *theta, *weights;
   Buffer<char> saved;
   Buffer<std::uint64_t> step;
+  Buffer<Index> rows;  ///< [batch], numbers of the rows: 0, 1, ... unless somebody says otherwise; empty: not asked for
   bool training = false;
   std::vector<Slot> slots;
 

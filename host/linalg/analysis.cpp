@@ -341,6 +341,7 @@ class Analysis {
 template <class T>
 SpectrumAnalysis<T> analyze_spectrum(LinearOperator<T>& a, const SpectrumRequest& request, const SpectrumPlan* plan,
                                      const SpectralPreconditioner<T>* preconditioner) {
+  require_sensible(request);
   return Analysis<T>(a, request, plan != nullptr ? *plan : plan_spectrum(a, request), preconditioner).run();
 }
 

@@ -10,6 +10,9 @@ namespace hso::detail {
 /// The method `rank` forms the matrix up to here.
 inline constexpr Index kDenseRankAtMost = 8192;
 
+/// UsageError names a number of the request that is out of its range.
+void require_sensible(const SpectrumRequest& request);
+
 EighOptions eigh_options(const SpectrumPlan& plan, bool vectors);
 
 LanczosOptions lanczos_request(const SpectrumRequest& request, Index n);

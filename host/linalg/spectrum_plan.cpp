@@ -235,6 +235,31 @@ class Planner {
 
 namespace detail {
 
+void require_sensible(const SpectrumRequest& r) {
+  static constexpr Index kMost = 1'000'000'000;
+  const auto whole = [](const char* name, Index value, Index least) {
+    if (value < least || value > kMost)
+      throw UsageError(
+          fmt::format("SpectrumRequest: {} = {}, expected a whole number from {} to {}", name, value, least, kMost));
+  };
+  whole("count", r.count, 1);
+  whole("block", r.block, 1);
+  whole("probes", r.probes, 2);
+  whole("steps", r.steps, 2);
+  whole("max_products", r.max_products, 0);
+  whole("most_steps", r.most_steps, 0);
+  whole("rank_at_most", r.rank_at_most, 0);
+  if (!(r.tolerance >= 0) || !std::isfinite(r.tolerance))
+    throw UsageError(fmt::format("SpectrumRequest: tolerance = {}, expected a finite number, at least 0", r.tolerance));
+  const auto finite = [](const char* name, const std::optional<double>& value) {
+    if (value && !std::isfinite(*value))
+      throw UsageError(fmt::format("SpectrumRequest: {} = {}, expected a finite number", name, *value));
+  };
+  finite("near", r.near);
+  finite("damping", r.damping);
+  finite("lower_bound", r.lower_bound);
+}
+
 EighOptions eigh_options(const SpectrumPlan& plan, bool vectors) {
   EighOptions o;
   o.vectors = o.check_residual = vectors;
@@ -302,11 +327,7 @@ TraceOptions trace_request(const SpectrumRequest& r) {
 
 template <class T>
 SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request) {
-  const SpectrumRequest& r = request;
-  if (r.count < 1 || r.block < 1 || r.probes < 1 || r.steps < 2)
-    throw UsageError(
-        fmt::format("plan_spectrum: count {}, block {}, probes {}, steps {}, expected at least 1, 1, 1 and 2", r.count,
-                    r.block, r.probes, r.steps));
+  detail::require_sensible(request);
   return Planner<T>(a, request).run();
 }
 

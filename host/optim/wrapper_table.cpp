@@ -124,6 +124,7 @@ std::pair<const WrapperEntry*, Values> parse(const std::string& text) {
 
 template <class T, class Member>
 Wrapped<T> wrap_all(Wrapped<T> optimizer, const std::vector<std::string>& wrappers, Member member) {
+  if (!optimizer) throw UsageError("make_wrapped: the optimizer is null");
   for (const std::string& text : wrappers) {
     const auto [entry, values] = parse(text);
     optimizer = (entry->*member)(std::move(optimizer), values);

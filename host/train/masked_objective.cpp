@@ -274,6 +274,7 @@ class MaskedOptimizer final : public Optimizer<T>, public detail::QueuedStep<T> 
 
 template <class T>
 std::unique_ptr<Optimizer<T>> make_masked(std::unique_ptr<Optimizer<T>> optimizer, const Mask& mask) {
+  if (!optimizer) throw UsageError("make_masked: the optimizer is null");
   if (mask.kept.empty()) return optimizer;
   return std::make_unique<MaskedOptimizer<T>>(std::move(optimizer), mask);
 }

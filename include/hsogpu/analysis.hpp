@@ -35,6 +35,9 @@ SpectrumMethod parse_spectrum_method(const std::string& name);  ///< UsageError 
 bool is_positive_semidefinite(Curvature kind);
 const std::string& name_of(SpectrumMethod method);
 
+/// What a spectrum is asked for. Where it is planned or carried out, UsageError names a number out of its range: count
+/// and block from 1, probes and steps from 2, max_products, most_steps and rank_at_most from 0, all up to 10^9 and
+/// tolerance, near, damping and lower_bound finite, the tolerance not below 0.
 struct SpectrumRequest {
   SpectrumMethod method = SpectrumMethod::automatic;
   Index count = 10;  ///< lanczos; at most n are looked for

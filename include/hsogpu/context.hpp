@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A `Context` owns one device: its streams, library handles, memory accounting and scratch arena.
-// It is created eagerly, bound once, outlives everything that was made with it, and is used from one thread at a time.
+// A `Context` owns one device: its streams, library handles, memory accounting and scratch arena. It is created eagerly
+// and bound once.
+// Lifetime: what was made with a context may outlive it. Every `Buffer` has a share in its context: where the context
+// comes from Context::create, the end of its unique_ptr gives up the creator's share, and the device is let go with the
+// last buffer.
+// Threads: one at a time. The context may move from thread to thread, but calls that overlap are refused: UsageError.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hsogpu/types.hpp"
@@ -19,6 +26,8 @@ namespace detail {
 template <class T>
 class Ops;
 class Arena;
+class InUse;
+class ContextShare;
 }  // namespace detail
 
 struct DeviceMemory {
@@ -69,6 +78,8 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   virtual ~Context();
+  /// Called in place of the destructor by `delete`: gives up the creator's share.
+  static void operator delete(Context* context, std::destroying_delete_t) { context->give_up_share(); }
 
   virtual bool is_cuda() const = 0;
   virtual std::string name() const = 0;         ///< "cpu" or "cuda:0"
@@ -102,11 +113,61 @@ class Context {
   virtual detail::Ops<double>& ops_double() = 0;
 
  private:
+  friend class detail::InUse;
+  friend class detail::ContextShare;
+  void give_up_share() noexcept;
+  void enter();
+  void leave() noexcept;
+
   ContextOptions options_;
+  std::atomic<Index> shares_{1};
+  std::atomic<const void*> user_{nullptr};  ///< names the thread that is inside a call
+  Index depth_ = 0;                         ///< of its nested calls
   std::unique_ptr<detail::Arena> arena_;
   Index allocated_bytes_ = 0, peak_bytes_ = 0;
   Index allocation_count_ = 0;
 };
+
+namespace detail {
+
+/// While it lives the calling thread uses the context; nests. UsageError while another thread does.
+class InUse {
+ public:
+  explicit InUse(Context& context) : context_(context) { context.enter(); }
+  ~InUse() { context_.leave(); }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+ private:
+  Context& context_;
+};
+
+/// A share in a context, or in none.
+class ContextShare {
+ public:
+  ContextShare() = default;
+  explicit ContextShare(Context& context) noexcept : context_(&context) { ++context.shares_; }
+  ContextShare(const ContextShare& other) noexcept : context_(other.context_) {
+    if (context_ != nullptr) ++context_->shares_;
+  }
+  ContextShare(ContextShare&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  ContextShare& operator=(ContextShare other) noexcept {
+    std::swap(context_, other.context_);
+    return *this;
+  }
+  ~ContextShare() {
+    if (context_ != nullptr) context_->give_up_share();
+  }
+  Context* get() const { return context_; }
+
+ private:
+  Context* context_ = nullptr;
+};
+
+/// InputError unless `count` numbers fit a buffer of `size`.
+void require_room(Index count, Index size);
+
+}  // namespace detail
 
 template <>
 detail::Ops<float>& Context::ops<float>();
@@ -118,12 +179,12 @@ std::vector<std::string> list_devices();
 /// "libhsogpu 0.1.0, CPU: OpenBLAS ...", one line for each library.
 std::vector<std::string> list_libraries();
 
-/// Owns n elements of device memory.
+/// Owns n elements of device memory, and a share in the context. Without a context it is empty.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Context& context, Index n) : context_(&context), size_(n) {
+  Buffer(Context& context, Index n) : context_(context), size_(n) {
     data_ = static_cast<T*>(context.allocate(checked_multiply(n, static_cast<Index>(sizeof(T)))));
   }
   Buffer(Context& context, Span<const T> host) : Buffer(context, static_cast<Index>(host.size())) { upload(host); }
@@ -133,7 +194,7 @@ class Buffer {
     return *this;
   }
   ~Buffer() {
-    if (data_ != nullptr) context_->release(data_, size_ * static_cast<Index>(sizeof(T)));
+    if (data_ != nullptr) context_.get()->release(data_, size_ * static_cast<Index>(sizeof(T)));
   }
 
   T* data() { return data_; }
@@ -141,12 +202,18 @@ class Buffer {
   Index size() const { return size_; }
   View<T> view() { return vector_view(data_, size_); }
   View<const T> view() const { return vector_view<const T>(data_, size_); }
+  /// Overwrites the first host.size() elements. InputError for more than there are.
   void upload(Span<const T> host) {
-    context_->to_device(host.data(), data_, static_cast<Index>(host.size()) * static_cast<Index>(sizeof(T)));
+    detail::require_room(static_cast<Index>(host.size()), size_);
+    if (host.empty()) return;
+    const detail::InUse in_use(*context_.get());
+    context_.get()->to_device(host.data(), data_, static_cast<Index>(host.size()) * static_cast<Index>(sizeof(T)));
   }
   std::vector<T> download() const {
     std::vector<T> host(static_cast<std::size_t>(size_));
-    context_->to_host(data_, host.data(), size_ * static_cast<Index>(sizeof(T)));
+    if (size_ == 0) return host;
+    const detail::InUse in_use(*context_.get());
+    context_.get()->to_host(data_, host.data(), size_ * static_cast<Index>(sizeof(T)));
     return host;
   }
 
@@ -156,7 +223,7 @@ class Buffer {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
   }
-  Context* context_ = nullptr;
+  detail::ContextShare context_;  ///< first: the last to go
   T* data_ = nullptr;
   Index size_ = 0;
 };

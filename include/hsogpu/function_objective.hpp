@@ -50,6 +50,7 @@ class FunctionObjective final : public Objective<T> {
   std::unique_ptr<LinearOperator<T>> curvature(const T* theta, Curvature kind) override;
 
  private:
+  detail::ContextShare share_;
   Context& context_;
   Index n_;
   FunctionCallbacks<T> callbacks_;

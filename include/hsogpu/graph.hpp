@@ -54,7 +54,8 @@ class Graph {
   Node target(const Shape& sample_shape);  ///< one for each graph
   /// The next free slice of theta.
   Node parameter(const std::string& name, const Shape& shape);
-  /// A slice that starts at `offset`; it may overlap others (tied weights): derivatives add up.
+  /// A slice that starts at `offset`; it may overlap others (tied weights): derivatives add up. UsageError for a slice
+  /// that begins below 0 or ends beyond 2^48.
   Node parameter_at(const std::string& name, const Shape& shape, Index offset);
   /// Adds a node; InputError names the op and shows the shapes when they do not fit.
   Node apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs);
@@ -145,8 +146,10 @@ const std::vector<std::string>& activation_names();
 /// UsageError lists the names when `name` is not one of them.
 Activation parse_activation(const std::string& name);
 
-/// Zero with probability p and 1/(1-p) x otherwise while training; x otherwise. The mask is a function of
-/// (seed, layer, training step): every product at one linearised point sees the same one.
+/// Zero with probability p and 1/(1-p) x otherwise while training; x otherwise. A row's mask is a function of
+/// (seed, layer, training step, number of the row): every product at one linearised point sees the same one, and it
+/// does not matter in what pieces a NetworkObjective walks its data, whose rows these are. A tape bound by hand numbers
+/// the rows of its batch.
 template <class T>
 Node dropout(Graph<T>& g, Node x, double p, std::uint64_t seed = 0);
 

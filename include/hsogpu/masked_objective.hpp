@@ -62,7 +62,8 @@ class MaskedObjective final : public ObjectiveAround<T> {
 /// displacement() included, are put back to +0: what K-FAC makes of the gradient, for one, is masked after its
 /// preconditioning. A refused step leaves every bit of theta. The report is the inner one with the norm of the masked
 /// step; its losses are those of a MaskedObjective where the step is taken on one. Takes 2 n numbers and n bytes.
-/// InputError at the first step on an objective of another size; an empty mask gives the optimizer back.
+/// InputError at the first step on an objective of another size, UsageError for a null optimizer; an empty mask gives
+/// the optimizer back.
 template <class T>
 std::unique_ptr<Optimizer<T>> make_masked(std::unique_ptr<Optimizer<T>> optimizer, const Mask& mask);
 

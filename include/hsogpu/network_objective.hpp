@@ -22,7 +22,8 @@ struct NetworkPieces;
 /// rows (one logistic output: 0 or 1) for the others, values where the data has values.
 template <class T>
 struct DeviceData {
-  /// InputError when the data does not fit the network: shapes, number of classes.
+  /// InputError when the data is not sound (Dataset::validate: lengths, labels outside [0, classes), numbers that are
+  /// not finite) or does not fit the network: shapes, number of classes.
   DeviceData(Context& context, const Network<T>& network, const Dataset& data);
   Index size = 0;
   Buffer<T> inputs;   ///< [size][input]
@@ -48,6 +49,7 @@ struct Evaluation {
   double accuracy = -1;  ///< share of hits in [0, 1]; -1 for regression
 };
 
+/// Methods that take theta, or room for a gradient, throw UsageError where it is null.
 template <class T>
 class NetworkObjective final : public Objective<T> {
  public:

@@ -21,12 +21,13 @@ namespace hso {
 template <class T>
 class MatrixOperator final : public LinearOperator<T> {
  public:
-  MatrixOperator(Context& context, Index n, const T* a) : context_(context), n_(n), a_(a) {}
+  MatrixOperator(Context& context, Index n, const T* a) : share_(context), context_(context), n_(n), a_(a) {}
   Context& context() const override { return context_; }
   Index dimension() const override { return n_; }
   void apply(View<const T> v, View<T> hv) override;
 
  private:
+  detail::ContextShare share_;
   Context& context_;
   Index n_;
   const T* a_;

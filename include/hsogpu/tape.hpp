@@ -71,6 +71,7 @@ class Tape {
   /// Dropout on or off, and the training step that selects its masks.
   void set_training(bool training, std::uint64_t step = 0);
 
+  // UsageError where theta is null.
   /// f at theta (device memory, n numbers); output() and losses() hold the batch's values afterwards.
   double forward(const T* theta);
   View<const T> output() const;

@@ -43,7 +43,8 @@ struct WrapperInfo {
 const std::vector<WrapperInfo>& wrapper_table();
 
 /// `optimizer` inside of `wrappers`, each "NAME[:VALUE[:VALUE...]]", the first one innermost. UsageError names an
-/// unknown wrapper with a suggestion, a value that is missing or too many, and one that is out of range.
+/// unknown wrapper with a suggestion, a value that is missing or too many, and one that is out of range, or says that
+/// the optimizer is null.
 template <class T>
 std::unique_ptr<Optimizer<T>> make_wrapped(std::unique_ptr<Optimizer<T>> optimizer,
                                            const std::vector<std::string>& wrappers);

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/array_file.hpp"
 
-#include <fstream>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "support/test_file.hpp"
+
 namespace hso::test {
 
-NamedArrays read_arrays(const std::filesystem::path& index, const std::filesystem::path& data,
-                        const std::string& network) {
-  std::ifstream text(index), bytes(data, std::ios::binary);
-  if (!text || !bytes) throw std::runtime_error("cannot open " + index.string() + " or " + data.string());
+NamedArrays read_arrays(const std::string& index, const std::string& data, const std::string& network) {
   NamedArrays out;
-  const auto parsed = nlohmann::json::parse(text);
+  const std::string bytes = test_file(data);
+  const auto parsed = nlohmann::json::parse(test_file(index));
   for (const auto& [name, entry] : parsed.at(network).at("arrays").items()) {
     std::size_t size = 1;
     for (std::size_t extent : entry.at("shape")) size *= extent;
     std::vector<double> values(size);
-    bytes.seekg(static_cast<std::streamoff>(entry.at("offset_doubles").get<std::size_t>() * sizeof(double)));
-    bytes.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(size * sizeof(double)));
-    if (!bytes) throw std::runtime_error(data.string() + " is too short for " + network + "." + name);
+    const std::size_t first = entry.at("offset_doubles").get<std::size_t>() * sizeof(double);
+    if (first + size * sizeof(double) > bytes.size())
+      throw std::runtime_error(data + " is too short for " + network + "." + name);
+    std::memcpy(values.data(), bytes.data() + first, size * sizeof(double));
     out.arrays[name] = std::move(values);
   }
   return out;

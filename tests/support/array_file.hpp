@@ -4,7 +4,6 @@
 // "shape"}}}}: the format of the fixtures and of the reference networks.
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,8 +15,8 @@ struct NamedArrays {
   const std::vector<double>& operator[](const std::string& name) const { return arrays.at(name); }
 };
 
-/// All arrays of one network. std::runtime_error where a file is missing or too short.
-NamedArrays read_arrays(const std::filesystem::path& index, const std::filesystem::path& data,
-                        const std::string& network);
+/// All arrays of one network; the files are named as test_file() names them. std::runtime_error where a file is missing
+/// or too short.
+NamedArrays read_arrays(const std::string& index, const std::string& data, const std::string& network);
 
 }  // namespace hso::test

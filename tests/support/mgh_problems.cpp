@@ -2,12 +2,13 @@
 #include "support/mgh_problems.hpp"
 
 #include <cmath>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <numeric>
+
+#include "support/test_file.hpp"
 
 namespace hso::test {
 namespace {
@@ -245,9 +246,8 @@ MghPoint point_of(const nlohmann::json& j) {
 
 }  // namespace
 
-std::vector<MghProblem> mgh_problems(const std::filesystem::path& golden) {
-  std::ifstream in(golden);
-  const auto problems = nlohmann::json::parse(in);
+std::vector<MghProblem> mgh_problems() {
+  const auto problems = nlohmann::json::parse(test_file("data/golden/mgh_unconstrained.json"));
   std::vector<MghProblem> out;
   for (const auto& [key, j] : problems.items()) {
     MghProblem p;

@@ -3,7 +3,6 @@
 // More, Garbow and Hillstrom, ACM TOMS 7 (1981) 17: test functions f = sum_k r_k^2, by the paper's numbers.
 #pragma once
 
-#include <filesystem>
 #include <vector>
 
 #include "support/residuals.hpp"
@@ -23,7 +22,7 @@ struct MghProblem {
   MghPoint minimum;              ///< without a gradient
 };
 
-/// From golden/mgh_unconstrained.json.
-std::vector<MghProblem> mgh_problems(const std::filesystem::path& golden);
+/// From tests/data/golden/mgh_unconstrained.json.
+std::vector<MghProblem> mgh_problems();
 
 }  // namespace hso::test

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <sstream>
+
+#include "support/test_file.hpp"
 
 namespace hso::test {
 namespace {
@@ -20,8 +21,8 @@ struct Table {
 };
 
 /// The header names the lines: "Data (lines 61 to 74)".
-Table read_table(const std::filesystem::path& file) {
-  std::ifstream in(file);
+Table read_table(const std::string& text) {
+  std::istringstream in(text);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   std::size_t first = 0, last = 0;
@@ -179,14 +180,13 @@ double digits_between(const std::vector<double>& got, const std::vector<double>&
 
 }  // namespace
 
-std::vector<NistProblem> nist_problems(const std::filesystem::path& data) {
-  std::ifstream in(data / "golden" / "nist_strd_nonlinear.json");
-  const auto golden = nlohmann::json::parse(in);
+std::vector<NistProblem> nist_problems() {
+  const auto golden = nlohmann::json::parse(test_file("data/golden/nist_strd_nonlinear.json"));
   std::vector<NistProblem> out;
   for (const auto& [name, j] : golden.items()) {
     NistProblem p;
     p.name = name;
-    p.residuals = model_of(name, read_table(data / "nist_strd" / (name + ".dat")));
+    p.residuals = model_of(name, read_table(test_file("data/nist_strd/" + name + ".dat")));
     p.starts = {numbers(j["start1"]), numbers(j["start2"])};
     p.certified = numbers(j["certified"]);
     p.certified_sd = numbers(j["certified_sd"]);

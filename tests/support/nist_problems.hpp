@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NIST StRD, nonlinear regression: models, data and certified values, read from the optional reference data.
+// NIST StRD, nonlinear regression: models, data and certified values, read from tests/data.
 #pragma once
 
-#include <filesystem>
 #include <vector>
 
 #include "support/residuals.hpp"
@@ -27,8 +26,8 @@ struct NistProblem {
   std::vector<std::vector<int>> permutations;
 };
 
-/// The folder holds NAME.dat and the golden JSON is its sibling golden/nist_strd_nonlinear.json.
-std::vector<NistProblem> nist_problems(const std::filesystem::path& data);
+/// Observations from nist_strd/NAME.dat, all else from golden/nist_strd_nonlinear.json.
+std::vector<NistProblem> nist_problems();
 
 /// -log10 of the largest relative error over the parameters, of the best permutation.
 double correct_digits(const NistProblem& problem, const std::vector<double>& b);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The optional reference data: a folder that is not part of the project. Tests that need it skip where it is not:
+// Data sets too large for the project (MNIST), in a folder that is not part of it. Tests that need one skip where it is
+// not; all other data lies in tests/data (test_file.hpp).
 //   const auto folder = reference_data("mnist");
-//   if (folder.empty()) GTEST_SKIP() << "no reference data";
+//   if (folder.empty()) GTEST_SKIP() << "no MNIST: set HSO_REFERENCE_DATA";
 #pragma once
 
 #include <filesystem>

@@ -59,7 +59,7 @@ class Arena {
 /// Memory taken through a Scratch goes back to the arena when the Scratch ends. Scratches nest.
 class Scratch {
  public:
-  explicit Scratch(Context& context) : arena_(context.arena()), mark_(arena_.top_) {}
+  explicit Scratch(Context& context) : in_use_(context), arena_(context.arena()), mark_(arena_.top_) {}
   ~Scratch() { arena_.rewind(mark_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -70,6 +70,7 @@ class Scratch {
   }
 
  private:
+  InUse in_use_;
   Arena& arena_;
   Arena::Mark mark_;
 };

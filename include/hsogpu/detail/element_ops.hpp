@@ -96,8 +96,8 @@ using MethodOps =
                  ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>,
                  CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>,
                  Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>,
-                 GatherBatch<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>, OrderedEntries<T>,
-                 MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
+                 GatherBatch<T>, BatchRows<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>,
+                 OrderedEntries<T>, MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
 
 template <class F, class Variant>
 inline constexpr bool holds = false;

@@ -49,6 +49,13 @@ HSO_HD inline T exp_minus_square(T x) {
   return exp_of(-high * high) * (1 + r * (1 + r / 2 * (1 + r / 3 * (1 + r / 4))));
 }
 
+/// e^{-x^2 / 2}, likewise.
+template <class T>
+HSO_HD inline T exp_minus_half_square(T x) {
+  const T high = upper_half(x), r = (high - x) * (high + x) / 2;
+  return exp_of(-high * high / 2) * (1 + r * (1 + r / 2 * (1 + r / 3 * (1 + r / 4))));
+}
+
 /// Within a few units in the last place while erfc(x) is a normal number, 0 beyond.
 template <class T>
 HSO_HD inline T erfc_of(T x) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// Marks a function that runs on the host and, when nvcc compiles it, on the device.
+/// Marks a function that runs on the host and, when nvcc compiles it, on the device. The host inlines it whatever its
+/// size: a loop that calls one for every element is not vectorised.
 #ifdef __CUDACC__
 #define HSO_HD __host__ __device__
 #else
-#define HSO_HD
+#define HSO_HD [[gnu::always_inline]]
 #endif

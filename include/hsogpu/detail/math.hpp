@@ -108,10 +108,24 @@ HSO_HD inline T tanh_of(T x) {
   return x < 0 ? -t : t;
 }
 
+/// e^-|x| and 1 - e^-|x|, neither of which loses digits; 0 and 1 where e^-|x| is below the normal numbers.
+template <class T>
+struct FallingExp {
+  T e, missing;
+};
+template <class T>
+HSO_HD inline FallingExp<T> falling_exp(T x) {
+  constexpr T kLowest = ExpRange<T>::kLowest;
+  const T a = x < 0 ? x : -x;
+  const ExpParts<T> parts = exp_parts(a < kLowest ? kLowest : a);
+  const T e = parts.scale + parts.scale * parts.p;
+  return {a < kLowest ? T(0) : e, (1 - parts.scale) - parts.scale * parts.p};
+}
+
 /// 1 / (1 + e^-x), accurate in both tails.
 template <class T>
 HSO_HD inline T logistic(T x) {
-  const T e = exp_of(x < 0 ? x : -x);
+  const T e = falling_exp(x).e;
   return (x < 0 ? e : T(1)) / (1 + e);
 }
 

@@ -34,6 +34,7 @@ struct Point {
   void* saved = nullptr;                ///< saved_bytes() bytes that forward fills
   const std::uint64_t* step = nullptr;  ///< device memory: the training step, for dropout masks
   bool training = false;
+  const Index* rows = nullptr;  ///< device memory, [batch]: the numbers of the rows, where an op draws_by_row()
 };
 
 /// Accumulated result of one node: `written` false means that nothing was added yet and the memory is not initialised.
@@ -159,6 +160,8 @@ class Op {
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.
   virtual bool is_alias() const { return false; }
+  /// Whether forward draws random numbers for every row, so that the rows must be known by number.
+  virtual bool draws_by_row() const { return false; }
 
   virtual void forward(Ops<T>&, const Point<T>&) const = 0;
   virtual void jvp(Ops<T>&, const Point<T>&, Span<const View<T>> Rx, Sink<T> Ry) const = 0;

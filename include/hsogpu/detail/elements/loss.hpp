@@ -87,7 +87,8 @@ struct CrossEntropyVjp {
 /// One sample of CrossEntropyCross. Differences against the likeliest class: where p is near one-hot, nothing large
 /// cancels.
 template <class T>
-HSO_HD void cross_entropy_cross(const T* p, Index best, T dl, const T* rz, T* rdz, Index classes, bool accumulate) {
+HSO_HD inline void cross_entropy_cross(const T* p, Index best, T dl, const T* rz, T* rdz, Index classes,
+                                       bool accumulate) {
   const T reference = rz[best];
   T mean = 0;
   for (Index c = 0; c < classes; ++c) mean += p[c] * (rz[c] - reference);

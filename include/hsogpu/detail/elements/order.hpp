@@ -17,7 +17,7 @@ using SortKey = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>
 
 /// An unsigned number that orders like x, -0 as +0 and NaN of either sign on top.
 template <class T>
-HSO_HD SortKey<T> sort_key(T x) {
+HSO_HD inline SortKey<T> sort_key(T x) {
   using Key = SortKey<T>;
   constexpr Key kSign = Key{1} << (8 * sizeof(Key) - 1);
   if (x != x) return static_cast<Key>(~Key{0});

@@ -196,6 +196,18 @@ struct GatherBatch {
   }
 };
 
+/// numbers[i]: which row of the data is row i of the batch. Null `place`: order[i].
+template <class T>
+struct BatchRows {
+  const Index* order;
+  const BatchPlace<T>* place;
+  Index* numbers;
+  HSO_HD void operator()(Index, Index i) const {
+    const Index at = place == nullptr ? i : place->first + (i < place->count ? i : 0);
+    numbers[i] = order[at];
+  }
+};
+
 /// w[i]: the weight of row i of the batch.
 template <class T>
 struct BatchWeights {

@@ -59,18 +59,22 @@ struct RandomFill {
   HSO_HD void operator()(Index, Index i) const { x[i] = static_cast<T>(std::fma(scale, draw(i), shift)); }
 };
 
-/// mask[i] = 1/(1-p) with probability 1-p, else 0; `step` is read from device memory, so one recorded launch serves
-/// every training step.
+/// mask[o][i] = 1/(1-p) with probability 1-p, else 0, by the number rows[o] of the row (o where `rows` is null), not by
+/// where it lies in a batch. `step` and `rows` are read from device memory, so one recorded launch serves every
+/// training step.
 template <class T>
 struct DropoutMask {
   T* mask;
   std::uint64_t seed, layer;
   const std::uint64_t* step;
+  const Index* rows;
+  Index cols;
   double p;
-  HSO_HD void operator()(Index, Index i) const {
+  HSO_HD void operator()(Index o, Index i) const {
+    const Index row = rows != nullptr ? rows[o] : o;
     const std::uint32_t word =
-        philox_word(seed ^ (*step * 0x9E3779B97F4A7C15ull), layer, static_cast<std::uint64_t>(i));
-    mask[i] = uniform01(word) < p ? T(0) : static_cast<T>(1 / (1 - p));
+        philox_word(seed ^ (*step * 0x9E3779B97F4A7C15ull), layer, static_cast<std::uint64_t>(row * cols + i));
+    mask[o * cols + i] = uniform01(word) < p ? T(0) : static_cast<T>(1 / (1 - p));
   }
 };
 
