@@ -31,21 +31,7 @@ TEST(Deterministic, ProductsAreTheSameForEveryNumberOfThreads) {
     const auto product = [&, m = m, n = n, k = k, batch = batch](int threads) {
       const BlasThreads set(threads);
       std::vector<float> c(static_cast<std::size_t>(batch * m * n));
-      ops.gemm({.m = m,
-                .n = n,
-                .k = k,
-                .alpha = 1,
-                .a = a.data(),
-                .lda = k,
-                .b = b.data(),
-                .ldb = n,
-                .beta = 0,
-                .c = c.data(),
-                .ldc = n,
-                .batch = batch,
-                .stride_a = m * k,
-                .stride_b = k * n,
-                .stride_c = m * n});
+      ops.gemm({m, n, k, a.data(), k, false, b.data(), n, false, c.data(), n, 1, 0, batch, m * k, k * n, m * n});
       return c;
     };
     const auto one = product(1);
