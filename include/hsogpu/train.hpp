@@ -36,7 +36,7 @@ struct TrainOptions {
   std::string device = "auto";
   std::string precision = "float32";  ///< or "float64"
   bool tf32 = false;
-  bool deterministic = false;  ///< CPU: the same bits whatever the number of threads
+  bool deterministic = false;        ///< CPU: the same bits whatever the number of threads
   Index batch = 0;                   ///< 0: all for full-batch methods, 128 otherwise
   Index curvature_batch = 0;         ///< rows of the curvature, drawn apart from the gradient's; 0: the gradient's rows
   Index device_batch = 0;            ///< rows on the device at a time; 0: chosen from the memory that is there
