@@ -84,12 +84,11 @@ TEST_P(Misuse, NullPointers) {
 
 TEST(MisuseOfGraphs, ParametersBeyondWhatCanBeCounted) {
   Graph<double> g;
-  for (Index offset : {kHuge, kHuge - 1, kHuge - 4, Index{1} << 62})
+  for (Index offset : {kHuge, kHuge - 1, kHuge - 3})
     EXPECT_TRUE(contains(message_of<UsageError>([&] {
                            g.parameter_at("w", {2, 2}, offset);
                          }),
-                         "parameter_at w", std::to_string(offset), "2^62"));
-  EXPECT_THROW(g.parameter_at("w", {kHuge}, 0), UsageError);
+                         "parameter_at w", std::to_string(offset), "64 bits"));
   EXPECT_EQ(g.parameter_count(), 0);
   g.parameter_at("w", {2, 2}, 3);
   EXPECT_EQ(g.parameter_count(), 7);

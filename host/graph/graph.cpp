@@ -95,10 +95,10 @@ Node Graph<T>::parameter(const std::string& name, const Shape& shape) {
 
 template <class T>
 Node Graph<T>::parameter_at(const std::string& name, const Shape& shape, Index offset) {
-  constexpr Index kMost = Index{1} << 62;
+  constexpr Index kMost = std::numeric_limits<Index>::max();
   if (offset < 0) throw UsageError(fmt::format("Graph::parameter_at {}: negative offset {}", name, offset));
-  if (shape.size() > kMost || offset > kMost - shape.size())
-    throw UsageError(fmt::format("Graph::parameter_at {}: {} numbers from offset {} on, expected them to end by 2^62",
+  if (offset > kMost - shape.size())
+    throw UsageError(fmt::format("Graph::parameter_at {}: {} numbers from offset {} on, more than 64 bits can count",
                                  name, shape.size(), offset));
   parameter_count_ = std::max(parameter_count_, offset + shape.size());
   return add({Kind::parameter, name, shape, false, offset, {}, nullptr});

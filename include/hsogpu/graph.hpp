@@ -55,7 +55,7 @@ class Graph {
   /// The next free slice of theta.
   Node parameter(const std::string& name, const Shape& shape);
   /// A slice that starts at `offset`; it may overlap others (tied weights): derivatives add up. UsageError for a slice
-  /// that begins below 0 or ends beyond 2^62.
+  /// that begins below 0 or ends beyond 2^63.
   Node parameter_at(const std::string& name, const Shape& shape, Index offset);
   /// Adds a node; InputError names the op and shows the shapes when they do not fit.
   Node apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs);
