@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The kernels that run an element functor for every position of a two-dimensional range.
 #pragma once
 
 #include "hsogpu/detail/element_ops.hpp"

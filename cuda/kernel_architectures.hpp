@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The GPU architectures that the kernels were compiled for, and the devices that can run them.
 #pragma once
 
 #include <span>

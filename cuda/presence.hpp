@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What CUDA devices there are, and what this build can do with them, told in words.
 #pragma once
 
 #include <string>

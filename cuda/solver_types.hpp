@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// cuSOLVER's names for our types and for our way of storing a triangle.
 #pragma once
 
 #include <type_traits>

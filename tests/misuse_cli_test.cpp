@@ -165,6 +165,9 @@ TEST_F(Misuse, OutputsAreLookedAtBeforeTheWork) {
     refused(spectrum, {flag, run_}, 3, {flag, "folder"});
   }
   refused(spectrum, {"--out", dir_.file("s"), "--svg", dir_.file("./s")}, 2, {"--out and --svg", "two files"});
+  refused(spectrum, {"--out", dir_.file("s"), "--svg", fs::relative(dir_.file("s"))}, 2,
+          {"--out and --svg", "two files"});
+  refused(spectrum, {"--out", data_}, 2, {"--out", "the run's --data", "would overwrite"});
   refused(spectrum, {"--out", run_ + "/theta.npy"}, 2, {"--out", "--checkpoint", "would overwrite"});
   const Words gradient{"gradient", "--model", "mlp:2-4-2:tanh", "--data", data_, "--device", "cpu"};
   fs::copy(run_ + "/theta.npy", dir_.file("t.npy"));

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/prune_compare.hpp"
 #include "support/messages.hpp"
@@ -66,6 +67,34 @@ TEST(PruneSchedules, CountsFallAsTheySay) {
     EXPECT_THROW(parse_prune_schedule(bad), UsageError) << bad;
   for (const char* good : {"oneshot", "single", "iterative:3", "gradual:12"})
     EXPECT_EQ(to_string(parse_prune_schedule(good)), good);
+}
+
+/// Wherever it is stopped: what is reported are whole stages, with the fine-tuning that belongs to them.
+TEST_F(Prune, InterruptedStagesWereNone) {
+  PruneOptions o = options(PruneScore::magnitude, 0.5);
+  o.schedule = parse_prune_schedule("iterative:3");
+  o.finetune_steps = 4;
+  const PruneResult whole = prune(o);
+  ASSERT_EQ(whole.stages.size(), 3u);
+  std::size_t most = 0;
+  bool ended = false;
+  for (int asks = 1; !ended; asks += 3) {
+    int left = asks;
+    const InterruptScope scope([&] { return --left < 0; });
+    PruneResult r;
+    try {
+      r = prune(o);
+    } catch (const Interrupted&) {
+      continue;
+    }
+    ended = r.complete;
+    ASSERT_LE(r.stages.size(), 3u);
+    ASSERT_EQ(r.complete, r.stages.size() == 3) << asks;
+    for (std::size_t i = 0; i < r.stages.size(); ++i)
+      ASSERT_EQ(r.stages[i].finetuned_train.loss, whole.stages[i].finetuned_train.loss) << asks << ", stage " << i;
+    if (!r.complete) most = std::max(most, r.stages.size());
+  }
+  EXPECT_EQ(most, 2u);
 }
 
 TEST_F(Prune, EveryScoreReachesTheSparsityAndWritesARun) {

@@ -85,6 +85,7 @@ TEST_F(SolveCli, EveryMethodSolvesTheDampedSystem) {
     EXPECT_LT(off(a, x.values, 0.05, 0.5), 1e-10 * 2 * std::sqrt(static_cast<double>(n)));
     const auto json = nlohmann::json::parse(r.out);
     EXPECT_EQ(json.at("method"), c.method);
+    EXPECT_EQ(json.at("data").at("rows"), 1797);
     double form = 0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) form += v_[i] * (x.values[i] - 0.5 * v_[i]);
     EXPECT_NEAR(json.at("vectors")[0].at("quadratic_form").get<double>(), form, 1e-9 * form);
@@ -109,6 +110,9 @@ TEST_F(SolveCli, FailuresWriteNothingAndSayWhy) {
   refused(2, {"--method", "lu"}, {"--method 'lu'", "minres"});
   refused(2, {"--precondition", "kfac", "--damping", "1"}, {"--precondition kfac", "--method cg"});
   refused(2, {"--precondition", "kfac", "--method", "cg"}, {"--damping"});
+  refused(2, {"--eps", "nan"}, {"--eps nan", "finite"});
+  refused(2, {"--method", "dense", "--tolerance", "1e-3"}, {"--tolerance", "--method cg"});
+  refused(2, {"--kind", "ggn", "--secant-rate", "1"}, {"--secant-rate", "--kind secant"});
   write_npy<double>(v, {7}, Numbers(7, 1.0));
   refused(3, {}, {"--vector", "[7]", "[160]"});
 }

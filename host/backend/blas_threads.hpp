@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The number of threads that OpenBLAS uses, set for a while.
 #pragma once
 
 #include <omp.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The context of the CPU: its device memory is host memory.
 #pragma once
 
 #include "backend/cpu_ops.hpp"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What the machine has: memory, cache, processor.
 #pragma once
 
 #include "hsogpu/context.hpp"

@@ -21,9 +21,15 @@ void check_interrupted() {
   if (t_innermost != nullptr && t_innermost->stops()) throw Interrupted();
 }
 
+bool interruptible() { return t_innermost != nullptr && t_innermost->stop_; }
+
+/// Asks last: a signal that comes before is still remembered, and one that comes after ends the process.
 BlockingWork::BlockingWork() {
-  check_interrupted();
-  if (t_innermost != nullptr && t_innermost->blocking_) t_innermost->blocking_(true);
+  if (t_innermost == nullptr) return;
+  if (t_innermost->blocking_) t_innermost->blocking_(true);
+  if (!t_innermost->stops()) return;
+  if (t_innermost->blocking_) t_innermost->blocking_(false);
+  throw Interrupted();
 }
 
 BlockingWork::~BlockingWork() {

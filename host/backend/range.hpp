@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Ranges of indices, cut into parts for threads.
 #pragma once
 
 #include <algorithm>

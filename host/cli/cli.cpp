@@ -99,7 +99,8 @@ int run_and_judge(int argc, const char* const* argv) {
   } catch (const Interrupted&) {
     return 128 + SignalWatch::caught();
   } catch (const std::filesystem::filesystem_error& e) {
-    return fail(fmt::format("{}: {}", e.path1().string(), e.code().message()), kInput);
+    const bool full = e.code() == std::errc::no_space_on_device;
+    return fail(fmt::format("{}: {}", e.path1().string(), e.code().message()), full ? kMemory : kInput);
   } catch (const std::bad_alloc&) {
     return fail(out_of_memory(command_of(argc, argv)), kMemory);
   } catch (const std::length_error&) {

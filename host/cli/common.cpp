@@ -128,6 +128,11 @@ Problem ProblemOptions::load() const {
 std::vector<NamedPath> ProblemOptions::inputs() const {
   const TrainOptions given = layers_.resolve();
   std::vector<NamedPath> out = data_paths("--data", given.data);
+  if (!checkpoint_.empty()) {
+    const TrainOptions run = load_run_options(checkpoint_);
+    for (NamedPath& path : data_paths("the run's --data", run.data)) out.push_back(std::move(path));
+    out.push_back({"the run's --model", run.model});
+  }
   out.insert(
       out.end(),
       {{"--model", given.model}, {"--params", params_}, {"--config", layers_.config()}, {"--checkpoint", checkpoint_}});
@@ -155,7 +160,9 @@ void forget_csv_options(TrainOptions& options, const OptionLayers& layers) {
     if (!layers.given(key)) set_field(options, field_of(key), field_text(defaults, field_of(key)), key);
 }
 
-void print_data(const DataDescription& description) { fmt::print(stderr, "{}", description.text()); }
+void print_data(const DataDescription& description) {
+  fmt::print(stderr, "{}", shown_message(description.text(), std::string::npos));
+}
 
 std::pair<std::string, std::string> split_setting(const std::string& text) {
   const std::size_t equals = text.find('=');

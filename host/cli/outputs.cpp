@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 fs::path resolved(const std::string& path) {
   std::error_code failed;
-  const fs::path out = fs::weakly_canonical(path, failed);
+  const fs::path out = fs::weakly_canonical(fs::absolute(path, failed), failed);
   return failed ? fs::path(path) : out;
 }
 

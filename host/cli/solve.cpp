@@ -4,11 +4,13 @@
 // found goes to stdout, x to a file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
@@ -40,7 +42,7 @@ struct Solved {
 
 class SolveCommand {
  public:
-  explicit SolveCommand(CLI::App& command) : problem_(command), curvature_(command) {
+  explicit SolveCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
     command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(CLI::NonNegativeNumber);
     command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
@@ -48,7 +50,7 @@ class SolveCommand {
     command.add_option(
         "--method", method_,
         fmt::format("dense (Cholesky, else eigenvalues), cg (positive definite matrices) or minres; auto: "
-                    "dense up to n = {} where it fits, else minres for the hessian and cg [auto]",
+                    "dense up to n = {} where it fits, else cg, and minres for kinds that may be indefinite [auto]",
                     kDense));
     command.add_option("--precondition", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
     command.add_option("--tolerance", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]")
@@ -56,7 +58,7 @@ class SolveCommand {
     command.add_option("--max-products", most_, "of cg and minres [twice n, of minres five times]")
         ->check(CLI::PositiveNumber);
     command.add_option("--out", out_, "where the results go: .npy, the shape of --vector")->required();
-    command.add_flag("--json", json_, "what was found as JSON on stdout");
+    command.add_flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
   }
 
   void run() const {
@@ -72,6 +74,12 @@ class SolveCommand {
 
  private:
   void check(Method method, Curvature kind) const {
+    for (const auto& [flag, value] : {std::pair{"--damping", damping_}, {"--eps", eps_}, {"--tolerance", tolerance_}})
+      if (!std::isfinite(value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, value));
+    curvature_.require_applicable();
+    const bool iterative = method != Method::dense;
+    require_applicable(command_, {{"--tolerance", iterative, "--method cg, minres or auto"},
+                                  {"--max-products", iterative, "--method cg, minres or auto"}});
     if (precondition_ != "none" && precondition_ != "kfac")
       throw UsageError(fmt::format("--precondition {}: expected none or kfac", precondition_));
     if (precondition_ == "none") return;
@@ -104,7 +112,7 @@ class SolveCommand {
     measure(a, b, x, solved);
     if (eps_ > 0) context.template ops<T>().axpby(b.size(), static_cast<T>(eps_), b.data(), T(1), x.data());
     write_result(out_, v.shape, HostValues<T>(context, x).get());
-    report(kind, method, n, solved);
+    report(p, kind, method, n, solved);
     fmt::print(stderr, "{}: {} results {}\n", out_, count, v.shape.to_string());
   }
 
@@ -119,18 +127,17 @@ class SolveCommand {
   template <class T>
   static Method chosen(Context& context, const PlacedProblem<T>& placed, Curvature kind) {
     const Index n = placed.dimension();
-    const Index bytes = n <= kDense ? 2 * dense_bytes(placed.network.graph, placed.data.size, 1, n) : 0;
-    if (n <= kDense && bytes <= context.memory().free_bytes) return Method::dense;
-    return kind == Curvature::hessian || kind == Curvature::finite_difference || kind == Curvature::secant
-               ? Method::minres
-               : Method::cg;
+    if (n <= kDense && 2 * dense_bytes(placed.network.graph, placed.data.size, 1, n) <= context.memory().free_bytes)
+      return Method::dense;
+    return is_positive_semidefinite(kind) ? Method::cg : Method::minres;
   }
 
   /// The matrix is made once; solve() keeps b where it fails.
   template <class T>
   void dense(const PlacedProblem<T>& placed, AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
     const Index n = a.dimension(), count = b.size() / n;
-    require_dense_memory(*placed.context, placed.network.graph, placed.data.size, Index{0});
+    require_memory(*placed.context, "the matrix and its factor", n,
+                   [&](Index order) { return 2 * dense_bytes(placed.network.graph, placed.data.size, 1, order); });
     Buffer<T> matrix(*placed.context, checked_multiply(n, n));
     a.to_dense(matrix.data());
     placed.context->template ops<T>().copy(b.size(), b.data(), x.data());
@@ -148,7 +155,9 @@ class SolveCommand {
     std::unique_ptr<KroneckerOperator<T>> factors;
     std::unique_ptr<LinearOperator<T>> inverse;
     if (precondition_ == "kfac") {
-      factors = objective.kronecker(theta);
+      const Curvature kind = curvature_.kind();
+      const bool own = kind == Curvature::fisher_mc || kind == Curvature::fisher_empirical;
+      factors = objective.kronecker(theta, {.source = own ? kind : Curvature::ggn});
       inverse = factors->function([this](double lambda) { return 1 / (std::max(lambda, 0.0) + damping_); });
       options.preconditioner = inverse.get();
     }
@@ -190,7 +199,7 @@ class SolveCommand {
     }
   }
 
-  void report(Curvature kind, Method method, Index n, const std::vector<Solved>& solved) const {
+  void report(const Problem& p, Curvature kind, Method method, Index n, const std::vector<Solved>& solved) const {
     if (json_) {
       nlohmann::ordered_json out{{"n", n},
                                  {"kind", hso::name_of(kind)},
@@ -201,7 +210,8 @@ class SolveCommand {
       for (const Solved& s : solved)
         out["vectors"].push_back(
             {{"quadratic_form", s.quadratic_form}, {"residual", s.residual}, {"iterations", s.iterations}});
-      fmt::print("{}\n", out.dump(1));
+      out["data"] = nlohmann::ordered_json::parse(p.description.json());
+      fmt::print("{}\n", out.dump());
       return;
     }
     fmt::print("method      {}\n", name_of(method));
@@ -210,6 +220,7 @@ class SolveCommand {
                  solved[i].iterations > 0 ? fmt::format(", {} products", solved[i].iterations) : std::string());
   }
 
+  const CLI::App& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_, method_ = "auto", precondition_ = "none";

@@ -60,14 +60,14 @@ class TrainCommand {
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
     TrainHooks hooks;
     hooks.interrupted = [] { return SignalWatch::caught() != 0; };
-    hooks.on_plan = [&](Index, Index) { signals.emplace(); };  // the data is read, and nothing written yet
-    if (!quiet_) {
-      hooks.on_data = print_data;
-      hooks.on_plan = [&](Index planned, Index free) {
-        signals.emplace();
+    hooks.on_plan = [&](Index planned, Index free) {
+      signals.emplace();  // the data is read, and nothing written yet
+      if (!quiet_)
         fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
                    static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
-      };
+    };
+    if (!quiet_) {
+      hooks.on_data = print_data;
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
       hooks.on_progress = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }

@@ -20,10 +20,6 @@ constexpr Index kRowsLookedAt = 1000;  // for oddities of the first line
 constexpr const char* kLooksLikeHeader =
     "the first line holds whole numbers alone, unlike those below it; --header yes if it names the columns";
 
-bool is_whole(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 class CsvReader {
  public:
   CsvReader(const std::string& path, const UnpackedText& file, const DataOptions& options)

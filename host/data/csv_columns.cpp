@@ -9,13 +9,12 @@
 #include <charconv>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {
 
 namespace {
-
-constexpr std::size_t kNamesShown = 12;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -28,10 +27,6 @@ bool is_number(const std::string& text) {
   return parse_csv_number(text, ignored);
 }
 
-bool is_whole(const std::string& text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 /// Not "nan" or "inf": those are numbers that the reader refuses.
 bool is_word(const std::string& text) {
   const auto first = static_cast<unsigned char>(text.empty() ? '0' : text[0]);
@@ -40,12 +35,6 @@ bool is_word(const std::string& text) {
   if (std::from_chars(text.data(), text.data() + text.size(), ignored).ec == std::errc{}) return false;
   const std::string word = lower(text);
   return word != "na" && word != "n/a" && word != "null" && word != "none" && word != "missing";
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  const std::size_t shown = std::min(names.size(), kNamesShown);
-  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                     shown < names.size() ? ", ..." : "");
 }
 
 std::vector<Index> named(const std::vector<std::string>& names, const std::string& name, bool any_case) {

@@ -2,7 +2,6 @@
 #include "data/csv_labels.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,24 +9,13 @@
 #include "data/checks.hpp"
 #include "data/csv_text.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 
 namespace {
 
 constexpr double kLargestLabel = 0x1p31;
-constexpr std::size_t kNamesShown = 12, kCharactersShown = 40;
-
-std::string shown(std::string_view field) {
-  return field.size() <= kCharactersShown ? std::string(field) : std::string(field.substr(0, kCharactersShown)) + "...";
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::vector<std::string> some;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamesShown); ++i) some.push_back(shown(names[i]));
-  return fmt::format("{}{}", fmt::join(some, ", "), names.size() > kNamesShown ? ", ..." : "");
-}
-
 }  // namespace
 
 CsvLabels::Kind CsvLabels::kind_by(const DataOptions& options) {
@@ -45,7 +33,7 @@ CsvLabels::CsvLabels(const std::string& path, const DataOptions& options)
 void CsvLabels::fail(const std::string& place, std::string_view field, const std::string& expected) const {
   const std::string from = count() == 0 ? fmt::format("; {} is taken for the label", column_) : std::string();
   throw InputError(
-      fmt::format("{}: {}: found the label '{}', expected {}{}", path_, place, shown(field), expected, from));
+      fmt::format("{}: {}: found the label '{}', expected {}{}", path_, place, shown(field, 40), expected, from));
 }
 
 void CsvLabels::add(std::string_view field, const std::string& place) {

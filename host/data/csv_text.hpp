@@ -12,6 +12,9 @@
 
 namespace hso {
 
+/// Digits alone.
+bool is_whole(std::string_view text);
+
 struct CsvField {
   std::string_view text;  ///< without blanks around it, or what stood between the quotes
   bool quoted = false;

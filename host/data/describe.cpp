@@ -6,18 +6,13 @@
 #include <limits>
 
 #include "data/description.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 
 namespace {
 
 constexpr std::size_t kListed = 8;
-
-std::string listed(const std::vector<std::string>& words) {
-  const auto shown = static_cast<std::ptrdiff_t>(std::min(words.size(), kListed));
-  return fmt::format("{}{}", fmt::join(words.begin(), words.begin() + shown, ", "),
-                     words.size() > kListed ? ", ..." : "");
-}
 
 std::vector<Index> counts_of(const Dataset& data, Index classes) {
   std::vector<Index> out(static_cast<std::size_t>(classes), 0);
@@ -50,7 +45,8 @@ void note_constant_inputs(const DataSplit& split, DataDescription& d) {
   } else if (d.input_shape.rank() == 1) {
     std::vector<std::string> names;
     for (const Index j : constant) names.push_back(input_name(d.source, j));
-    d.source.notes.push_back(fmt::format("{} of {} inputs never change: {}", constant.size(), width, listed(names)));
+    d.source.notes.push_back(
+        fmt::format("{} of {} inputs never change: {}", constant.size(), width, listed(names, kListed)));
   }
 }
 
@@ -69,8 +65,10 @@ void note_classes(DataDescription& d) {
   else if (empty.size() == 1 && empty.front() == "0")
     notes.emplace_back("no label is 0: do the labels run from 1?");
   else if (!empty.empty())
-    notes.push_back(fmt::format("{} of {} classes have no sample: {}", empty.size(), d.classes, listed(empty)));
-  if (!untrained.empty()) notes.push_back(fmt::format("classes in the test part alone: {}", listed(untrained)));
+    notes.push_back(
+        fmt::format("{} of {} classes have no sample: {}", empty.size(), d.classes, listed(empty, kListed)));
+  if (!untrained.empty())
+    notes.push_back(fmt::format("classes in the test part alone: {}", listed(untrained, kListed)));
   const Index rows = d.rows + d.test_rows;
   if (rows > 20 && 2 * static_cast<Index>(seen.size()) > rows)
     notes.push_back(fmt::format("{} different labels in {} rows: is that column the label?", seen.size(), rows));
@@ -95,7 +93,7 @@ ValueRange range_of(const std::vector<double>& train, const std::vector<double>&
   return train.empty() && test.empty() ? ValueRange{} : out;
 }
 
-DataDescription describe(const std::string& data, const DataSplit& split) {
+DataDescription describe(const std::string& data, const DataSplit& split, bool reconstruct) {
   const Dataset& train = split.train;
   DataDescription d;
   d.data = data;
@@ -105,6 +103,11 @@ DataDescription describe(const std::string& data, const DataSplit& split) {
   d.input_shape = train.input_shape;
   d.target_shape = train.target_shape;
   d.inputs = d.scaled = range_of(train.inputs, split.test.inputs);
+  d.reconstruct = reconstruct;
+  if (reconstruct) {
+    note_constant_inputs(split, d);
+    return d;
+  }
   d.classes = train.classes;
   if (train.classes > 0) {
     d.counts = counts_of(train, train.classes);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "backend/host_memory.hpp"
 #include "hsogpu/error.hpp"
 #include "io/file.hpp"
 
@@ -31,10 +32,15 @@ std::size_t GzipReader::read(Span<unsigned char> out) {
 
 UnpackedText read_unpacked(const std::string& path) {
   constexpr std::size_t kStep = std::size_t{1} << 20;
+  // Text that grows is copied, and its numbers are kept beside it.
+  const auto most = static_cast<std::size_t>(detail::host_memory().free_bytes / 4);
   GzipReader file(path);
   UnpackedText out;
   for (std::size_t n = kStep; n == kStep;) {
     const std::size_t begin = out.text.size();
+    if (begin > most)
+      throw MemoryError(fmt::format("{}: holds more than {} MB unpacked, too much for the memory that is free", path,
+                                    most / 1000000));
     out.text.resize(begin + kStep);
     n = file.read(Span<unsigned char>(reinterpret_cast<unsigned char*>(out.text.data()) + begin, kStep));
     out.text.resize(begin + n);

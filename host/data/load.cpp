@@ -8,6 +8,7 @@
 #include "data/checks.hpp"
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
+#include "io/file.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {
@@ -39,7 +40,7 @@ SourceKind parse_source(const std::string& spec) {
   if (spec.ends_with(".npz") || named_arrays(spec) != std::string::npos) return SourceKind::npz;
   if (is_csv(spec)) return SourceKind::csv;
   if (std::filesystem::is_directory(spec)) return SourceKind::idx_folder;
-  if (spec.find('/') != std::string::npos && !std::filesystem::exists(spec))
+  if (spec.find('/') != std::string::npos && !is_there(spec))
     throw InputError(fmt::format("{}: no such file or folder", spec));
   throw UsageError(fmt::format("--data: found '{}', expected {}{}", spec, kExpected,
                                did_you_mean(spec, {"digits", "fashion-mnist"})));

@@ -247,7 +247,7 @@ template <class T>
 void Tape<T>::dense(Curvature kind, T* h, bool add) {
   const Index n = dimension();
   Ops<T>& ops = impl_->ops;
-  if (!impl_->partition) return dense_by_full_products(*this, ops, kind, h, add);
+  if (!impl_->plan.partition) return dense_by_full_products(*this, ops, kind, h, add);
   for (std::size_t leaf = 0; leaf < leaves().size(); ++leaf) {
     const auto& own = graph()[leaves()[leaf]];
     detail::leaf_rows(*this, kind, leaf, own.offset, n - own.offset, h + own.offset * (n + 1), n, add);

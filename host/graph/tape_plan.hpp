@@ -26,7 +26,7 @@ struct TapePlan {
   std::vector<NodePlan> nodes;
   std::vector<Node> order;   ///< live op nodes that are no aliases, in forward order
   std::vector<Node> leaves;  ///< parameters in order of creation
-  bool partition = false;    ///< every entry of theta lies in exactly one of them
+  bool partition = false;    ///< every entry of theta lies in exactly one leaf: the first write to one may overwrite
   Index value_elements = 0;  ///< values and adjoints, theta and weights excluded
   Index pool_elements = 0;   ///< of one lane
   Index saved_bytes = 0;

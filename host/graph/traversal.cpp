@@ -17,7 +17,6 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
       graph(g),
       batch(n),
       lanes(k),
-      partition(false),
       plan(plan_tape(g, n)),
       place(place_tape(plan, g.parameter_count(), n, k)),
       memory(c, place.elements),
@@ -34,7 +33,6 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
   std::iota(numbers.begin(), numbers.end(), Index{0});
   rows.upload(numbers);
   ops.fill(n, T(0), weights);
-  partition = plan.partition;
   make_slots();
 }
 
@@ -131,7 +129,7 @@ void Traversal<T>::clear_unwritten(Accumulator<T> Slot::*which) {
 
 template <class T>
 void Traversal<T>::backward_pass(T* g, bool add) {
-  if (g != nullptr && !add && !partition) ops.fill(graph.parameter_count(), T(0), g);
+  if (g != nullptr && !add && !plan.partition) ops.fill(graph.parameter_count(), T(0), g);
   for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
     slot(i).dy.written = false;
     wanted_[static_cast<std::size_t>(i)] = node_plan(i).active;
@@ -139,7 +137,7 @@ void Traversal<T>::backward_pass(T* g, bool add) {
   for (Node leaf : plan.leaves) {
     const auto& info = graph[leaf];
     slot(leaf).dy = {g == nullptr ? View<T>{} : View<T>{g + info.offset, info.shape, 1, info.shape.size()},
-                     g != nullptr && (add || !partition)};
+                     g != nullptr && (add || !plan.partition)};
   }
   slot(graph.loss_node()).dy.written = true;
   for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
@@ -186,7 +184,7 @@ void Traversal<T>::start_product(Span<const View<T>> tangents, Span<const View<T
   for (std::size_t l = 0; l < plan.leaves.size(); ++l) {
     const Node leaf = plan.leaves[l];
     slot(leaf).Ry = {tangents[l], static_cast<bool>(tangents[l])};
-    slot(leaf).Rdy = {results[l], add || !partition};
+    slot(leaf).Rdy = {results[l], add || !plan.partition};
     wanted_[static_cast<std::size_t>(leaf)] = static_cast<bool>(results[l]);
   }
   for (Node i = 0; i < static_cast<Node>(slots.size()); ++i)
@@ -291,7 +289,7 @@ void Traversal<T>::launch_product(Curvature kind, Span<const View<T>> tangents, 
   recorded_product_->run(key_, [&] {
     if (copied != nullptr) copy_direction(copied);
     start_product(tangents, results, add);  // here: a capture that is refused launches again, from a clean start
-    if (!add && !partition)
+    if (!add && !plan.partition)
       for (const View<T>& r : results)
         if (r) clear(r);
     reverse_tangent_pass(kind, room, tangent_pass(kind, room));
@@ -334,7 +332,7 @@ void Traversal<T>::copy_direction(const T* v) {
 /// Entries of hv that no leaf holds are zero, and leaves that overlap add up.
 template <class T>
 void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View<T>& hv, bool add, const T* copied) {
-  if (!add && !partition) clear(hv);
+  if (!add && !plan.partition) clear(hv);
   tangents_.clear();
   results_.clear();
   for (Node leaf : plan.leaves) {
@@ -344,7 +342,8 @@ void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View
     results_.push_back({hv.data + info.offset, info.shape, hv.lanes, hv.lane_stride});
   }
   T* room = v.data == memory.data() + place.direction ? memory.data() + place.room : nullptr;
-  launch_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !partition, copied, room);
+  launch_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !plan.partition, copied,
+                 room);
 }
 
 /// Results are wanted at product layers alone: what lies before the first of them is never visited.

@@ -49,7 +49,6 @@ struct Traversal {
   Ops<T>& ops;
   const Graph<T>& graph;
   Index batch, lanes;
-  bool partition;  ///< every entry of theta lies in exactly one leaf: the first write to a leaf may overwrite
   TapePlan plan;
   TapeMemory place;
   Buffer<T> memory;

@@ -45,6 +45,12 @@ std::string shown(std::string_view text, std::size_t most) {
   return out;
 }
 
+std::string listed(const std::vector<std::string>& words, std::size_t most) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size() && i < most; ++i) out += (i > 0 ? ", " : "") + shown(words[i], 40);
+  return out + (words.size() > most ? ", ..." : "");
+}
+
 std::string shown_message(std::string_view message, std::size_t most) {
   std::string out;
   std::size_t at = 0;

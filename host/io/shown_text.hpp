@@ -6,12 +6,16 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hso {
 
 /// At most `most` characters of the text, control bytes and broken UTF-8 as \xNN; of a longer text its beginning, then
 /// "... (N bytes)".
 std::string shown(std::string_view text, std::size_t most = 80);
+
+/// The first `most` words, each shown by its first 40 characters, with commas between; "..." stands for the others.
+std::string listed(const std::vector<std::string>& words, std::size_t most = 12);
 
 /// A whole message for a terminal: control bytes but line feeds as \xNN; of one longer than `most` bytes the beginning
 /// and the end, which say where the fault is and what was expected.

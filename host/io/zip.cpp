@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "backend/host_memory.hpp"
 #include "hsogpu/error.hpp"
 #include "io/file.hpp"
 
@@ -78,6 +79,7 @@ void ZipFile::read_directory() {
     const std::string locator = at(end_at - kLocatorSize, kLocatorSize, "the Zip64 locator");
     if (!locator.starts_with("PK\6\7")) fail("the Zip64 directory is missing");
     const std::string record = at(number(locator, 8, 8), kEnd64Size, "the Zip64 directory");
+    if (!record.starts_with("PK\6\6")) fail("the Zip64 directory is missing");
     count = number(record, 32, 8);
     size = number(record, 40, 8);
     start = number(record, 48, 8);
@@ -129,6 +131,9 @@ std::string ZipFile::inflated(const ZipEntry& entry, const std::string& packed) 
   if (entry.size / kLargestRatio > packed.size())
     fail(fmt::format("{} claims {} bytes from {}, more than deflated data can hold", entry.name, entry.size,
                      packed.size()));
+  if (entry.size > static_cast<std::uint64_t>(detail::host_memory().free_bytes / 2))
+    throw MemoryError(
+        fmt::format("{}: {} claims {} bytes, too many for the memory that is free", path_, entry.name, entry.size));
   std::string out(entry.size, '\0');
   z_stream stream{};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw MemoryError(path_ + ": zlib cannot be started");

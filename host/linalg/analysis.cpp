@@ -266,6 +266,7 @@ class Analysis {
       note_interrupted(some ? fmt::format("slq: interrupted, from {} of {} probes and {} steps of each", d.nodes.size(),
                                           r_.probes, d.steps)
                             : "slq: interrupted before anything was known");
+      if (!some && r_.damping) out_.log_determinant_missing = "interrupted before anything was known";
       return some;
     }
     if (d.stop != "not_finite") return true;

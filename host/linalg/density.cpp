@@ -222,8 +222,10 @@ std::string run_probes(LinearOperator<T>& a, const DensityOptions& o, Index lane
     const std::string end = probes.run(o.seed, first, std::min(lanes, o.probes - first), o.interrupted, out);
     if (end == "interrupted" && first >= 2)
       cut(out, static_cast<std::size_t>(first));
+    else if (end == "interrupted" && first == 0)
+      out.steps = probes.taken();
     else if (end == "interrupted")
-      first == 0 ? void(out.steps = probes.taken()) : cut(out, 0);
+      cut(out, 0);
     if (end != "steps") return end;
   }
   return "steps";

@@ -302,8 +302,7 @@ DensityOptions density_request(const SpectrumRequest& r) {
   o.interrupted = r.interrupted;
   if (!r.damping) return o;
   o.most_steps = r.most_steps > 0 ? r.most_steps : 8 * r.steps;
-  o.enough = [delta = *r.damping, interrupted = r.interrupted](const SpectralDensity& d) {
-    if (interrupted && interrupted()) return true;
+  o.enough = [delta = *r.damping](const SpectralDensity& d) {
     try {
       const Estimate e = d.log_determinant(delta);
       const double spread = student_t(e.confidence, static_cast<double>(e.probes - 1)) * e.standard_error;

@@ -22,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 PrunedRun measured(const PruneOptions& options, const PruneHooks& hooks, std::string& device) {
   const PruneResult r = prune(options, hooks);
+  if (!r.complete) throw Interrupted();  // fewer stages were asked for by nobody
   device = r.device;
   PrunedRun out{options.checkpoint};
   // A dense network without a test part has no loss there.

@@ -63,8 +63,10 @@ struct Inputs {
     tuned = options.finetune ? options.finetune(run.options) : run.options;
     check_train_options(tuned);
     if (run.mask.kept.empty()) run.mask = Mask::all(static_cast<Index>(run.theta.size()));
-    data = prepare_data(run.model, run.options.loss, data_request(run.options, run));
-    context = Context::create(options.device);
+    DataRequest request = data_request(run.options, run);
+    request.single = options.precision == "float32";
+    data = prepare_data(run.model, run.options.loss, request);
+    context = Context::create(options.device, {.tf32 = run.options.tf32, .deterministic = run.options.deterministic});
   }
   SavedRun run;
   TrainOptions tuned;
@@ -249,6 +251,7 @@ class Pruning {
     const auto begin = Clock::now();
     const TrainResult trained = train(o, {}, start);
     out.finetune_seconds = seconds_since(begin);
+    if (trained.stop_reason == "interrupted") throw Interrupted();  // the stage was none
     if (trained.numerical_failure)
       out.notes.push_back(fmt::format("fine-tuning stopped at step {}: {}", trained.last.step, trained.stop_reason));
     result_.theta = trained.theta;

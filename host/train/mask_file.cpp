@@ -24,15 +24,11 @@ void write_mask(const std::string& path, const Mask& mask, const std::vector<Par
 
 Mask read_mask(const std::string& path, const std::vector<ParameterInfo>& parameters) {
   const SafeTensors file = read_safetensors(path);
-  for (const auto& [name, tensor] : file.tensors) {
-    const auto is_it = [&name = name](const ParameterInfo& p) { return p.name == name; };
-    if (std::none_of(parameters.begin(), parameters.end(), is_it))
-      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", path, name));
+  const std::vector<double> numbers = tensors_of(file, path, parameters);
+  for (const auto& [name, tensor] : file.tensors)
     for (const double value : tensor.values)
       if (value != 0 && value != 1)
         throw InputError(fmt::format("{}: tensor {} of the mask has the value {}, expected 0 or 1", path, name, value));
-  }
-  const std::vector<double> numbers = tensors_of(file, path, parameters);
   return {std::vector<std::uint8_t>(numbers.begin(), numbers.end())};
 }
 

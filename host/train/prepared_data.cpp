@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include "data/description.hpp"
 #include "hsogpu/error.hpp"
@@ -28,10 +29,9 @@ DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest
 void check_single(const char* what, const std::string& source, const std::vector<double>& values, Index width) {
   for (std::size_t i = 0; i < values.size(); ++i)
     if (std::abs(values[i]) > static_cast<double>(std::numeric_limits<float>::max()))
-      throw InputError(
-          fmt::format("{}: a sample's {} {} is {:g} (scaled), which does not fit float32: take another "
-                      "scaling or precision float64",
-                      source, what, static_cast<Index>(i) % width, values[i]));
+      throw InputError(fmt::format("{}: sample {}: {} {} is {:g}, which does not fit float32: take precision float64{}",
+                                   source, static_cast<Index>(i) / width, what, static_cast<Index>(i) % width,
+                                   values[i], std::string_view(what) == "input" ? " or another scaling" : ""));
 }
 
 }  // namespace
@@ -48,11 +48,10 @@ PreparedData prepare_data(const ModelSpec& model, LossKind loss, const DataReque
   for (const Dataset* part : {&train, &test})
     if (part->size > 0) part->validate();
   check_input(model, train.input_shape);
-  DataDescription& d = out.description = describe(request.data, out.split);
+  DataDescription& d = out.description = describe(request.data, out.split, request.reconstruct);
   out.standardizer = request.standardizer ? *request.standardizer : Standardizer::fit(train, request.scaling);
   d.scaling = request.scaling;
   d.fitted_on = request.standardizer ? request.fitted_on : test.size > 0 ? "the training part" : "these rows";
-  d.reconstruct = request.reconstruct;
   for (Dataset* part : {&train, &test}) {
     if (part->size == 0) continue;
     out.standardizer.apply(*part);

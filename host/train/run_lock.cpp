@@ -48,7 +48,9 @@ int open_locked(const std::string& folder, const std::string& path) {
 
 RunLock::RunLock(const std::string& folder) : path_(folder + "/" + kName), file_(open_locked(folder, path_)) {}
 
-RunLock::~RunLock() { ::unlink(path_.c_str()); }
+RunLock::~RunLock() {
+  if (still_named(file_.get(), path_)) ::unlink(path_.c_str());  // a folder of the same name may have come since
+}
 
 void RunLock::require_free(const std::string& folder) {
   const std::string path = folder + "/" + kName;

@@ -28,25 +28,26 @@ Index parameter_count(const std::vector<ParameterInfo>& parameters) {
   return count;
 }
 
-/// Numbers that either precision holds; fits of data that float32 can hold are such.
+/// Far from where scaling by them overflows or divides by what has lost its digits.
 void check_standardizer(const Standardizer& s, const std::string& path, Index features) {
-  constexpr double kLargest = std::numeric_limits<float>::max(), kSmallest = std::numeric_limits<double>::min();
+  constexpr double kLargest = 1e300, kSmallest = std::numeric_limits<double>::min();
   const std::size_t count = s.mean.size();
   if (count != s.scale.size() || (count != 1 && static_cast<Index>(count) != features))
     throw InputError(fmt::format("{}: found {} means and {} scales, expected 1 or {} of each, as the model has inputs",
                                  path, count, s.scale.size(), features));
   for (std::size_t i = 0; i < count; ++i) {
     if (!(std::abs(s.mean[i]) <= kLargest))
-      throw InputError(fmt::format("{}: mean {} is {}, expected a number that float32 holds", path, i, s.mean[i]));
+      throw InputError(
+          fmt::format("{}: mean {} is {}, expected at most {:g} in magnitude", path, i, s.mean[i], kLargest));
     if (!(s.scale[i] >= kSmallest && s.scale[i] <= kLargest))
-      throw InputError(fmt::format("{}: scale {} is {}, expected a number above 0 (from {:.3g}) that float32 holds",
-                                   path, i, s.scale[i], kSmallest));
+      throw InputError(fmt::format("{}: scale {} is {}, expected a number above 0 ({:.3g} to {:g})", path, i,
+                                   s.scale[i], kSmallest, kLargest));
   }
 }
 
 /// From data.json. Runs without that file had numbers for labels, or nobody knows.
 std::optional<std::vector<std::string>> read_class_names(const std::string& path) {
-  if (!fs::exists(path)) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   try {
     const auto json = parse_json_text(read_text(path), path);
     if (json.at("classes").get<Index>() == 0) return std::nullopt;
@@ -130,6 +131,9 @@ std::pair<fs::path, fs::path> locate(const std::string& path) {
 
 std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
                                const std::vector<ParameterInfo>& parameters) {
+  for (const auto& [name, tensor] : tensors.tensors)
+    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
+      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
   std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
   for (const ParameterInfo& p : parameters) {
     const auto at = tensors.tensors.find(p.name);
@@ -139,9 +143,6 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
                                    at->second.shape.to_string(), p.shape.to_string()));
     std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
-  for (const auto& [name, tensor] : tensors.tensors)
-    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
-      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
   return theta;
 }
 
@@ -164,6 +165,10 @@ std::vector<double> load_parameters(const std::string& path, const std::vector<P
                                  array.shape.to_string(), expected));
   if (array.integral) throw InputError(fmt::format("{}: found integers, expected a floating type", path));
   return std::move(array.values);
+}
+
+TrainOptions load_run_options(const std::string& path) {
+  return read_options((locate(path).first / "config.toml").string());
 }
 
 SavedRun load_run(const std::string& path) {

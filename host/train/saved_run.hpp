@@ -26,6 +26,8 @@ struct SavedRun {
 /// InputError names the file that is missing or wrong: options that are not all there, a scale that is not above 0,
 /// parameters that are not finite.
 SavedRun load_run(const std::string& path);
+/// The options alone.
+TrainOptions load_run_options(const std::string& path);
 
 /// The flat theta of named tensors that were read from `source`; InputError names the tensor that is missing, unknown
 /// or has another shape.

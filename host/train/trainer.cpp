@@ -218,6 +218,7 @@ class Trainer {
       objective_->select_from_order(first, count, static_cast<std::uint64_t>(progress_.calls));
     }
     const double asked_before = asked_so_far();
+    const InterruptScope to_its_end({});  // one batch; a half of what it queues would count as a step
     queue_->push(*seen_, theta_.data());
     pending_.add(asked_so_far() - asked_before, progress_, spent_, last_cost_);
   }
@@ -267,9 +268,10 @@ class Trainer {
     }
     const double asked_before = asked_so_far();
     const Stopwatch watch;
-    if (before_.size() == 0) before_ = Buffer<T>(context_, theta_.size());
-    context_.ops<T>().copy(theta_.size(), theta_.data(), before_.data());
-    before_step_ = true;
+    if (before_step_ = interruptible(); before_step_) {
+      if (before_.size() == 0) before_ = Buffer<T>(context_, theta_.size());
+      context_.ops<T>().copy(theta_.size(), theta_.data(), before_.data());
+    }
     // It has read what it reports; the little that is still queued behind counts to the next step.
     StepReport report = optimizer_->step(*seen_, theta_.data());
     before_step_ = false;

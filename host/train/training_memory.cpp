@@ -12,7 +12,7 @@
 namespace hso {
 namespace {
 
-constexpr Index kVectors = 2;                   // theta, and the point that products stand at
+constexpr Index kVectors = 3;                   // theta, theta before the step, the point that products stand at
 constexpr Index kSmallChange = Index{8} << 20;  // scratch of traversals, row numbers, ends of arena blocks
 
 /// The curvature matrix of a method that decomposes it.

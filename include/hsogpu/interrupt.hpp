@@ -34,6 +34,7 @@ class InterruptScope {
 
  private:
   friend class BlockingWork;
+  friend bool interruptible();
   std::function<bool()> stop_;
   std::function<void(bool)> blocking_;
   InterruptScope* outer_;
@@ -41,6 +42,9 @@ class InterruptScope {
 
 /// Throws Interrupted where the innermost scope of this thread says so; without one it does nothing.
 void check_interrupted();
+
+/// Whether a scope may stop what runs: somebody may want to know what was before.
+bool interruptible();
 
 /// Marks work that cannot be left early; asks once before it begins.
 class BlockingWork {

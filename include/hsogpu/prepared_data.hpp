@@ -56,9 +56,9 @@ struct DataDescription {
   std::string json() const;  ///< an object
 };
 
-/// Of data that is not scaled yet: everything but scaling, fitted_on, scaled and reconstruct. Notes what looks odd: one
-/// class, classes without samples, inputs that never change.
-DataDescription describe(const std::string& data, const DataSplit& split);
+/// Of data that is not scaled yet: everything but scaling, fitted_on and scaled; with `reconstruct` nothing of the
+/// targets. Notes what looks odd: one class, classes without samples, inputs that never change.
+DataDescription describe(const std::string& data, const DataSplit& split, bool reconstruct = false);
 
 struct PreparedData {
   DataSplit split;  ///< checked and scaled
