@@ -131,18 +131,24 @@ std::pair<fs::path, fs::path> locate(const std::string& path) {
 
 std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
                                const std::vector<ParameterInfo>& parameters) {
+  const auto is_one = [&](const std::string& name) {
+    return std::any_of(parameters.begin(), parameters.end(), [&](const ParameterInfo& p) { return p.name == name; });
+  };
+  std::string unknown;
   for (const auto& [name, tensor] : tensors.tensors)
-    if (std::none_of(parameters.begin(), parameters.end(), [&n = name](const ParameterInfo& p) { return p.name == n; }))
-      throw InputError(fmt::format("{}: tensor {} is no parameter of the model", source, shown(name)));
+    if (!is_one(name)) unknown = fmt::format("tensor {} is no parameter of the model", shown(name));
   std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
   for (const ParameterInfo& p : parameters) {
     const auto at = tensors.tensors.find(p.name);
-    if (at == tensors.tensors.end()) throw InputError(fmt::format("{}: tensor {} is missing", source, p.name));
+    if (at == tensors.tensors.end())
+      throw InputError(
+          fmt::format("{}: tensor {} is missing{}", source, p.name, unknown.empty() ? "" : ", and " + unknown));
     if (at->second.shape != p.shape)
       throw InputError(fmt::format("{}: tensor {} has shape {}, expected {}", source, p.name,
                                    at->second.shape.to_string(), p.shape.to_string()));
     std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
+  if (!unknown.empty()) throw InputError(fmt::format("{}: {}", source, unknown));
   return theta;
 }
 
