@@ -33,7 +33,7 @@ struct Word {
 
 struct Launch {
   std::string kernel;
-  std::unordered_map<std::uintptr_t, Word> words;
+  std::unordered_map<std::uintptr_t, Word> words, shared;  ///< of device memory, and of this block's shared memory
   ThreadPlace place{};
 };
 
@@ -111,18 +111,19 @@ ThreadPlace place() {
   return me;
 }
 
+bool is_shared(std::uintptr_t address) {
+  return address - reinterpret_cast<std::uintptr_t>(detail::shared_bytes) < (std::uintptr_t{48} << 10);
+}
+
 void track(std::uintptr_t address, std::size_t bytes, bool write) {
   const ThreadPlace me = place();
+  auto& words = is_shared(address) ? now.shared : now.words;
   for (std::uintptr_t at = address / kWord * kWord; at < address + bytes; at += kWord) {
-    const auto [entry, fresh] = now.words.try_emplace(at);
+    const auto [entry, fresh] = words.try_emplace(at);
     Word& w = entry->second;
     if (fresh) std::memcpy(&w.before, reinterpret_cast<const void*>(at), kWord);
     write ? track_write(w, me) : track_read(w, me);
   }
-}
-
-bool is_shared(std::uintptr_t address) {
-  return address - reinterpret_cast<std::uintptr_t>(detail::shared_bytes) < (std::uintptr_t{48} << 10);
 }
 
 inline void touch(const void* memory, std::size_t bytes, bool write) {
@@ -136,7 +137,7 @@ inline void touch(const void* memory, std::size_t bytes, bool write) {
 std::vector<Change> changes() {
   std::vector<Change> all;
   for (const auto& [address, word] : now.words) {
-    if (!word.written || is_shared(address)) continue;
+    if (!word.written) continue;
     std::uint32_t value = 0;
     std::memcpy(&value, reinterpret_cast<const void*>(address), kWord);
     all.push_back({address, value});
@@ -164,19 +165,18 @@ void forget_counted(const char* begin, std::size_t bytes) {
 }
 
 void start_tracking(const std::string& kernel) {
-  now = {kernel, {}, {}};
+  now = {kernel, {}, {}, {}};
   tracking = true;
 }
 bool is_tracking() { return tracking; }
-void forget_shared() {
-  if (tracking) std::erase_if(now.words, [](const auto& entry) { return is_shared(entry.first); });
-}
+void forget_shared() { now.shared.clear(); }
 void set_place(const ThreadPlace& place) { now.place = place; }
 
 std::vector<Change> undo_changes() {
   const std::vector<Change> all = changes();
   for (const Change& c : all) std::memcpy(reinterpret_cast<void*>(c.address), &now.words.at(c.address).before, kWord);
   now.words.clear();
+  now.shared.clear();
   return all;
 }
 
