@@ -166,5 +166,18 @@ TEST_F(Process, MoreThreadsThanThereCanBe) {
   EXPECT_EQ(child.wait(), 0);
 }
 
+#if defined(__x86_64__)
+TEST_F(Process, AProcessorThatOpenBlasDoesNotKnowIsNotServedAsAnOldOne) {
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "the processor has no AVX2";
+  const auto core_type = [&](const std::string& environment) {
+    Child child({"info", "--json"}, environment + R"( exec "$@" >)" + dir_.file("info.json"));
+    EXPECT_EQ(child.wait(), 0);
+    return nlohmann::json::parse(read_text(dir_.file("info.json"))).at("core_type").get<std::string>();
+  };
+  EXPECT_NE(core_type("unset OPENBLAS_CORETYPE;"), "Prescott");
+  EXPECT_EQ(core_type("export OPENBLAS_CORETYPE=Prescott;"), "Prescott") << "what the user sets holds";
+}
+#endif
+
 }  // namespace
 }  // namespace hso
