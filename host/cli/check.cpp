@@ -9,6 +9,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/ranges.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/error.hpp"
 #include "io/shown_text.hpp"
@@ -20,9 +21,9 @@ class CheckCommand {
  public:
   explicit CheckCommand(CLI::App& command) : problem_(command) {
     command.add_option("--rows", rows_, fmt::format("rows of the data to use, from the first; 0: all [{}]", rows_))
-        ->check(CLI::NonNegativeNumber);
+        ->check(whole_number(0));
     command.add_option("--directions", directions_, fmt::format("random directions [{}]", directions_))
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1));
     command.add_flag("--json", json_, "the report as JSON on stdout");
   }
 

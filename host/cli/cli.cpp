@@ -5,18 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <new>
 #include <sstream>
-#include <stdexcept>
 
-#include "backend/host_memory.hpp"
 #include "cli/commands.hpp"
 #include "cli/help.hpp"
+#include "cli/judge.hpp"
 #include "cli/signals.hpp"
 #include "cli/streams.hpp"
 #include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 #include "hsogpu/version.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
@@ -24,8 +20,7 @@
 namespace hso::cli {
 namespace {
 
-constexpr int kUnexpected = 1, kUsage = static_cast<int>(ErrorKind::usage), kInput = static_cast<int>(ErrorKind::input),
-              kMemory = static_cast<int>(ErrorKind::memory);
+constexpr int kUsage = static_cast<int>(ErrorKind::usage);
 
 /// Long flags of the commands that were named, or the names of all commands when none was.
 std::vector<std::string> known_words(const CLI::App& app) {
@@ -59,12 +54,6 @@ void limit_threads() {
   omp_set_num_threads(most);
 }
 
-std::string out_of_memory(const std::string& command) {
-  const DeviceMemory memory = detail::host_memory();
-  return fmt::format("{}: the host's memory does not hold the data, or a network of this size: {:.0f} MB are free",
-                     command, static_cast<double>(memory.free_bytes) / 1e6);
-}
-
 int parse_and_run(int argc, const char* const* argv) {
   int exit_code = 0;
   CLI::App app("Exact curvature of neural networks: second-order training, Hessian analysis and pruning", "hso");
@@ -82,40 +71,18 @@ int parse_and_run(int argc, const char* const* argv) {
   return exit_code;
 }
 
-int fail(const std::string& message, int code) {
-  fmt::print(stderr, "hso: {}\n", shown_message(message));
-  return code;
-}
-
 /// What was asked for, for errors that know nothing of it.
 std::string command_of(int argc, const char* const* argv) { return argc > 1 ? shown(argv[1]) : "hso"; }
-
-int run_and_judge(int argc, const char* const* argv) {
-  try {
-    limit_threads();
-    return parse_and_run(argc, argv);
-  } catch (const Error& e) {
-    return fail(e.what(), static_cast<int>(e.kind()));
-  } catch (const Interrupted&) {
-    return 128 + SignalWatch::caught();
-  } catch (const std::filesystem::filesystem_error& e) {
-    const bool full = e.code() == std::errc::no_space_on_device;
-    return fail(fmt::format("{}: {}", e.path1().string(), e.code().message()), full ? kMemory : kInput);
-  } catch (const std::bad_alloc&) {
-    return fail(out_of_memory(command_of(argc, argv)), kMemory);
-  } catch (const std::length_error&) {
-    return fail(out_of_memory(command_of(argc, argv)), kMemory);
-  } catch (const std::exception& e) {
-    return fail(fmt::format("unexpected: {}", e.what()), kUnexpected);
-  }
-}
 
 }  // namespace
 
 int run(int argc, const char* const* argv) {
   Streams streams;
   SignalWatch::forget();
-  return streams.finish(run_and_judge(argc, argv));
+  return streams.finish(judged(command_of(argc, argv), [&] {
+    limit_threads();
+    return parse_and_run(argc, argv);
+  }));
 }
 
 }  // namespace hso::cli

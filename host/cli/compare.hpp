@@ -17,9 +17,9 @@ class CompareFlags {
   bool requested() const { return list_->count() > 0; }
   /// UsageError when one of the others is there without --compare.
   void require_none() const;
-  /// Runs the comparison, writes it to `directory` (also what is known at an interruption), prints the table on stderr
-  /// and the JSON on stdout. Returns the exit code.
-  int run(const TrainOptions& base, const std::string& directory, bool json, bool quiet) const;
+  /// Runs the comparison, writes it to the run directory `path` (also what is known at an interruption), prints the
+  /// table on stderr and the JSON on stdout. Returns the exit code.
+  int run(const TrainOptions& base, const std::string& path, bool json, bool quiet) const;
 
  private:
   std::string contenders_, budget_ = "steps:200";

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/applies.hpp"
+#include "cli/ranges.hpp"
 #include "io/choice.hpp"
 
 namespace hso::cli {
@@ -15,14 +16,14 @@ CurvatureFlags::CurvatureFlags(CLI::App& command) : command_(command) {
                      "what kfac, ekfac and diagonal are made from: ggn, fisher_mc, fisher_empirical; diagonal also "
                      "hessian, estimated [ggn]");
   command.add_option("--draws", options_.fisher_draws, "targets drawn for each sample by fisher_mc [1]")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   command
       .add_option("--diagonal-probes", options_.diagonal_probes, "products that estimate the hessian's diagonal [30]")
-      ->check(CLI::Range(Index{2}, INT64_MAX));
+      ->check(whole_number(2));
   command.add_option("--secant", secant_, "secant's steps: axis (n gradients) or sgd [axis]");
-  command.add_option("--secant-count", options_.secant.count, "sgd steps of secant [10]")->check(CLI::PositiveNumber);
+  command.add_option("--secant-count", options_.secant.count, "sgd steps of secant [10]")->check(whole_number(1));
   command.add_option("--secant-rate", options_.secant.rate, "learning rate of secant's sgd steps [0.01]")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_zero());
 }
 
 void CurvatureFlags::require_applicable() const {
@@ -39,7 +40,7 @@ void CurvatureFlags::require_applicable() const {
                                      {"--secant-rate", secant && sgd, "--kind secant --secant sgd"}});
 }
 
-Curvature CurvatureFlags::kind() const { return parse_curvature(kind_); }
+Curvature CurvatureFlags::kind() const { return of_flag("--kind", parse_curvature, kind_); }
 
 NetworkObjectiveOptions CurvatureFlags::options() const {
   NetworkObjectiveOptions out = options_;

@@ -73,10 +73,11 @@ void write_result(const std::string& path, const Shape& shape, Span<const T> val
   write_npy<T>(path, shape, values);
 }
 
-void print_plan(const SpectrumPlan& plan, const std::string& kind, Index n, const Context& context) {
+void print_plan(const SpectrumPlan& plan, const std::string& method, const std::string& kind, Index n,
+                const Context& context) {
   const std::string products = plan.products > 0 ? fmt::to_string(plan.products) : std::string("as many as it takes");
   fmt::print(stderr, "plan: {} of {} (n = {}), {:.1f} MB in all, {:.1f} MB are free; products: {}, {:.2g} s each{}\n",
-             name_of(plan.method), kind, n, static_cast<double>(plan.bytes) / 1e6,
+             method, kind, n, static_cast<double>(plan.bytes) / 1e6,
              static_cast<double>(context.memory().free_bytes) / 1e6, products, plan.product_seconds,
              plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string());
 }

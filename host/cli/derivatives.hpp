@@ -60,7 +60,8 @@ template <class T>
 void write_result(const std::string& path, const Shape& shape, Span<const T> values);
 
 /// "plan: dense of hessian (n = 2410), 77.1 MB in all, 8000.0 MB are free; products: 2410, 1e-05 s each; about 1.2 s"
-void print_plan(const SpectrumPlan& plan, const std::string& kind, Index n, const Context& context);
+void print_plan(const SpectrumPlan& plan, const std::string& method, const std::string& kind, Index n,
+                const Context& context);
 
 /// NumericalError when the loss is not finite; else prints it to stdout with all its digits, or as JSON with the data.
 void print_loss(double loss, const Problem& problem, bool json);

@@ -12,6 +12,7 @@
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/ranges.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 
@@ -23,7 +24,7 @@ class HessianCommand {
   explicit HessianCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1));
     command.add_option("--memory", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
         ->transform(CLI::AsSizeValue(false));
     command.add_option("--out", out_, "where the result goes: .npy, [n][n] or the shape of --vector")->required();
@@ -81,7 +82,7 @@ class HessianCommand {
     const auto objective = objective_of(placed, lanes_ > 0 ? lanes_ : within);
     print_loss(objective->value(placed.theta.data()), placed.problem, json_);
     const auto op = objective->curvature(placed.theta.data(), kind);
-    print_plan(plan_matrix(*op), curvature_.name(), n, *placed.context);
+    print_plan(plan_matrix(*op), "dense", curvature_.name(), n, *placed.context);
     Buffer<T> h(*placed.context, checked_multiply(n, n));
     op->to_dense(h.data());
     const double product = product_difference(*op, h);

@@ -13,9 +13,10 @@
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
-#include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
 #include "cli/outputs.hpp"
+#include "cli/ranges.hpp"
+#include "cli/solve_plan.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
@@ -44,9 +45,9 @@ class SolveCommand {
  public:
   explicit SolveCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
     command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
-    command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(CLI::NonNegativeNumber);
+    command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(number_from_zero());
     command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
-        ->check(CLI::NonNegativeNumber);
+        ->check(number_from_zero());
     command.add_option(
         "--method", method_,
         fmt::format("dense (Cholesky, else eigenvalues), cg (positive definite matrices) or minres; auto: "
@@ -54,9 +55,14 @@ class SolveCommand {
                     kDense));
     command.add_option("--precondition", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
     command.add_option("--tolerance", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]")
-        ->check(CLI::PositiveNumber);
+        ->check(number_above_zero());
     command.add_option("--max-products", most_, "of cg and minres [twice n, of minres five times]")
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1));
+    command
+        .add_option("--memory", memory_,
+                    "dense, auto: bytes that the matrix and all that is there may take, as 2GB [what is free]")
+        ->transform(CLI::AsSizeValue(false));
+    command.add_flag("--plan", plan_only_, "print what it would take, and stop");
     command.add_option("--out", out_, "where the results go: .npy, the shape of --vector")->required();
     command.add_flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
   }
@@ -74,12 +80,11 @@ class SolveCommand {
 
  private:
   void check(Method method, Curvature kind) const {
-    for (const auto& [flag, value] : {std::pair{"--damping", damping_}, {"--eps", eps_}, {"--tolerance", tolerance_}})
-      if (!std::isfinite(value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, value));
     curvature_.require_applicable();
     const bool iterative = method != Method::dense;
     require_applicable(command_, {{"--tolerance", iterative, "--method cg, minres or auto"},
-                                  {"--max-products", iterative, "--method cg, minres or auto"}});
+                                  {"--max-products", iterative, "--method cg, minres or auto"},
+                                  {"--memory", method == Method::automatic || !iterative, "--method dense or auto"}});
     if (precondition_ != "none" && precondition_ != "kfac")
       throw UsageError(fmt::format("--precondition {}: expected none or kfac", precondition_));
     if (precondition_ == "none") return;
@@ -103,10 +108,12 @@ class SolveCommand {
     const auto curvature = objective->curvature(placed.theta.data(), kind);
     AffineOperator<T> a(*curvature, 1, damping_);
     const Index count = b.size() / n;
-    if (method == Method::automatic) method = chosen(context, placed, kind);
+    const SpectrumPlan plan = planned(a, count, kind, method);
+    print_plan(plan, name_of(method), curvature_.name(), n, context);
+    if (plan_only_) return;
     std::vector<Solved> solved(static_cast<std::size_t>(count));
     if (method == Method::dense)
-      dense(placed, a, b, x);
+      dense(a, b, x);
     else
       iterate(*objective, placed.theta.data(), a, method, b, x, solved);
     measure(a, b, x, solved);
@@ -124,24 +131,30 @@ class SolveCommand {
             fmt::format("--vector {}: position {} does not fit float32; try --precision float64", vector_, i));
   }
 
+  /// `method` becomes what is taken.
   template <class T>
-  static Method chosen(Context& context, const PlacedProblem<T>& placed, Curvature kind) {
-    const Index n = placed.dimension();
-    if (n <= kDense && 2 * dense_bytes(placed.network.graph, placed.data.size, 1, n) <= context.memory().free_bytes)
-      return Method::dense;
-    return is_positive_semidefinite(kind) ? Method::cg : Method::minres;
+  SpectrumPlan planned(LinearOperator<T>& a, Index count, Curvature kind, Method& method) const {
+    const bool automatic = method == Method::automatic;
+    if (method == Method::dense || (automatic && a.dimension() <= kDense)) try {
+        const SpectrumPlan plan = plan_dense_solve(a, count, static_cast<Index>(memory_));
+        method = Method::dense;
+        return plan;
+      } catch (const MemoryError&) {
+        if (!automatic) throw;
+      }
+    if (automatic) method = is_positive_semidefinite(kind) ? Method::cg : Method::minres;
+    return plan_iterative_solve(a, count, count * most_);
   }
 
   /// The matrix is made once; solve() keeps b where it fails.
   template <class T>
-  void dense(const PlacedProblem<T>& placed, AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
+  void dense(AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
     const Index n = a.dimension(), count = b.size() / n;
-    require_memory(*placed.context, "the matrix and its factor", n,
-                   [&](Index order) { return 2 * dense_bytes(placed.network.graph, placed.data.size, 1, order); });
-    Buffer<T> matrix(*placed.context, checked_multiply(n, n));
+    Context& context = a.context();
+    Buffer<T> matrix(context, checked_multiply(n, n));
     a.to_dense(matrix.data());
-    placed.context->template ops<T>().copy(b.size(), b.data(), x.data());
-    const SolveReport r = solve(*placed.context, matrix.view().reshaped({n, n}), x.view().reshaped({count, n}));
+    context.ops<T>().copy(b.size(), b.data(), x.data());
+    const SolveReport r = solve(context, matrix.view().reshaped({n, n}), x.view().reshaped({count, n}));
     for (const std::string& detour : r.fallbacks) fmt::print(stderr, "dense: {}\n", detour);
     if (r.status != LinalgStatus::ok)
       throw NumericalError(
@@ -226,7 +239,8 @@ class SolveCommand {
   std::string vector_, out_, method_ = "auto", precondition_ = "none";
   double damping_ = 0, eps_ = 0, tolerance_ = 1e-6;
   Index most_ = 0;
-  bool json_ = false;
+  std::uint64_t memory_ = 0;
+  bool json_ = false, plan_only_ = false;
 };
 
 }  // namespace

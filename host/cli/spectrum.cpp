@@ -13,6 +13,7 @@
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/ranges.hpp"
 #include "cli/signals.hpp"
 #include "cli/spectrum_result.hpp"
 #include "hsogpu/error.hpp"
@@ -33,25 +34,27 @@ class SpectrumCommand {
                        "bounded; lanczos+slq; auto: dense up to n = 4096, lanczos+slq above");
     command.add_option("--layers", layers_,
                        "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
-    command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(CLI::PositiveNumber);
+    command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(whole_number(1));
     command.add_option("--which", which_, "largest, smallest, both or magnitude [largest]");
     command.add_option(
         "--near", near_,
         "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
         "fewer than n products, auto takes the dense matrix if it fits");
     command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
-    command.add_option(
-        "--max-products", request_.max_products,
-        "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]");
-    command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
-    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")
-        ->check(CLI::Range(Index{2}, INT64_MAX));
+        ->check(whole_number(1));
+    command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]")
+        ->check(number_from_zero());
+    command
+        .add_option(
+            "--max-products", request_.max_products,
+            "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]")
+        ->check(whole_number(1));
+    command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(whole_number(2));
+    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(whole_number(2));
     command
         .add_option("--max-probe-steps", request_.most_steps,
                     "slq with --log-det: as many for a short interval [8 times --probe-steps]")
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1));
     command.add_option(
         "--trace-method", trace_method_,
         "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
@@ -78,9 +81,9 @@ class SpectrumCommand {
 
  private:
   void parse() {
-    request_.method = parse_spectrum_method(method_);
-    request_.which = parse_spectrum_end(which_);
-    request_.trace_method = parse_trace_method(trace_method_);
+    request_.method = of_flag("--method", parse_spectrum_method, method_);
+    request_.which = of_flag("--which", parse_spectrum_end, which_);
+    request_.trace_method = of_flag("--trace-method", parse_trace_method, trace_method_);
     request_.vectors = !vectors_.empty();
     if (!near_.empty()) request_.near = parse_near();
     if (!log_det_.empty()) request_.damping = parse_damping();
@@ -103,18 +106,17 @@ class SpectrumCommand {
     const bool pairs = either || m == SpectrumMethod::lanczos, probes = either || m == SpectrumMethod::slq;
     const bool rank = m == SpectrumMethod::rank, trace = m == SpectrumMethod::trace, ends = near_.empty();
     curvature_.require_applicable();
-    require_applicable(
-        command_,
-        {{"--k", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
-         {"--which", pairs && ends, "--method lanczos, lanczos+slq or auto, without --near"},
-         {"--block", pairs, "--method lanczos, lanczos+slq or auto"},
-         {"--tolerance", pairs, "--method lanczos, lanczos+slq or auto"},
-         {"--max-products", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
-         {"--probes", probes || trace, "--method slq, trace, lanczos+slq or auto"},
-         {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
-         {"--max-probe-steps", probes && !log_det_.empty(), "--log-det, by --method slq, lanczos+slq or auto"},
-         {"--trace-method", trace, "--method trace"},
-         {"--svg", !trace && (!rank || plan_only_), "a method that gives eigenvalues or their density"}});
+    require_applicable(command_, {{"--k", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+                                  {"--which", pairs && ends, "--method lanczos, lanczos+slq or auto, without --near"},
+                                  {"--block", pairs, "--method lanczos, lanczos+slq or auto"},
+                                  {"--tolerance", pairs, "--method lanczos, lanczos+slq or auto"},
+                                  {"--max-products", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+                                  {"--probes", probes || trace, "--method slq, trace, lanczos+slq or auto"},
+                                  {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
+                                  {"--max-probe-steps", probes && !log_det_.empty(),
+                                   "--log-det, by --method slq, lanczos+slq or auto"},
+                                  {"--trace-method", trace, "--method trace"},
+                                  {"--svg", !trace, "a method that gives eigenvalues or their density"}});
   }
 
   void check_precondition() const {
@@ -215,8 +217,13 @@ class SpectrumCommand {
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
-    print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
+    print_plan(plan, name_of(plan.method), curvature_.name(), a.dimension(), *placed.context);
     if (plan_only_) return;
+    if (!svg_.empty() && plan.method == SpectrumMethod::rank && !plan.dense)
+      throw UsageError(
+          fmt::format("--svg: the rank of n = {} is bounded without eigenvalues or their density, expected a matrix "
+                      "that fits (as --method dense), or --method slq",
+                      a.dimension()));
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
     const SignalWatch watch;  // what is known by then will be written
     const SignalScope scope;

@@ -17,6 +17,7 @@
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
 #include "cli/help.hpp"
+#include "cli/leaving.hpp"
 #include "cli/outputs.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
@@ -50,10 +51,7 @@ class TrainCommand {
     if (compare_.requested()) return run_comparison();
     compare_.require_none();
     const TrainOptions options = resolve();
-    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
-                                   "data without a test part of its own (digits: 360 samples)"},
-                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
-                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+    check_applicable(options);
     require_other_inputs(options);
     std::optional<SignalWatch> signals;
     const SignalScope scope;
@@ -71,10 +69,14 @@ class TrainCommand {
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
       hooks.on_progress = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }
-    const TrainResult result = train(options, hooks);
-    if (!quiet_) progress.finish(result);
-    if (json_) print_json(result);
-    return exit_code(result, SignalWatch::caught());
+    const auto conclude = [&](const TrainResult& result) {
+      if (!quiet_) progress.finish(result);
+      if (json_) print_json(result);
+      return exit_code(result, SignalWatch::caught());
+    };
+    Leaving leaving;
+    hooks.blocking = leaving.hook<TrainResult>(conclude);
+    return conclude(train(options, hooks));
   }
 
  private:
@@ -83,11 +85,19 @@ class TrainCommand {
     return data == "fashion-mnist" || std::filesystem::is_directory(data, failed);
   }
 
+  void check_applicable(const TrainOptions& options) const {
+    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
+                                   "data without a test part of its own (digits: 360 samples)"},
+                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
+                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+  }
+
   int run_comparison() const {
     for (const char* flag : {"--optimizer", "--set", "--rate"})
       if (command_.get_option(flag)->count() > 0)
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
-    TrainOptions base = layers_.resolve();
+    TrainOptions base = of_start(layers_.resolve());
+    check_applicable(base);
     base.overwrite = overwrite_;
     base.run_directory = run_directory(base.data, "compare");
     require_other_inputs(base);

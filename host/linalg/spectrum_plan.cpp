@@ -352,14 +352,18 @@ SpectrumPlan plan_matrix(LinearOperator<T>& a) {
   Context& context = a.context();
   const auto square = [](Index m) { return checked_multiply(checked_multiply(m, m), static_cast<Index>(sizeof(T))); };
   require_memory(context, "dense curvature matrix", n, square);
-  SpectrumPlan plan;
+  SpectrumPlan plan = plan_products(a, std::min(a.lanes(), n), n, square(n));
   plan.dense = true;
-  plan.lanes = std::min(a.lanes(), n);
-  plan.products = n;
-  const Probe probe = time_product(a, plan.lanes, true);
-  plan.product_seconds = probe.seconds;
-  const Index added = square(n) + kSmallChange;
-  plan.bytes = std::max(context.peak_bytes(), context.allocated_bytes() + added);
+  return plan;
+}
+
+template <class T>
+SpectrumPlan plan_products(LinearOperator<T>& a, Index lanes, Index products, Index bytes) {
+  SpectrumPlan plan;
+  plan.lanes = lanes;
+  plan.products = products;
+  plan.product_seconds = time_product(a, lanes, true).seconds;
+  plan.bytes = std::max(a.context().peak_bytes(), a.context().allocated_bytes() + bytes + kSmallChange);
   return plan;
 }
 
@@ -369,6 +373,8 @@ template SpectrumPlan plan_preconditioned(LinearOperator<double>&, const Spectru
                                           const SpectralPreconditioner<double>&);
 template SpectrumPlan plan_matrix(LinearOperator<float>&);
 template SpectrumPlan plan_matrix(LinearOperator<double>&);
+template SpectrumPlan plan_products(LinearOperator<float>&, Index, Index, Index);
+template SpectrumPlan plan_products(LinearOperator<double>&, Index, Index, Index);
 template SpectrumPlan plan_spectrum(LinearOperator<float>&, const SpectrumRequest&);
 template SpectrumPlan plan_spectrum(LinearOperator<double>&, const SpectrumRequest&);
 

@@ -126,14 +126,16 @@ std::vector<TrainField> make_fields() {
       {"steps", &O::steps, "accepted steps; 0: 20 for full-batch methods, else by epochs"},
       {"max_trials", &O::max_trials, "points tried at most; 0: twice the steps"},
       {"target_loss", &O::target_loss, "stop when the training loss is at most this; 0: never"},
-      {"target_accuracy", &O::target_accuracy, "stop when the training accuracy is at least this, at most 1; 0: never"},
+      {"target_accuracy", &O::target_accuracy, "stop when the training accuracy is at least this, at most 1; 0: never",
+       false, 1},
       {"max_seconds", &O::max_seconds, "stop before more time is spent in steps; 0: never"},
       {"max_processor_seconds", &O::max_processor_seconds, "the same of the processor's time; 0: never"},
       {"max_gradients", &O::max_gradients,
        "stop before more gradients of all rows, or their equivalent, are spent; 0: never"},
       {"weight_decay", &O::weight_decay, "adds weight_decay/2 |theta|^2 to the loss"},
       {"l1", &O::l1, "adds l1 |theta|_1 to the loss"},
-      {"test_fraction", &O::test_fraction, "share of the samples that becomes the test part (digits: 360 samples)"},
+      {"test_fraction", &O::test_fraction, "share of the samples that becomes the test part (digits: 360 samples)",
+       false, 1, true},
       {"seed", &O::seed, "of the split, the start, the order of the batches and dropout"},
       {"evaluate_every", &O::evaluate_every, "steps between records; 0: each step (full batch) or epoch"},
       {"checkpoint_every", &O::checkpoint_every, "steps between checkpoints; 0: the last alone"},
@@ -190,6 +192,11 @@ void set_field(TrainOptions& options, const TrainField& field, const std::string
             value = {};
           else if (!parse(text, value))
             throw UsageError(fmt::format("found '{}', expected {}", shown(text), expected(value)));
+          if constexpr (std::is_same_v<decltype(value), double>) {
+            if (value > field.most || (field.below && value == field.most))
+              throw UsageError(fmt::format("found '{}', expected a number from 0 to {}{}", shown(text),
+                                           field.below ? "below " : "", field.most));
+          }
         } catch (const UsageError& e) {
           throw UsageError(fmt::format("{}: {}", origin, e.what()));
         }
@@ -219,11 +226,6 @@ void check_train_options(const TrainOptions& options) {
                     options.optimizer));
   if (options.precision != "float32" && options.precision != "float64")
     throw UsageError(fmt::format("precision: found '{}', expected float32 or float64", options.precision));
-  if (!(options.test_fraction >= 0 && options.test_fraction < 1))
-    throw UsageError(
-        fmt::format("test_fraction: found {}, expected a number from 0 to below 1", options.test_fraction));
-  if (!(options.target_accuracy <= 1))
-    throw UsageError(fmt::format("target_accuracy: found {}, expected a share from 0 to 1", options.target_accuracy));
   if (options.reconstruct && options.loss == LossKind::cross_entropy)
     throw UsageError("reconstruct: cross_entropy has classes for targets, expected the loss squared_error or bce");
   if (options.reconstruct && options.target_accuracy > 0)

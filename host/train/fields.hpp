@@ -5,6 +5,7 @@
 // its own run directory would overwrite it when it is used again.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,7 +23,9 @@ struct TrainField {
   std::string key;  ///< TOML "weight_decay", flag "--weight-decay", variable "HSO_WEIGHT_DECAY"
   TrainMember member;
   std::string help;
-  bool optional = false;  ///< a word that may be empty; config.toml leaves it out then
+  bool optional = false;                                  ///< a word that may be empty; config.toml leaves it out then
+  double most = std::numeric_limits<double>::infinity();  ///< of a number,
+  bool below = false;                                     ///< which itself is out of range
 
   std::string flag() const;
   std::string variable() const;

@@ -66,6 +66,7 @@ struct CompareOptions {
   std::function<bool()> interrupted{};                    ///< asked once a step
   std::function<void(const DataDescription&)> on_data{};  ///< of the first training
   std::function<void(const std::string& line)> on_run{};  ///< after every run
+  BlockingHook<Comparison> blocking{};                    ///< the run that is left so is not there; perhaps none is
 };
 
 struct CurvePoint {

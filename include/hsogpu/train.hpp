@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/mask.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/network_objective.hpp"
@@ -116,6 +117,7 @@ struct TrainHooks {
   /// Asked once a step; true stops after a checkpoint. Under an InterruptScope (interrupt.hpp) a step is left in its
   /// middle as well; it was none then.
   std::function<bool()> interrupted;
+  BlockingHook<TrainResult> blocking;  ///< a step that is left so was none either
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -36,6 +37,13 @@ Child::~Child() {
 }
 
 void Child::signal(int number) const { ::kill(pid_, number); }
+
+int Child::threads() const {
+  namespace fs = std::filesystem;
+  std::error_code ended;
+  const fs::directory_iterator tasks("/proc/" + std::to_string(pid_) + "/task", ended);
+  return ended ? 0 : static_cast<int>(std::distance(fs::begin(tasks), fs::end(tasks)));
+}
 
 bool Child::runs() {
   if (code_ >= 0) return false;

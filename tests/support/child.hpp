@@ -22,6 +22,8 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   void signal(int number) const;
+  /// Threads that it has now; 0 when it has ended.
+  int threads() const;
   bool runs();
   /// The exit code, 128 + N after signal N; -1 when it has not ended after this many seconds.
   int wait(double seconds = 60);
