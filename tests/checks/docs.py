@@ -154,11 +154,13 @@ def run(command, folder, environment):
 
 
 def make_folder(tree, program, folder):
-    """Holds what the source tree holds, and ./quickstart is the program that it would build."""
+    """Holds what the source tree holds, with the program in place of what ./quickstart would build."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ("bench", "tests", "docs"):
         (folder / name).symlink_to(tree / name)
+    (folder / "build" / "quickstart").mkdir(parents=True)
+    (folder / "build" / "quickstart" / "hso").symlink_to(program)
     quickstart = folder / "quickstart"
     quickstart.write_text(f'#!/bin/sh\ncase $1 in train) exec "{program}" "$@" ;; esac\n', encoding="utf-8")
     quickstart.chmod(0o755)
