@@ -102,6 +102,9 @@ def check_blocks(tree):
             where = f"{page.relative_to(tree)}:{line}"
             if language not in LANGUAGES:
                 wrong.append(f"{where}: block of '{language}', expected one of {', '.join(sorted(LANGUAGES))}")
+            run_here = page == tree / "README.md" or page.parent.name == "guide"
+            if run_here and language == "text" and re.search(r"^(\$ )?hso ", text, flags=re.M):
+                wrong.append(f"{where}: a command in a block of text, which is not run")
             if language == "cpp" and text not in programs:
                 wrong.append(f"{where}: no program of tests/consumer is exactly this")
             shown[text] = where
