@@ -8,28 +8,27 @@
 
 #include "cli/common.hpp"
 #include "cli/leaving.hpp"
-#include "cli/ranges.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "train/run_files.hpp"
 
 namespace hso::cli {
 
-CompareFlags::CompareFlags(CLI::App& command) {
-  list_ = command.add_option("--compare", contenders_,
-                             "optimizers to compare instead of a training: NAME[:OPTION=VALUE,...],...");
-  others_ = {command.add_option("--compare-seeds", seeds_, "seeds of a comparison, from --seed on [3]")
-                 ->check(whole_number(1)),
-             command
-                 .add_option("--compare-rates", rates_,
-                             "values of the learning rate, or of the main option, tried for each [5]")
-                 ->check(whole_number(1)),
-             command.add_option("--compare-budget", budget_, "steps:N, seconds:X or gradients:X [steps:200]")};
+CompareFlags::CompareFlags(Command& command) {
+  command.group("comparison");
+  list_ = &command.option("--compare NAMES", contenders_,
+                          "optimizers to compare instead of a training: NAME[:OPTION=VALUE,...],...");
+  others_ = {&command.option("--compare-seeds N", seeds_, "seeds of a comparison, from --seed on [3]").whole_number(1),
+             &command
+                  .option("--compare-rates N", rates_,
+                          "values of the learning rate, or of the main option, tried for each [5]")
+                  .whole_number(1),
+             &command.option("--compare-budget WORD:X", budget_, "steps:N, seconds:X or gradients:X [steps:200]")};
 }
 
 void CompareFlags::require_none() const {
-  for (const CLI::Option* option : others_)
-    if (option->count() > 0) throw UsageError(fmt::format("{}: there is no --compare", option->get_name()));
+  for (const Option* option : others_)
+    if (option->given()) throw UsageError(fmt::format("{}: there is no --compare", option->flag()));
 }
 
 int CompareFlags::run(const TrainOptions& base, const std::string& path, bool json, bool quiet) const {

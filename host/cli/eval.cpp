@@ -41,10 +41,11 @@ Evaluation evaluate(Context& context, const Network<T>& network, const Dataset& 
 
 class EvalCommand {
  public:
-  explicit EvalCommand(CLI::App& command)
+  explicit EvalCommand(Command& command)
       : layers_(command, {"data", "label", "header", "separator", "device", "precision", "tf32", "deterministic"}) {
-    command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N")->required();
-    command.add_flag("--json", json_, "print JSON");
+    command.group(kFiles);
+    command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N").required();
+    command.flag("--json", json_, "print JSON");
   }
 
   int run() const {
@@ -122,10 +123,9 @@ class EvalCommand {
 
 }  // namespace
 
-void add_eval(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("eval", "Loss and accuracy of a trained network");
-  const auto eval_command = std::make_shared<EvalCommand>(*command);
-  command->callback([eval_command, &exit_code] { exit_code = eval_command->run(); });
+void add_eval(CommandLine& line) {
+  Command& command = line.add("eval", "loss and accuracy of a trained network", kTrainSection);
+  command.runs([eval = std::make_shared<EvalCommand>(command)] { return eval->run(); });
 }
 
 }  // namespace hso::cli

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
@@ -12,14 +13,16 @@ namespace hso::cli {
 namespace {
 
 struct GradientCommand {
-  explicit GradientCommand(CLI::App& command) : problem(command) {
-    command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
-    command.add_flag("--json", json, "print the loss, and what was taken from the data, as JSON");
+  explicit GradientCommand(Command& command) : problem(command) {
+    command.group(kFiles);
+    command.option("--out FILE.npy", out, "where the gradient goes: .npy, [n]").required();
+    command.flag("--json", json, "print the loss, and what was taken from the data, as JSON");
   }
-  void run() const {
+  int run() const {
     require_outputs({{"--out", out}}, problem.inputs());
     const Problem p = problem.load();
     with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
+    return 0;
   }
   template <class T>
   void compute(const Problem& p) const {
@@ -39,10 +42,9 @@ struct GradientCommand {
 
 }  // namespace
 
-void add_gradient(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("gradient", "loss and gradient of a model on data, as a file");
-  const auto options = std::make_shared<GradientCommand>(command);
-  command.callback([options] { options->run(); });
+void add_gradient(CommandLine& line) {
+  Command& command = line.add("gradient", "loss and gradient of a model on data, as a file", kCurvatureSection);
+  command.runs([gradient = std::make_shared<GradientCommand>(command)] { return gradient->run(); });
 }
 
 }  // namespace hso::cli

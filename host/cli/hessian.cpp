@@ -6,13 +6,14 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <memory>
 
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
-#include "cli/ranges.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 
@@ -21,17 +22,18 @@ namespace {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
-    command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
-    command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
-        ->check(whole_number(1));
-    command.add_option("--memory", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
-        ->transform(CLI::AsSizeValue(false));
-    command.add_option("--out", out_, "where the result goes: .npy, [n][n] or the shape of --vector")->required();
-    command.add_flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
+  explicit HessianCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+    command.group("products");
+    command.option("--vector FILE.npy", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
+    command.option("--lanes N", lanes_, "directions in one traversal [what memory allows, 32 at most]").whole_number(1);
+    command.group(kFiles);
+    command.option("--memory BYTES", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
+        .bytes();
+    command.option("--out FILE.npy", out_, "where the result goes: .npy, [n][n] or the shape of --vector").required();
+    command.flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
   }
 
-  void run() const {
+  int run() const {
     const Curvature kind = curvature_.kind();
     curvature_.require_applicable();
     require_applicable(command_, {{"--memory", vector_.empty(), "the dense matrix, without --vector"}});
@@ -47,6 +49,7 @@ class HessianCommand {
       else
         products(placed, kind);
     });
+    return 0;
   }
 
  private:
@@ -103,7 +106,7 @@ class HessianCommand {
                       product, 10 * limit));
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_;
@@ -114,10 +117,10 @@ class HessianCommand {
 
 }  // namespace
 
-void add_hessian(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("hessian", "curvature matrix of a model on data, or its products, as a file");
-  const auto options = std::make_shared<HessianCommand>(command);
-  command.callback([options] { options->run(); });
+void add_hessian(CommandLine& line) {
+  Command& command = line.add("hessian", "curvature matrix of a model on data, or its products with vectors, as a file",
+                              kCurvatureSection);
+  command.runs([hessian = std::make_shared<HessianCommand>(command)] { return hessian->run(); });
 }
 
 }  // namespace hso::cli

@@ -15,8 +15,8 @@
 #include "cli/curvature_flags.hpp"
 #include "cli/derivatives.hpp"
 #include "cli/outputs.hpp"
-#include "cli/ranges.hpp"
 #include "cli/solve_plan.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
@@ -43,31 +43,30 @@ struct Solved {
 
 class SolveCommand {
  public:
-  explicit SolveCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
-    command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
-    command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(number_from_zero());
-    command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
-        ->check(number_from_zero());
-    command.add_option(
-        "--method", method_,
+  explicit SolveCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+    command.group("system");
+    command.option("--vector FILE.npy", vector_, "right-hand sides: .npy, [n] or [K][n]").required();
+    command.option("--damping X", damping_, "added to the matrix's diagonal [0]").from_zero();
+    command.option("--eps X", eps_, "multiple of the vector that is added to the result, as HSO does [0]").from_zero();
+    command.option(
+        "--method METHOD", method_,
         fmt::format("dense (Cholesky, else eigenvalues), cg (positive definite matrices) or minres; auto: "
                     "dense up to n = {} where it fits, else cg, and minres for kinds that may be indefinite [auto]",
                     kDense));
-    command.add_option("--precondition", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
-    command.add_option("--tolerance", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]")
-        ->check(number_above_zero());
-    command.add_option("--max-products", most_, "of cg and minres [twice n, of minres five times]")
-        ->check(whole_number(1));
+    command.option("--precondition WORD", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
+    command.option("--tolerance X", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]").above_zero();
+    command.option("--max-products N", most_, "of cg and minres [twice n, of minres five times]").whole_number(1);
     command
-        .add_option("--memory", memory_,
-                    "dense, auto: bytes that the matrix and all that is there may take, as 2GB [what is free]")
-        ->transform(CLI::AsSizeValue(false));
-    command.add_flag("--plan", plan_only_, "print what it would take, and stop");
-    command.add_option("--out", out_, "where the results go: .npy, the shape of --vector")->required();
-    command.add_flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
+        .option("--memory BYTES", memory_,
+                "dense, auto: bytes that the matrix and all that is there may take, as 2GB [what is free]")
+        .bytes();
+    command.group(kFiles);
+    command.flag("--plan", plan_only_, "print what it would take, and stop");
+    command.option("--out FILE.npy", out_, "where the results go: .npy, the shape of --vector").required();
+    command.flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
   }
 
-  void run() const {
+  int run() const {
     const Curvature kind = curvature_.kind();
     const Method method = parse_choice<Method>("--method", method_, kMethods);
     check(method, kind);
@@ -76,6 +75,7 @@ class SolveCommand {
     require_outputs({{"--out", out_}}, inputs);
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
+    return 0;
   }
 
  private:
@@ -233,7 +233,7 @@ class SolveCommand {
                  solved[i].iterations > 0 ? fmt::format(", {} products", solved[i].iterations) : std::string());
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
   std::string vector_, out_, method_ = "auto", precondition_ = "none";
@@ -245,10 +245,10 @@ class SolveCommand {
 
 }  // namespace
 
-void add_solve(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("solve", "inverse curvature times vectors: (A + damping I)^-1 v, as a file");
-  const auto options = std::make_shared<SolveCommand>(command);
-  command.callback([options] { options->run(); });
+void add_solve(CommandLine& line) {
+  Command& command =
+      line.add("solve", "inverse curvature times vectors, (A + damping I)^-1 v, as a file", kCurvatureSection);
+  command.runs([solve = std::make_shared<SolveCommand>(command)] { return solve->run(); });
 }
 
 }  // namespace hso::cli

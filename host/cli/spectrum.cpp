@@ -8,75 +8,80 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <memory>
 
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/derivatives.hpp"
-#include "cli/ranges.hpp"
 #include "cli/signals.hpp"
 #include "cli/spectrum_result.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/kronecker_preconditioner.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 
 namespace hso::cli {
 namespace {
 
 class SpectrumCommand {
  public:
-  SpectrumCommand(CLI::App& command, int& exit_code)
-      : command_(command), problem_(command), curvature_(command), exit_code_(exit_code) {
-    command.add_option("--method", method_,
-                       "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
-                       "trace; rank: exact or "
-                       "bounded; lanczos+slq; auto: dense up to n = 4096, lanczos+slq above");
-    command.add_option("--layers", layers_,
-                       "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
-    command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(whole_number(1));
-    command.add_option("--which", which_, "largest, smallest, both or magnitude [largest]");
-    command.add_option(
-        "--near", near_,
-        "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
-        "fewer than n products, auto takes the dense matrix if it fits");
-    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
-        ->check(whole_number(1));
-    command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]")
-        ->check(number_from_zero());
+  explicit SpectrumCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+    command.group("matrix");
+    command.option("--layers NAMES", layers_,
+                   "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
+    command.group("method");
     command
-        .add_option(
-            "--max-products", request_.max_products,
+        .option("--method METHOD", method_,
+                "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
+                "trace; rank: exact or "
+                "bounded; lanczos+slq; auto: dense up to n = 4096, lanczos+slq above")
+        .words({"auto", "dense", "lanczos", "slq", "trace", "rank", "lanczos+slq"});
+    command.option("--k N", request_.count, "eigenvalues that lanczos looks for [10]").whole_number(1);
+    command.option("--which END", which_, "largest, smallest, both or magnitude [largest]");
+    command.option("--near X", near_,
+                   "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
+                   "fewer than n products, auto takes the dense matrix if it fits");
+    command.option("--block N", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
+        .whole_number(1);
+    command.option("--tolerance X", request_.tolerance, "of lanczos, residual over largest value [1e-8]").from_zero();
+    command
+        .option(
+            "--max-products N", request_.max_products,
             "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]")
-        ->check(whole_number(1));
-    command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(whole_number(2));
-    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")->check(whole_number(2));
+        .whole_number(1);
+    command.option("--probes N", request_.probes, "random probes of slq and trace [30]").whole_number(2);
+    command.option("--probe-steps N", request_.steps, "Lanczos steps of each probe [80]").whole_number(2);
     command
-        .add_option("--max-probe-steps", request_.most_steps,
-                    "slq with --log-det: as many for a short interval [8 times --probe-steps]")
-        ->check(whole_number(1));
-    command.add_option(
-        "--trace-method", trace_method_,
+        .option("--max-probe-steps N", request_.most_steps,
+                "slq with --log-det: as many for a short interval [8 times --probe-steps]")
+        .whole_number(1);
+    command.option(
+        "--trace-method METHOD", trace_method_,
         "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
         "xnystrace where it may and --probes is 5 to 128, else hutchinson; exact where --probes is n or more [auto]");
-    command.add_option("--log-det", log_det_,
-                       "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
-                       "quadrature too");
-    command.add_option("--precondition", precondition_,
-                       "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
-                       "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
-    command.add_flag("--plan", plan_only_, "print what it would take, and stop");
-    command.add_flag("--json", json_, "print the result as JSON");
-    command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
-    command.add_option("--vectors", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
-    command.add_option("--svg", svg_, "where a picture of density and eigenvalues goes");
+    command.option("--log-det X", log_det_,
+                   "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
+                   "quadrature too");
+    command.option("--precondition WORD", precondition_,
+                   "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
+                   "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
+    command.group(kFiles);
+    command.flag("--plan", plan_only_, "print what it would take, and stop");
+    command.flag("--json", json_, "print the result as JSON");
+    command.option("--out FILE.json", out_, "where the JSON goes, as spectrum.json");
+    command.option("--vectors FILE.npy", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
+    command.option("--svg FILE.svg", svg_, "where a picture of density and eigenvalues goes");
   }
 
-  void run() {
+  int run() {
     parse();
     require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
     const Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
+    return exit_code_;
   }
 
  private:
@@ -134,10 +139,9 @@ class SpectrumCommand {
   }
 
   static double parse_number(const char* flag, const std::string& text) {
-    double value = 0;
-    if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))
-      throw UsageError(fmt::format("{} {}: expected a finite number", flag, text));
-    return value;
+    const auto value = number_in<double>(text);
+    if (!value || !std::isfinite(*value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, text));
+    return *value;
   }
   double parse_damping() const {
     if (request_.method == SpectrumMethod::lanczos || request_.method == SpectrumMethod::trace)
@@ -264,10 +268,10 @@ class SpectrumCommand {
       exit_code_ = static_cast<int>(ErrorKind::numerical);
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   ProblemOptions problem_;
   CurvatureFlags curvature_;
-  int& exit_code_;
+  int exit_code_ = 0;
   SpectrumRequest request_;
   std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, precondition_ = "none",
               out_, vectors_, svg_;
@@ -277,10 +281,10 @@ class SpectrumCommand {
 
 }  // namespace
 
-void add_spectrum(CLI::App& app, int& exit_code) {
-  CLI::App& command = *app.add_subcommand("spectrum", "eigenvalues, density, trace and rank of a curvature matrix");
-  const auto options = std::make_shared<SpectrumCommand>(command, exit_code);
-  command.callback([options] { options->run(); });
+void add_spectrum(CommandLine& line) {
+  Command& command =
+      line.add("spectrum", "eigenvalues, density, trace, log det and rank of a curvature matrix", kCurvatureSection);
+  command.runs([spectrum = std::make_shared<SpectrumCommand>(command)] { return spectrum->run(); });
 }
 
 }  // namespace hso::cli
