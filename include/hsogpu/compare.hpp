@@ -58,6 +58,8 @@ struct Budget {
 Budget parse_budget(const std::string& text);
 const char* name_of(BudgetKind kind);
 
+struct Comparison;
+
 struct CompareOptions {
   Budget budget{};
   Index seeds = 3;                                        ///< base.seed, base.seed + 1, ...: of split, start, batches
