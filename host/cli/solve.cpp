@@ -22,6 +22,7 @@
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/solvers.hpp"
 #include "io/choice.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 namespace {
@@ -75,7 +76,8 @@ class SolveCommand {
  private:
   void check(Method method, Curvature kind) const {
     for (const auto& [flag, value] : {std::pair{"--damping", damping_}, {"--eps", eps_}, {"--tolerance", tolerance_}})
-      if (!std::isfinite(value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, value));
+      if (!std::isfinite(value))
+        throw UsageError(fmt::format("{} {}: expected a finite number", flag, unsigned_nan(value)));
     curvature_.require_applicable();
     const bool iterative = method != Method::dense;
     require_applicable(command_, {{"--tolerance", iterative, "--method cg, minres or auto"},
