@@ -102,7 +102,10 @@ DataRequest request_of(const TrainOptions& options, const SavedRun* run) {
 }  // namespace
 
 ProblemOptions::ProblemOptions(CLI::App& command) : layers_(command, problem_keys()) {
-  command.add_option("--params", params_, "theta: .npy of n numbers, or .safetensors with the model's tensors");
+  command.add_option(
+      "--params", params_,
+      "theta: .npy of n numbers, or .safetensors with the model's tensors (a PyTorch state dict's names are taken "
+      "where they tell the layers apart)");
   command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N");
 }
 
@@ -142,7 +145,9 @@ std::vector<NamedPath> ProblemOptions::inputs() const {
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
   const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
   if (!params_.empty()) {
-    p.theta = load_parameters(params_, parameters);
+    LoadedParameters loaded = load_parameters(params_, parameters);
+    for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", shown_message(note));
+    p.theta = std::move(loaded.theta);
     p.theta_source = params_;
   } else if (run != nullptr) {
     p.theta = run->theta;
