@@ -57,8 +57,8 @@ std::optional<std::vector<std::string>> read_class_names(const std::string& path
     if (!classes.is_number_unsigned())
       throw InputError(
           fmt::format("{}: found {} classes, expected a whole number from 0", path, shown(classes.dump())));
-    if (classes == 0) return std::nullopt;
     const auto names = json.value("class_names", std::vector<std::string>{});
+    if (classes == 0 && names.empty()) return std::nullopt;
     const std::set<std::string> different(names.begin(), names.end());
     if (!names.empty() && (different.size() != names.size() || names.size() != classes))
       throw InputError(fmt::format("{}: found {} class_names, {} of them different, expected {}, one for each class",
