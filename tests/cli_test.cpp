@@ -16,6 +16,7 @@
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/version.hpp"
 #include "hsogpu/wrappers.hpp"
+#include "support/child.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
@@ -93,8 +94,25 @@ TEST_F(Program, EvaluatesOtherDataWithTheRunsScaling) {
   const ProgramResult r =
       run_program({"eval", "--checkpoint", out_, "--data", dir_.file("copy.csv"), "--json", "--precision", "float64"});
   ASSERT_EQ(r.exit_code, 0) << r.err;
-  const double all = nlohmann::json::parse(r.out)[dir_.file("copy.csv")]["loss"];
+  const double all = nlohmann::json::parse(r.out)["all"]["loss"];
   EXPECT_NEAR(all, (48 * own["train"]["loss"].get<double>() + 12 * own["test"]["loss"].get<double>()) / 60, 1e-6);
+}
+
+/// Whatever other data is called, its part has a place of its own beside what was taken from the data.
+TEST_F(Program, DataCalledDataIsEvaluated) {
+  const std::string idx = std::string(HSO_SOURCE_DIR) + "/tests/data/formats/idx";
+  fs::copy(idx, dir_.file("data"));
+  ASSERT_EQ(run_program({"train", "--data", idx, "--model", "mlp:4-3-3:tanh", "--device", "cpu", "--optimizer", "sgd",
+                         "--epochs", "1", "--quiet", "--out", out_})
+                .exit_code,
+            0);
+  const std::string out = dir_.file("eval.json");
+  test::Child child({"eval", "--checkpoint", out_, "--data", "data", "--json"},
+                    "cd " + dir_.path().string() + " && exec \"$@\" >" + out);
+  ASSERT_EQ(child.wait(), 0);
+  const auto json = nlohmann::json::parse(read_text(out));
+  EXPECT_EQ(json.at("data").at("source"), "data");
+  EXPECT_EQ(json.at("all").at("samples"), 12);
 }
 
 TEST_F(Program, ProgressIsPlainLinesAndATable) {

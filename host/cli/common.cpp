@@ -109,7 +109,9 @@ DataRequest request_of(const TrainOptions& options, const SavedRun* run) {
 
 ProblemOptions::ProblemOptions(Command& command) : layers_(command, problem_keys()) {
   command.group("network");
-  command.option("--params FILE", params_, "theta: .npy of n numbers, or .safetensors with the model's tensors");
+  command.option("--params FILE", params_,
+                 "theta: .npy of n numbers, or .safetensors with the model's tensors (a PyTorch state dict's names are "
+                 "taken where they tell the layers apart)");
   command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N");
 }
 
@@ -149,7 +151,9 @@ std::vector<NamedPath> ProblemOptions::inputs() const {
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
   const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
   if (!params_.empty()) {
-    p.theta = load_parameters(params_, parameters);
+    LoadedParameters loaded = load_parameters(params_, parameters);
+    for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", shown_message(note));
+    p.theta = std::move(loaded.theta);
     p.theta_source = params_;
   } else if (run != nullptr) {
     p.theta = run->theta;

@@ -17,8 +17,8 @@ namespace hso::cli {
 void require_finite(Span<const double> values, const std::string& source) {
   const auto bad = std::find_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); });
   if (bad == values.end()) return;
-  throw InputError(
-      fmt::format("{}: found {} at position {}, expected finite numbers", source, *bad, bad - values.begin()));
+  throw InputError(fmt::format("{}: found {} at position {}, expected finite numbers", source, unsigned_nan(*bad),
+                               bad - values.begin()));
 }
 
 Array read_vectors(const std::string& path, Index n) {
@@ -35,7 +35,6 @@ namespace {
 
 template <class T>
 Buffer<T> placed(Context& context, const Problem& problem) {
-  require_finite(problem.theta, problem.theta_source);
   const std::vector<T> narrowed(problem.theta.begin(), problem.theta.end());
   return Buffer<T>(context, Span<const T>(narrowed));
 }
@@ -84,7 +83,7 @@ void print_plan(const SpectrumPlan& plan, const std::string& method, const std::
 
 void print_loss(double loss, const Problem& problem, bool json) {
   if (!std::isfinite(loss))
-    throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", loss));
+    throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", unsigned_nan(loss)));
   using Json = nlohmann::ordered_json;
   if (json)
     fmt::print("{}\n", Json{{"loss", loss}, {"data", Json::parse(problem.description.json())}}.dump());

@@ -10,6 +10,7 @@
 #include "cli/common.hpp"
 #include "hsogpu/error.hpp"
 #include "io/shown_numbers.hpp"
+#include "io/shown_text.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/saved_run.hpp"
@@ -22,7 +23,8 @@ constexpr Index kRowsAtATime = 2048;
 constexpr const char* kNotFinite = "the loss is not finite at these parameters, on this data, in this precision";
 
 struct Part {
-  std::string name;  ///< "train", "test", or the data that was asked for
+  std::string key;   ///< in the JSON, beside "data": "train", "test", or "all" of other data than the run's
+  std::string name;  ///< for people: the same, or the data that was asked for
   Dataset data;
   Evaluation result;
 };
@@ -45,7 +47,7 @@ class EvalCommand {
       : layers_(command, {"data", "label", "header", "separator", "device", "precision", "tf32", "deterministic"}) {
     command.group(kFiles);
     command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N").required();
-    command.flag("--json", json_, "print JSON");
+    command.flag("--json", json_, "print JSON: data, and train and test of the run's data or all of other data");
   }
 
   int run() const {
@@ -78,8 +80,8 @@ class EvalCommand {
     PreparedData data = prepare_data(run.model, options.loss, request);
     description = std::move(data.description);
     std::vector<Part> parts;
-    parts.push_back({own ? "train" : options.data, std::move(data.split.train), {}});
-    if (data.split.test.size > 0) parts.push_back({"test", std::move(data.split.test), {}});
+    parts.push_back({own ? "train" : "all", own ? "train" : options.data, std::move(data.split.train), {}});
+    if (data.split.test.size > 0) parts.push_back({"test", "test", std::move(data.split.test), {}});
     return parts;
   }
 
@@ -88,7 +90,7 @@ class EvalCommand {
     int code = 0;
     for (const Part& part : parts) {
       if (std::isfinite(part.result.loss)) continue;
-      fmt::print(stderr, "hso: {}: {}: {}\n", part.name, kNotFinite, part.result.loss);
+      fmt::print(stderr, "hso: {}: {}: {}\n", part.name, kNotFinite, unsigned_nan(part.result.loss));
       code = static_cast<int>(ErrorKind::numerical);
     }
     return code;
@@ -98,7 +100,7 @@ class EvalCommand {
     nlohmann::ordered_json json;
     json["data"] = nlohmann::ordered_json::parse(description.json());
     for (const Part& part : parts) {
-      auto& entry = json[part.name];
+      auto& entry = json[part.key];
       entry["samples"] = part.data.size;
       entry["loss"] = or_null(part.result.loss);
       if (entry["loss"].is_null()) entry["reason"] = kNotFinite;
@@ -110,7 +112,7 @@ class EvalCommand {
 
   static void print_text(const std::vector<Part>& parts) {
     for (const Part& part : parts) {
-      fmt::print("{}: {} samples, loss {:.6g}", part.name, part.data.size, part.result.loss);
+      fmt::print("{}: {} samples, loss {:.6g}", part.name, part.data.size, unsigned_nan(part.result.loss));
       if (part.result.accuracy >= 0) fmt::print(", accuracy {:.2f} %", 100 * part.result.accuracy);
       fmt::print("\n");
     }

@@ -23,6 +23,7 @@
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/solvers.hpp"
 #include "io/choice.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 namespace {

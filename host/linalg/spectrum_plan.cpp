@@ -12,6 +12,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "io/choice.hpp"
+#include "io/shown_text.hpp"
 #include "linalg/analysis_parts.hpp"
 #include "linalg/memory_needs.hpp"
 
@@ -250,10 +251,11 @@ void require_sensible(const SpectrumRequest& r) {
   whole("most_steps", r.most_steps, 0);
   whole("rank_at_most", r.rank_at_most, 0);
   if (!(r.tolerance >= 0) || !std::isfinite(r.tolerance))
-    throw UsageError(fmt::format("SpectrumRequest: tolerance = {}, expected a finite number, at least 0", r.tolerance));
+    throw UsageError(fmt::format("SpectrumRequest: tolerance = {}, expected a finite number, at least 0",
+                                 unsigned_nan(r.tolerance)));
   const auto finite = [](const char* name, const std::optional<double>& value) {
     if (value && !std::isfinite(*value))
-      throw UsageError(fmt::format("SpectrumRequest: {} = {}, expected a finite number", name, *value));
+      throw UsageError(fmt::format("SpectrumRequest: {} = {}, expected a finite number", name, unsigned_nan(*value)));
   };
   finite("near", r.near);
   finite("damping", r.damping);

@@ -12,6 +12,7 @@
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"
+#include "io/utf8.hpp"
 
 namespace hso {
 namespace {
@@ -168,8 +169,13 @@ void check_train_options(const TrainOptions& options) {
   if (options.spectrum_every > 0 && options.run_directory.empty())
     throw UsageError("spectrum_every: spectra are written to the run directory, and there is none");
   TrainOptions copy;
-  for (const TrainField& field : train_fields())
-    if (field.key != "optimizer") set_field(copy, field, field_text(options, field), field.key);
+  for (const TrainField& field : train_fields()) {
+    const std::string text = field_text(options, field);
+    if (!options.run_directory.empty() && !is_utf8(text))
+      throw UsageError(
+          fmt::format("{}: found '{}', expected UTF-8, as the run's config.toml is", field.key, shown(text)));
+    if (field.key != "optimizer") set_field(copy, field, text, field.key);
+  }
 }
 
 }  // namespace hso

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,7 +49,9 @@ int Child::threads() const {
 bool Child::runs() {
   if (code_ >= 0) return false;
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
+  rusage used{};
+  if (::wait4(pid_, &status, WNOHANG, &used) != pid_) return true;
+  peak_bytes_ = static_cast<std::size_t>(used.ru_maxrss) * 1024;
   code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return false;
 }

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -27,10 +28,13 @@ class Child {
   bool runs();
   /// The exit code, 128 + N after signal N; -1 when it has not ended after this many seconds.
   int wait(double seconds = 60);
+  /// The most memory that it held, once it has ended.
+  std::size_t peak_bytes() const { return peak_bytes_; }
 
  private:
   pid_t pid_ = -1;
   int code_ = -1;
+  std::size_t peak_bytes_ = 0;
 };
 
 /// Waits until the condition holds; false after `seconds`.
