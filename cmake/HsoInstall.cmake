@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake --install: the program, both libraries, the public headers, find_package(hsogpu) and hsogpu.pc.
+# cmake --install: the program with its manual pages and shell completion, both libraries, the public headers, find_package(hsogpu) and hsogpu.pc.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -14,6 +14,11 @@ install(TARGETS hsogpu_static hsogpu_shared EXPORT hsogpuTargets
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hsogpu ${PROJECT_BINARY_DIR}/generated/hsogpu
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN detail EXCLUDE)
+if(NOT CMAKE_CROSSCOMPILING)
+  install(CODE "execute_process(COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:hso>
+    -DFOLDER=${PROJECT_BINARY_DIR}/package/share -P ${CMAKE_CURRENT_LIST_DIR}/HsoManual.cmake COMMAND_ERROR_IS_FATAL ANY)")
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/package/share/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR})
+endif()
 file(GLOB HSO_LEGAL_FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/NOTICE)
 install(FILES ${HSO_LEGAL_FILES} DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

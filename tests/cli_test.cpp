@@ -261,6 +261,18 @@ TEST_F(Program, InfoTellsVersionAndDevices) {
   EXPECT_GE(json["devices"].size(), 1u);
 }
 
+TEST_F(Program, ComparesWithAnotherMethodInTheSameTime) {
+  const std::string run = dir_.file("against");
+  const ProgramResult r = run_program({"train", "--optimizer", "hso.kfac", "--steps", "60", "--patience", "4",
+                                       "--against", "sgd", "--device", "cpu", "--out", run});
+  EXPECT_EQ(r.exit_code, 0);
+  EXPECT_TRUE(contains(r.err, "hso.kfac against sgd", "stopped by: patience", "hso spectrum --checkpoint " + run));
+  EXPECT_EQ(run_program({"train", "--against", "sdg", "--out", dir_.file("none")}).exit_code, 2);
+  EXPECT_EQ(run_program({"train", "--against", "sgd", "--quiet", "--out", dir_.file("none")}).exit_code, 2);
+  EXPECT_EQ(run_program({"train", "--compare", "sgd", "--against", "sgd", "--out", dir_.file("none")}).exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(dir_.file("none")));
+}
+
 TEST_F(Program, BadCommandLinesExitWith2) {
   EXPECT_EQ(run_program({}).exit_code, 2);
   const ProgramResult r = run_program({"trian"});

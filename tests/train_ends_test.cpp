@@ -3,13 +3,18 @@
 // At a target, or when a budget is spent.
 #include <gtest/gtest.h>
 
+#include "hsogpu/error.hpp"
 #include "hsogpu/train.hpp"
+#include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_data.hpp"
+#include "train/saved_run.hpp"
 
 namespace hso {
 namespace {
 
+using test::contains;
+using test::message_of;
 using test::TempDir;
 using test::tiny_options;
 
@@ -50,6 +55,39 @@ TEST(TrainEnds, StopsAtTheTargetAccuracy) {
   EXPECT_EQ(result.stop_reason, "target_accuracy");
   EXPECT_GE(result.last.train.accuracy, 0.8);
   EXPECT_LT((result.history.end() - 2)->train.accuracy, 0.8);
+}
+
+TEST(TrainEnds, PatienceKeepsTheParametersOfTheLowestTestLoss) {
+  const TempDir dir;
+  TrainOptions options;
+  options.optimizer = "hso.kfac";
+  options.device = "cpu";
+  options.steps = 100;
+  options.patience = 4;
+  options.run_directory = dir.file("run");
+  const TrainResult r = train(options);
+  EXPECT_EQ(r.stop_reason, "patience");
+  std::size_t best = 0;
+  for (std::size_t i = 0; i < r.history.size(); ++i)
+    if (r.history[i].test.loss < r.history[best].test.loss) best = i;
+  EXPECT_EQ(r.history.size(), best + 1 + 4) << "four records after the lowest";
+  EXPECT_EQ(r.last.step, r.history[best].step);
+  const SavedRun saved = load_run(options.run_directory);
+  EXPECT_EQ(saved.theta, r.theta);
+  // The same training that ends at that record is at the same point.
+  ASSERT_EQ(r.history[best].step, static_cast<Index>(best)) << "a record a step, none of them refused";
+  options.patience = 0;
+  options.run_directory.clear();
+  options.steps = static_cast<Index>(best);
+  EXPECT_EQ(train(options).theta, r.theta);
+}
+
+TEST(TrainEnds, PatienceNeedsATestPart) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "sgd");
+  options.test_fraction = 0;
+  options.patience = 2;
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { train(options); }), "patience", "test part"));
 }
 
 TEST(TrainEnds, StopsBeforeItsBudgetIsPassed) {

@@ -32,9 +32,9 @@ constexpr const char* kFooter =
     "  hso spectrum --checkpoint runs/digits-hso.kfac-001 --method lanczos --k 5\n"
     "  hso prune --checkpoint runs/digits-hso.kfac-001 --score obs --sparsity 0.8 --finetune 5\n"
     "\n"
-    "A flag wins over its HSO_* variable (--weight-decay: HSO_WEIGHT_DECAY), that over --config, that over the\n"
-    "default in brackets. Exit codes: 0 done, 1 unexpected, 2 usage, 3 bad input, 4 out of memory or disk,\n"
-    "5 numerical failure, 6 device, 7 printed text was lost, 128 + N ended by signal N with what was known.\n";
+    "A flag wins over its HSO_* variable (--weight-decay: HSO_WEIGHT_DECAY), that over --config, that\n"
+    "over the default in brackets. Exit codes: 0 done, 1 unexpected, 2 usage, 3 bad input, 4 out of\n"
+    "memory or disk, 5 numerical failure, 6 device, 7 printed text was lost, 128 + N signal N.\n";
 
 int parse_and_run(int argc, const char* const* argv) {
   CommandLine line("hso", HSOGPU_VERSION, "exact curvature of neural networks");

@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/against.hpp"
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
@@ -36,7 +37,8 @@ std::vector<std::string> all_keys() {
 
 class TrainCommand {
  public:
-  explicit TrainCommand(Command& command) : command_(command), layers_(command, all_keys()), compare_(command) {
+  explicit TrainCommand(Command& command)
+      : command_(command), layers_(command, all_keys()), compare_(command), against_(command) {
     command.group("method");
     command.option("--set NAME=VALUE", settings_, "an option of the optimizer; may be repeated");
     command.option("--rate X", rate_, "short for --set rate=VALUE");
@@ -53,6 +55,7 @@ class TrainCommand {
     const TrainOptions options = resolve();
     check_applicable(options);
     require_other_inputs(options);
+    if (against_.requested()) against_.check();
     std::optional<SignalWatch> signals;
     const SignalScope scope;
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
@@ -76,7 +79,10 @@ class TrainCommand {
     };
     Leaving leaving;
     hooks.blocking = leaving.hook<TrainResult>(conclude);
-    return conclude(train(options, hooks));
+    const TrainResult result = train(options, hooks);
+    const int code = conclude(result);
+    if (code == 0 && against_.requested()) against_.run(options, result, hooks.interrupted);
+    return code;
   }
 
  private:
@@ -89,11 +95,12 @@ class TrainCommand {
     require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
                                    "data without a test part of its own (digits: 360 samples)"},
                                   {"--initialization", options.start.empty(), "no --start, which has parameters"},
-                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"},
+                                  {"--against", !quiet_, "no --quiet, which hides what it prints"}});
   }
 
   int run_comparison() const {
-    for (const char* flag : {"--optimizer", "--set", "--rate"})
+    for (const char* flag : {"--optimizer", "--set", "--rate", "--against"})
       if (command_.given(flag))
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
     TrainOptions base = of_start(layers_.resolve());
@@ -176,6 +183,7 @@ class TrainCommand {
   const Command& command_;
   OptionLayers layers_;
   CompareFlags compare_;
+  AgainstFlag against_;
   std::vector<std::string> settings_;
   std::string rate_, out_;
   bool overwrite_ = false, json_ = false, quiet_ = false;

@@ -11,12 +11,13 @@
 #include "hsogpu/step_queue.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
-#include "train/data_request.hpp"
+#include "train/best_point.hpp"
 #include "train/fields.hpp"
 #include "train/pending_steps.hpp"
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
+#include "train/train_inputs.hpp"
 #include "train/training_memory.hpp"
 
 namespace hso {
@@ -31,27 +32,6 @@ constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
 // Queued steps between two glances at what has become of them.
 constexpr std::size_t kGlance = 32;
 constexpr double kSecondsBetweenProgress = 0.1;
-
-/// What does not depend on the precision. Cheap checks come before the reading of data.
-struct Inputs {
-  Inputs(const TrainOptions& options, const TrainStart& start) {
-    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory, options.overwrite);
-    model = start.model ? *start.model : parse_model(options.model);
-    context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
-    if (start.split != nullptr) {
-      check_input(model, start.split->train.input_shape);
-      if (start.standardizer) data.standardizer = *start.standardizer;
-      return;
-    }
-    DataRequest request = data_request(options, start.class_names);
-    request.standardizer = start.standardizer;
-    request.fitted_on = options.start.empty() ? "an earlier training part" : "the training part of " + options.start;
-    data = prepare_data(model, options.loss, request);
-  }
-  ModelSpec model;
-  std::unique_ptr<Context> context;
-  PreparedData data{{}, {{0.0}, {1.0}}, {}};
-};
 
 template <class T>
 class Trainer {
@@ -68,7 +48,10 @@ class Trainer {
         schedule_(options, optimizer_->full_batch(), data_.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
         order_(data_.train.size, schedule_.batch, options.seed),
-        curvature_order_(data_.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder) {
+        curvature_order_(data_.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder),
+        best_(options.patience) {
+    if (options.patience > 0 && data_.test.size == 0)
+      throw UsageError("patience: expected data with a test part, whose loss it watches");
     result_.data = in_.data.description;
     if (start.split == nullptr && hooks.on_data) hooks.on_data(result_.data);
     place();
@@ -99,6 +82,7 @@ class Trainer {
   TrainResult left() {
     if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
     result_.theta = left_theta_;
+    checkpoint(result_.theta);
     conclude();
     directory_.reset();
     return result_;
@@ -224,6 +208,7 @@ class Trainer {
     if (const std::string reached = target_reached(asked_, result_.last.train);
         !reached.empty() && !result_.numerical_failure)
       result_.stop_reason = reached;
+    if (result_.stop_reason.empty() && best_.gives_up()) result_.stop_reason = "patience";
     if (is_due(schedule_.checkpoint_every)) checkpoint(to_host(theta_));
   }
   bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }
@@ -304,6 +289,7 @@ class Trainer {
     r.report = report;
     result_.history.push_back(r);
     result_.last = r;
+    best_.look(r, theta_);
     if (directory_) directory_->append_metrics(r);
     if (hooks_.on_record) hooks_.on_record(r);
   }
@@ -337,6 +323,11 @@ class Trainer {
     const InterruptScope to_the_end({});  // what follows saves the training
     if (result_.last.step != progress_.calls) record(last_report_);
     result_.theta = to_host(theta_);
+    checkpoint(result_.theta);
+    if (best_.is_before(result_.last) && target_reached(asked_, result_.last.train).empty()) {
+      result_.last = best_.record();
+      result_.theta = best_.theta();
+    }
     conclude();
   }
 
@@ -346,7 +337,6 @@ class Trainer {
     result_.seconds = seconds_since(start_);
     result_.device = context_.description();
     result_.peak_bytes = context_.peak_bytes();
-    checkpoint(result_.theta);
     if (directory_) write_parameters(*directory_, saved(result_.theta));
   }
 
@@ -354,7 +344,7 @@ class Trainer {
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
   const TrainStart& from_;
-  Inputs in_;
+  TrainInputs in_;
   const DataSplit& data_;  ///< until it is on the device
   Context& context_;       // what follows owns memory of it
   std::unique_ptr<Optimizer<T>> optimizer_;
@@ -362,6 +352,7 @@ class Trainer {
   Schedule schedule_;
   TrainOptions options_;  ///< resolved
   BatchOrder order_, curvature_order_;
+  BestPoint<T> best_;
   std::optional<DeviceData<T>> train_data_, test_data_;
   std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
   std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch

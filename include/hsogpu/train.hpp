@@ -37,15 +37,17 @@ struct TrainOptions {
   std::string device = "auto";
   std::string precision = "float32";  ///< or "float64"
   bool tf32 = false;
-  bool deterministic = false;        ///< CPU: the same bits whatever the number of threads
-  Index batch = 0;                   ///< 0: all for full-batch methods, 128 otherwise
-  Index curvature_batch = 0;         ///< rows of the curvature, drawn apart from the gradient's; 0: the gradient's rows
-  Index device_batch = 0;            ///< rows on the device at a time; 0: chosen from the memory that is there
-  Index epochs = 0;                  ///< 0: 20 for mini-batch methods; full-batch methods count steps
-  Index steps = 0;                   ///< accepted optimizer steps; 0: 20 for full-batch methods, else by epochs
-  Index max_trials = 0;              ///< 0: twice `steps`
-  double target_loss = 0;            ///< stop when the training loss is at most this; 0: never
-  double target_accuracy = 0;        ///< stop when the training accuracy is at least this, in (0, 1]; 0: never
+  bool deterministic = false;  ///< CPU: the same bits whatever the number of threads
+  Index batch = 0;             ///< 0: all for full-batch methods, 128 otherwise
+  Index curvature_batch = 0;   ///< rows of the curvature, drawn apart from the gradient's; 0: the gradient's rows
+  Index device_batch = 0;      ///< rows on the device at a time; 0: chosen from the memory that is there
+  Index epochs = 0;            ///< 0: 20 for mini-batch methods; full-batch methods count steps
+  Index steps = 0;             ///< accepted optimizer steps; 0: 20 for full-batch methods, else by epochs
+  Index max_trials = 0;        ///< 0: twice `steps`
+  double target_loss = 0;      ///< stop when the training loss is at most this; 0: never
+  double target_accuracy = 0;  ///< stop when the training accuracy is at least this, in (0, 1]; 0: never
+  /// Stop after this many records without a lower test loss, and return the parameters of the lowest; 0: never.
+  Index patience = 0;
   double max_seconds = 0;            ///< stop when a step like the last would spend more time in steps; 0: never
   double max_processor_seconds = 0;  ///< the same of the process' own time (TrainRecord); 0: never
   double max_gradients = 0;          ///< the same of gradient-equivalents; 0: never
@@ -92,14 +94,14 @@ struct TrainRecord {
 
 struct TrainResult {
   std::vector<TrainRecord> history;  ///< evaluated steps, step 0 first
-  std::vector<double> theta;         ///< the last accepted point
-  TrainRecord last;
+  std::vector<double> theta;         ///< the last accepted point; with patience that of the lowest test loss
+  TrainRecord last;                  ///< of theta
   Index accepted_steps = 0, trials = 0;
   double seconds = 0;
   Index planned_bytes = 0, peak_bytes = 0;  ///< on the device: said before, and the most that was live at once
   std::string device, run_directory;
-  /// "steps", "epochs", "target_loss", "target_accuracy", "seconds", "gradients", "trials", "interrupted", "stalled",
-  /// "not_finite" or "singular"
+  /// "steps", "epochs", "target_loss", "target_accuracy", "patience", "seconds", "gradients", "trials", "interrupted",
+  /// "stalled", "not_finite" or "singular"
   std::string stop_reason;
   bool numerical_failure = false;
   DataDescription data{};  ///< what was taken from options.data; empty where TrainStart has the data

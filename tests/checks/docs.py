@@ -165,7 +165,8 @@ def make_folder(tree, program, folder):
     (folder / "build" / "quickstart").mkdir(parents=True)
     (folder / "build" / "quickstart" / "hso").symlink_to(program)
     quickstart = folder / "quickstart"
-    quickstart.write_text(f'#!/bin/sh\ncase $1 in train) exec "{program}" "$@" ;; esac\n', encoding="utf-8")
+    bare = re.search(r"set -- (train .*)", (tree / "quickstart").read_text(encoding="utf-8")).group(1)
+    quickstart.write_text(f'#!/bin/sh\n[ $# != 1 ] || set -- {bare}\nexec "{program}" "$@"\n', encoding="utf-8")
     quickstart.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HSO_")}
     environment["PATH"] = f"{program.parent}:{environment['PATH']}"

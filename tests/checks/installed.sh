@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$1"
 for pattern in bin/hso 'lib*/libhsogpu.a' 'lib*/libhsogpu.so' include/hsogpu/context.hpp include/hsogpu/version.hpp \
-    'lib*/cmake/hsogpu/hsogpuConfig.cmake' 'lib*/pkgconfig/hsogpu.pc' 'share/doc/*/LICENSE'; do
+    'lib*/cmake/hsogpu/hsogpuConfig.cmake' 'lib*/pkgconfig/hsogpu.pc' 'share/doc/*/LICENSE' \
+    share/man/man1/hso.1 share/man/man1/hso-train.1 share/bash-completion/completions/hso \
+    share/zsh/site-functions/_hso; do
   compgen -G "$pattern" >/dev/null || { echo "missing: $pattern"; exit 1; }
 done
 [[ ! -e include/hsogpu/detail ]] || { echo "detail headers are installed"; exit 1; }

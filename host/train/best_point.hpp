@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Early stopping: the point with the lowest test loss so far, and whether it is time to give up looking for a better
+// one. Prechelt, "Early stopping - but when?", in Neural Networks: Tricks of the Trade, 1998.
+#pragma once
+
+#include <vector>
+
+#include "hsogpu/context.hpp"
+#include "hsogpu/train.hpp"
+
+namespace hso {
+
+template <class T>
+class BestPoint {
+ public:
+  /// `patience` records without a lower test loss end the training; 0: nothing is kept.
+  explicit BestPoint(Index patience) : patience_(patience) {}
+
+  /// `theta` is the point of the record; it is copied where its test loss is the lowest.
+  void look(const TrainRecord& record, const Buffer<T>& theta) {
+    if (patience_ == 0) return;
+    ++since_;
+    if (!theta_.empty() && !(record.test.loss < record_.test.loss)) return;
+    record_ = record;
+    theta_ = theta.download();
+    since_ = 0;
+  }
+  bool gives_up() const { return patience_ > 0 && since_ >= patience_; }
+  /// True where another point than that of `last` is the one to keep.
+  bool is_before(const TrainRecord& last) const { return !theta_.empty() && record_.step != last.step; }
+
+  const TrainRecord& record() const { return record_; }
+  std::vector<double> theta() const { return {theta_.begin(), theta_.end()}; }
+
+ private:
+  Index patience_, since_ = 0;
+  TrainRecord record_{};
+  std::vector<T> theta_;
+};
+
+}  // namespace hso
