@@ -273,6 +273,27 @@ TEST_F(Program, ComparesWithAnotherMethodInTheSameTime) {
   EXPECT_FALSE(std::filesystem::exists(dir_.file("none")));
 }
 
+TEST_F(Program, SwitchesCanBeTurnedOff) {
+  const Variable variable("HSO_DETERMINISTIC", "1");
+  const ProgramResult r = train({"--optimizer", "sgd", "--epochs", "1", "--deterministic=false"});
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_TRUE(contains(read_text(out_ + "/config.toml"), "deterministic = false"));
+}
+
+TEST_F(Program, AComparisonDoesNotReplaceTheRunThatItReads) {
+  ASSERT_EQ(train({"--optimizer", "sgd", "--epochs", "1"}).exit_code, 0);
+  const std::vector<std::vector<std::string>> commands{
+      {"prune", "--checkpoint", out_, "--compare", "magnitude,obd", "--out", out_, "--overwrite"},
+      {"train", "--start", out_, "--compare", "sgd", "--out", out_, "--overwrite"},
+      {"train", "--start", out_, "--optimizer", "sgd", "--out", out_, "--overwrite"}};
+  for (const std::vector<std::string>& command : commands) {
+    const ProgramResult r = run_program(command);
+    EXPECT_EQ(r.exit_code, 2) << command[0];
+    EXPECT_TRUE(contains(r.err, out_, "would be overwritten")) << command[0];
+    EXPECT_EQ(run_program({"eval", "--checkpoint", out_}).exit_code, 0) << command[0];
+  }
+}
+
 TEST_F(Program, BadCommandLinesExitWith2) {
   EXPECT_EQ(run_program({}).exit_code, 2);
   const ProgramResult r = run_program({"trian"});

@@ -11,20 +11,9 @@
 namespace hso::cli {
 namespace {
 
-std::vector<std::string> optimizers() {
-  std::vector<std::string> names;
-  for (const OptimizerInfo& info : optimizer_table()) names.push_back(info.name);
-  return names;
-}
-
 void print_row(const std::string& name, const TrainResult& r) {
   fmt::print(stderr, "  {:<14}{:>10}{:>14.6g}{:>12}{:>12.2f}\n", name, r.last.step, r.last.test.loss,
              percent(r.last.test.accuracy), r.history.back().processor_seconds);
-}
-
-TrainOptions with_optimizer(TrainOptions options, const std::string& name) {
-  set_field(options, *find_train_field("optimizer"), name, "--against");
-  return options;
 }
 
 }  // namespace
@@ -35,31 +24,44 @@ AgainstFlag::AgainstFlag(Command& command) {
       .option("--against NAME", rival_,
               "afterwards train with this optimizer, at its defaults, from the same start for the same time, print "
               "both, and what to try next")
-      .words(optimizers());
+      .words(find_train_field("optimizer")->words);
 }
 
-void AgainstFlag::check() const { with_optimizer({}, rival_); }
-
-void AgainstFlag::run(TrainOptions options, const TrainResult& run, const std::function<bool()>& interrupted) const {
-  const std::string mine = options.optimizer;
-  options = with_optimizer(options, rival_);
+/// The same problem and start; all that belongs to a method or to the end of a training is the rival's own.
+TrainOptions AgainstFlag::rival_options(TrainOptions options) const {
+  set_field(options, *find_train_field("optimizer"), rival_, "--against");
+  options.optimizer_settings.clear();
+  options.wrappers.clear();
   options.run_directory.clear();
-  options.spectrum_every = options.checkpoint_every = options.batch = options.epochs = 0;
+  options.spectrum_every = options.checkpoint_every = options.batch = options.curvature_batch = options.epochs = 0;
+  options.target_loss = options.target_accuracy = options.max_seconds = options.max_gradients = 0;
   options.steps = options.max_trials = 1'000'000'000;
-  options.patience = options.steps;  // the best of its points too
-  options.max_processor_seconds = run.history.back().processor_seconds;
+  if (options.patience > 0) options.patience = options.steps;  // the best of its points as well
+  return options;
+}
+
+void AgainstFlag::check(const TrainOptions& options) const { check_train_options(rival_options(options)); }
+
+bool AgainstFlag::run(const TrainOptions& options, const TrainResult& run,
+                      const std::function<bool()>& interrupted) const {
+  TrainOptions other = rival_options(options);
+  other.max_processor_seconds = run.history.back().processor_seconds;
   TrainHooks hooks;
   hooks.interrupted = interrupted;
-  const TrainResult rival = train(options, hooks);
+  const TrainResult rival = train(other, hooks);
+  if (rival.stop_reason == "interrupted") return false;
+  const std::string& mine = options.optimizer;
   fmt::print(stderr, "\n{} against {} at its defaults, from the same start, in the same time\n", mine, rival_);
   fmt::print(stderr, "  {:<14}{:>10}{:>14}{:>12}{:>12}\n", "", "step", "test loss", "accuracy", "seconds");
   print_row(mine, run);
   print_row(rival_, rival);
-  if (run.run_directory.empty()) return;
+  if (rival.numerical_failure) fmt::print(stderr, "  {} stopped early: {}\n", rival_, rival.stop_reason);
+  if (run.run_directory.empty()) return true;
   fmt::print(stderr, "\nnext\n");
   for (const char* command : {"hso spectrum --checkpoint {} --method lanczos --k 5", "hso check --checkpoint {}",
                               "hso prune --checkpoint {} --score obs --sparsity 0.8 --finetune-steps 5"})
     fmt::print(stderr, "  {}\n", fmt::format(fmt::runtime(command), run.run_directory));
+  return true;
 }
 
 }  // namespace hso::cli

@@ -15,13 +15,14 @@ class AgainstFlag {
  public:
   explicit AgainstFlag(Command& command);
   bool requested() const { return !rival_.empty(); }
-  /// UsageError for an unknown method, before anything is trained.
-  void check() const;
+  /// UsageError for a method that is unknown or cannot train this, before anything is trained.
+  void check(const TrainOptions& options) const;
   /// Trains `options` with the other method at its defaults for the processor's time that `run` spent in its steps, in
-  /// memory, and prints both, and what to try next, on stderr.
-  void run(TrainOptions options, const TrainResult& run, const std::function<bool()>& interrupted) const;
+  /// memory, and prints both, and what to try next, on stderr. False where a signal ended it.
+  bool run(const TrainOptions& options, const TrainResult& run, const std::function<bool()>& interrupted) const;
 
  private:
+  TrainOptions rival_options(TrainOptions options) const;
   std::string rival_;
 };
 

@@ -42,15 +42,13 @@ OptionLayers::OptionLayers(Command& command, const std::vector<std::string>& key
   for (const std::string& key : keys_) {
     const TrainField& field = field_of(key);
     command.group(field.group);
-    std::string& text = flags_[key];
     if (field.value.empty()) {
-      text = "true";
-      declared_[key] = &command.flag(field.flag(), true_, field.help);
+      declared_[key] = &command.flag(field.flag(), switches_[key], field.help);
       continue;
     }
     const std::string usual = field_text(defaults, field);
     const bool none = usual.empty() && (field.optional || is_list(field));
-    Option& option = command.option(field.flag() + " " + field.value, text,
+    Option& option = command.option(field.flag() + " " + field.value, flags_[key],
                                     none ? field.help : fmt::format("{} [{}]", field.help, usual));
     declared_[key] = &option.words(field.words);
     // A script adds a flag to what its caller gave.
@@ -60,12 +58,17 @@ OptionLayers::OptionLayers(Command& command, const std::vector<std::string>& key
   command.option("--config FILE.toml", config_, "these options, as in a run's config.toml");
 }
 
+std::string OptionLayers::text_of(const std::string& key) const {
+  if (!field_of(key).value.empty()) return flags_.at(key);
+  return switches_.at(key) ? "true" : "false";  // --tf32, or --tf32=false
+}
+
 TrainOptions OptionLayers::resolve(TrainOptions base) const {
   if (!config_.empty()) apply_toml(base, read_text(config_), config_);
   for (const std::string& key : keys_)
     if (const auto value = variable(field_of(key))) set_field(base, field_of(key), *value, field_of(key).variable());
   for (const std::string& key : keys_)
-    if (declared_.at(key)->given()) set_field(base, field_of(key), flags_.at(key), field_of(key).flag());
+    if (declared_.at(key)->given()) set_field(base, field_of(key), text_of(key), field_of(key).flag());
   return base;
 }
 

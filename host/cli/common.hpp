@@ -41,10 +41,13 @@ class OptionLayers {
   const std::string& config() const { return config_; }
 
  private:
+  /// What the flag of this key was given.
+  std::string text_of(const std::string& key) const;
+
   std::vector<std::string> keys_;
   std::map<std::string, std::string> flags_;  ///< nodes of a map stay where they are: the parser writes into them
   std::map<std::string, const Option*> declared_;
-  bool true_ = false;  ///< what flags without a value set: whether they were given is asked instead
+  std::map<std::string, bool> switches_;  ///< of flags without a value
   std::string config_;
 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/leaving.hpp"
 
+#include <omp.h>
 #include <chrono>
+
 #include <condition_variable>
 #include <mutex>
 
@@ -17,7 +19,9 @@ constexpr std::chrono::milliseconds kBetweenLooks{20};  // a handler of signals 
 }  // namespace
 
 void Leaving::begin(std::function<int()> end) {
-  waiting_ = std::jthread([end = std::move(end)](const std::stop_token& done) {
+  // OpenMP's number of threads is the calling thread's: a new one would start with OMP_NUM_THREADS again.
+  waiting_ = std::jthread([end = std::move(end), threads = omp_get_max_threads()](const std::stop_token& done) {
+    omp_set_num_threads(threads);
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);

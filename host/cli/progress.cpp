@@ -63,7 +63,7 @@ void ProgressPrinter::finish(const TrainResult& result) {
   row("test accuracy", percent(last.test.accuracy));
   row("steps",
       fmt::format("{} accepted, {} trials; stopped by: {}", result.accepted_steps, result.trials, result.stop_reason));
-  row("seconds", fmt::format("{:.2f} ({:.2f} in steps)", result.seconds, last.seconds));
+  row("seconds", fmt::format("{:.2f} ({:.2f} in steps)", result.seconds, result.history.back().seconds));
   row("device", result.device);
   if (!result.run_directory.empty()) row("run", result.run_directory);
 }

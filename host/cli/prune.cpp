@@ -259,7 +259,10 @@ class PruneCommand {
   }
 
   int prune_many() {
-    std::optional<RunDirectory> directory(std::in_place, directory_for("compare"), options_.overwrite);  // locked now
+    const std::string path = directory_for("compare");
+    for (const std::string& checkpoint : checkpoints_)
+      RunDirectory::require_other("--checkpoint " + checkpoint, path, load_run(checkpoint).options.run_directory);
+    std::optional<RunDirectory> directory(std::in_place, path, options_.overwrite);  // locked now
     std::optional<SignalWatch> signals;
     const SignalScope scope;
     PruneCompareHooks hooks;

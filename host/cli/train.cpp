@@ -55,7 +55,7 @@ class TrainCommand {
     const TrainOptions options = resolve();
     check_applicable(options);
     require_other_inputs(options);
-    if (against_.requested()) against_.check();
+    if (against_.requested()) against_.check(options);
     std::optional<SignalWatch> signals;
     const SignalScope scope;
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
@@ -81,8 +81,8 @@ class TrainCommand {
     hooks.blocking = leaving.hook<TrainResult>(conclude);
     const TrainResult result = train(options, hooks);
     const int code = conclude(result);
-    if (code == 0 && against_.requested()) against_.run(options, result, hooks.interrupted);
-    return code;
+    if (code != 0 || !against_.requested()) return code;
+    return against_.run(options, result, hooks.interrupted) ? 0 : 128 + SignalWatch::caught();
   }
 
  private:
@@ -143,6 +143,7 @@ class TrainCommand {
     std::vector<NamedPath> inputs = data_paths("--data", options.data);
     inputs.push_back({"--model", options.model});
     inputs.push_back({"--config", layers_.config()});
+    inputs.push_back({"--start", options.start});
     std::error_code failed;
     for (const auto& [flag, path] : inputs)
       if (!path.empty() && std::filesystem::exists(path, failed))
@@ -174,9 +175,9 @@ class TrainCommand {
   static int exit_code(const TrainResult& result, int signal) {
     if (result.stop_reason == "interrupted") return 128 + signal;
     if (!result.numerical_failure) return 0;
-    const StepReport& report = result.last.report;
-    fmt::print(stderr, "hso: training stopped at step {}: {}{}{}; the parameters are those of the last accepted step\n",
-               result.last.step, result.stop_reason, report.message.empty() ? "" : ": ", report.message);
+    const TrainRecord& end = result.history.back();
+    fmt::print(stderr, "hso: training stopped at step {}: {}{}{}; the parameters are those of step {}\n", end.step,
+               result.stop_reason, end.report.message.empty() ? "" : ": ", end.report.message, result.last.step);
     return static_cast<int>(ErrorKind::numerical);
   }
 

@@ -143,7 +143,8 @@ class Pruning {
   PruneResult left() {
     if (result_.stages.empty()) throw Interrupted();
     go_back();
-    const auto another = Context::create(options_.device);
+    const auto another = Context::create(
+        options_.device, {.tf32 = in_.run.options.tf32, .deterministic = in_.run.options.deterministic});
     conclude<T>(options_, in_.run, {*another, in_.data.split, network_}, result_);
     return result_;
   }
@@ -259,7 +260,7 @@ class Pruning {
     o.start.clear();
     o.checkpoint_every = o.spectrum_every = 0;
     o.target_loss = o.target_accuracy = o.max_seconds = o.max_processor_seconds = o.max_gradients = 0;
-    o.max_trials = 0;
+    o.max_trials = o.patience = 0;
     o.evaluate_every = std::numeric_limits<Index>::max();
     // Every stage sees batches of its own.
     o.seed = options_.rule.seed + static_cast<std::uint64_t>(result_.stages.size());

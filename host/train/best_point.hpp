@@ -4,6 +4,7 @@
 // one. Prechelt, "Early stopping - but when?", in Neural Networks: Tricks of the Trade, 1998.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "hsogpu/context.hpp"
@@ -21,7 +22,8 @@ class BestPoint {
   void look(const TrainRecord& record, const Buffer<T>& theta) {
     if (patience_ == 0) return;
     ++since_;
-    if (!theta_.empty() && !(record.test.loss < record_.test.loss)) return;
+    const bool lower = record.test.loss < record_.test.loss || std::isnan(record_.test.loss);
+    if (!theta_.empty() && !lower) return;
     record_ = record;
     theta_ = theta.download();
     since_ = 0;

@@ -25,7 +25,7 @@ void require(bool ok, const char* option, const std::string& found, const char* 
 void check_base(const TrainOptions& base) {
   const TrainOptions defaults;
   for (const char* key : {"steps", "epochs", "max_trials", "target_loss", "target_accuracy", "max_seconds",
-                          "max_processor_seconds", "max_gradients", "checkpoint_every", "spectrum_every"}) {
+                          "max_processor_seconds", "max_gradients", "patience", "checkpoint_every", "spectrum_every"}) {
     const TrainField& field = *find_train_field(key);
     const std::string found = field_text(base, field);
     require(found == field_text(defaults, field), key, found, "nothing: the budget of the comparison decides");

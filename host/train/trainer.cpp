@@ -83,6 +83,7 @@ class Trainer {
     if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
     result_.theta = left_theta_;
     checkpoint(result_.theta);
+    choose_best();
     conclude();
     directory_.reset();
     return result_;
@@ -324,11 +325,15 @@ class Trainer {
     if (result_.last.step != progress_.calls) record(last_report_);
     result_.theta = to_host(theta_);
     checkpoint(result_.theta);
-    if (best_.is_before(result_.last) && target_reached(asked_, result_.last.train).empty()) {
-      result_.last = best_.record();
-      result_.theta = best_.theta();
-    }
+    choose_best();
     conclude();
+  }
+
+  /// With patience the point of the lowest test loss is the result, unless a target was reached.
+  void choose_best() {
+    if (!best_.is_before(result_.last) || !target_reached(asked_, result_.last.train).empty()) return;
+    result_.last = best_.record();
+    result_.theta = best_.theta();
   }
 
   void conclude() {
