@@ -12,27 +12,31 @@ namespace hso::cli {
 namespace {
 
 struct GradientCommand {
-  explicit GradientCommand(CLI::App& command) : problem(command) {
+  explicit GradientCommand(CLI::App& command) : problem(command), memory(command) {
     command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
     command.add_flag("--json", json, "print the loss, and what was taken from the data, as JSON");
   }
   void run() const {
     require_outputs({{"--out", out}}, problem.inputs());
-    const Problem p = problem.load();
+    memory.start();
+    Problem p = problem.load();
     with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
   }
   template <class T>
-  void compute(const Problem& p) const {
+  void compute(Problem& p) const {
     const PlacedProblem<T> placed(p);
     fmt::print(stderr, "{}\n", placed.description());
     Buffer<T> g(*placed.context, placed.dimension());
-    const double loss = placed.objective()->gradient(placed.theta.data(), g.data());
+    const auto objective = placed.objective({.lanes = 1});
+    if (memory.stops_after(placed.plan(placed.live_with(placed.tape_bytes())))) return;
+    const double loss = objective->gradient(placed.theta.data(), g.data());
     print_loss(loss, p, json);
     write_result(out, Shape{placed.dimension()}, HostValues<T>(*placed.context, g).get());
     fmt::print(stderr, "{}: gradient [{}]\n", out, placed.dimension());
   }
 
   ProblemOptions problem;
+  MemoryFlags memory;
   std::string out;
   bool json = false;
 };

@@ -14,6 +14,7 @@
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
+#include "cli/memory_flags.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/prune_compare.hpp"
@@ -44,7 +45,7 @@ double parse_share(const char* flag, const std::string& text) {
 
 class PruneCommand {
  public:
-  explicit PruneCommand(CLI::App& command) : command_(command), layers_(command, training_keys()) {
+  explicit PruneCommand(CLI::App& command) : command_(command), layers_(command, training_keys()), memory_(command) {
     add_source(command);
     add_scores(command);
     add_finetuning(command);
@@ -55,6 +56,7 @@ class PruneCommand {
   }
 
   int run() {
+    memory_.start();
     resolve();
     return compare_.empty() ? prune_one() : prune_many();
   }
@@ -160,7 +162,8 @@ class PruneCommand {
                trained = options_.finetune_epochs > 0 || options_.finetune_steps > 0;
     const char* training = "--finetune or --finetune-steps";
     require_applicable(command_,
-                       {{"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
+                       {{"--plan", compare_.empty(), "no --compare, whose runs are planned one by one"},
+                        {"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
                          "neither N:M, --keep nor --multiply-adds, which say themselves how many go"},
                         {"--keep", weights && !pattern, "--structured none"},
                         {"--multiply-adds", !weights, "whole units, --structured neurons, channels, rows or columns"},
@@ -231,7 +234,15 @@ class PruneCommand {
       if (!signals) signals.emplace();  // from now on there is something to be written
       if (!quiet_) print_stage(stage, s);
     };
-    const PruneResult result = prune(options_, hooks);
+    hooks.on_plan = [&](const MemoryPlan& plan) {
+      if (memory_.stops_after(plan, "plan", "", quiet_)) throw PlanPrinted();
+    };
+    PruneResult result;
+    try {
+      result = prune(options_, hooks);
+    } catch (const PlanPrinted&) {
+      return 0;
+    }
     if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
     if (json_) fmt::print("{}", prune_json(options_, result));
     return result.complete ? 0 : 128 + SignalWatch::caught();
@@ -261,6 +272,7 @@ class PruneCommand {
 
   const CLI::App& command_;
   OptionLayers layers_;
+  MemoryFlags memory_;
   PruneOptions options_;
   std::vector<double> sparsities_;
   std::vector<std::string> checkpoints_, settings_;

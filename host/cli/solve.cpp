@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
@@ -16,12 +17,15 @@
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
 #include "cli/outputs.hpp"
+#include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
+#include "hsogpu/optimizer.hpp"
 #include "hsogpu/solvers.hpp"
 #include "io/choice.hpp"
+#include "train/memory_plan.hpp"
 
 namespace hso::cli {
 namespace {
@@ -32,6 +36,7 @@ const char* name_of(Method method) { return kMethods[static_cast<std::size_t>(me
 
 /// Up to here a matrix and its Cholesky factor take seconds on any machine, and no solve stops short of its tolerance.
 constexpr Index kDense = 2000;
+constexpr Index kMatrices = 3;  ///< the matrix, a copy and a factor, which a dense solve holds
 
 /// Of one vector. `iterations` is 0 for a dense solve.
 struct Solved {
@@ -42,7 +47,8 @@ struct Solved {
 
 class SolveCommand {
  public:
-  explicit SolveCommand(CLI::App& command) : command_(command), problem_(command), curvature_(command) {
+  explicit SolveCommand(CLI::App& command)
+      : command_(command), problem_(command), memory_(command), curvature_(command) {
     command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
     command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(CLI::NonNegativeNumber);
     command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
@@ -68,7 +74,8 @@ class SolveCommand {
     std::vector<NamedPath> inputs = problem_.inputs();
     inputs.push_back({"--vector", vector_});
     require_outputs({{"--out", out_}}, inputs);
-    const Problem p = problem_.load();
+    memory_.start();
+    Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
   }
 
@@ -89,21 +96,22 @@ class SolveCommand {
   }
 
   template <class T>
-  void solve_in(const Problem& p, Curvature kind, Method method) const {
+  void solve_in(Problem& p, Curvature kind, Method method) const {
     const PlacedProblem<T> placed(p);
     fmt::print(stderr, "{}\n", placed.description());
     const Index n = placed.dimension();
-    const Array v = read_vectors(vector_, n);
-    const std::vector<T> narrowed(v.values.begin(), v.values.end());
-    require_in_range<T>(narrowed);
     auto& context = *placed.context;
-    const Buffer<T> b(context, Span<const T>(narrowed));
+    const auto [shape, b] = placed_vectors(placed);
     Buffer<T> x(context, b.size());
-    const auto objective = placed.objective(curvature_.options());
-    const auto curvature = objective->curvature(placed.theta.data(), kind);
-    AffineOperator<T> a(*curvature, 1, damping_);
     const Index count = b.size() / n;
     if (method == Method::automatic) method = chosen(context, placed, kind);
+    NetworkObjectiveOptions options = curvature_.options();
+    const Index lanes = detail::lanes_that_fit(context, placed.network.graph, placed.rows);
+    options.lanes = method == Method::dense ? lanes : std::min(count, lanes);
+    if (memory_.stops_after(plan_of_solve(placed, method, count, options.lanes))) return;
+    const auto objective = placed.objective(options);
+    const auto curvature = objective->curvature(placed.theta.data(), kind);
+    AffineOperator<T> a(*curvature, 1, damping_);
     std::vector<Solved> solved(static_cast<std::size_t>(count));
     if (method == Method::dense)
       dense(placed, a, b, x);
@@ -111,9 +119,34 @@ class SolveCommand {
       iterate(*objective, placed.theta.data(), a, method, b, x, solved);
     measure(a, b, x, solved);
     if (eps_ > 0) context.template ops<T>().axpby(b.size(), static_cast<T>(eps_), b.data(), T(1), x.data());
-    write_result(out_, v.shape, HostValues<T>(context, x).get());
+    write_result(out_, shape, HostValues<T>(context, x).get());
     report(p, kind, method, n, solved);
-    fmt::print(stderr, "{}: {} results {}\n", out_, count, v.shape.to_string());
+    fmt::print(stderr, "{}: {} results {}\n", out_, count, shape.to_string());
+  }
+
+  /// The shape of --vector, and its numbers on the device.
+  template <class T>
+  std::pair<Shape, Buffer<T>> placed_vectors(const PlacedProblem<T>& placed) const {
+    const Array v = read_vectors(vector_, placed.dimension());
+    const std::vector<T> narrowed(v.values.begin(), v.values.end());
+    require_in_range<T>(narrowed);
+    return {v.shape, Buffer<T>(*placed.context, Span<const T>(narrowed))};
+  }
+
+  /// Right-hand sides and solutions are on the device; three of a kind come back at the end.
+  template <class T>
+  MemoryPlan plan_of_solve(const PlacedProblem<T>& placed, Method method, Index count, Index lanes) const {
+    constexpr Index kDenseVectors = 4, kKrylovVectors = 8, kCopies = 3;  // of each right-hand side
+    const Index n = placed.dimension(), one = checked_multiply(n, static_cast<Index>(sizeof(T)));
+    const Index vectors = checked_multiply(count, one);
+    Index added = placed.tape_bytes(lanes);
+    if (method == Method::dense)
+      added += checked_multiply(kMatrices * n, one) + kDenseVectors * vectors;
+    else
+      added += kKrylovVectors * vectors;
+    if (precondition_ == "kfac")
+      added += make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(placed.network));
+    return placed.plan(placed.live_with(added), kCopies * vectors);
   }
 
   template <class T>
@@ -127,7 +160,7 @@ class SolveCommand {
   template <class T>
   static Method chosen(Context& context, const PlacedProblem<T>& placed, Curvature kind) {
     const Index n = placed.dimension();
-    if (n <= kDense && 2 * dense_bytes(placed.network.graph, placed.data.size, 1, n) <= context.memory().free_bytes)
+    if (n <= kDense && kMatrices * dense_bytes(placed.network.graph, placed.rows, 1, n) <= context.memory().free_bytes)
       return Method::dense;
     return is_positive_semidefinite(kind) ? Method::cg : Method::minres;
   }
@@ -136,8 +169,9 @@ class SolveCommand {
   template <class T>
   void dense(const PlacedProblem<T>& placed, AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
     const Index n = a.dimension(), count = b.size() / n;
-    require_memory(*placed.context, "the matrix and its factor", n,
-                   [&](Index order) { return 2 * dense_bytes(placed.network.graph, placed.data.size, 1, order); });
+    require_memory(*placed.context, "the matrix and what its solution takes", n, [&](Index order) {
+      return checked_multiply(kMatrices * order, checked_multiply(order, static_cast<Index>(sizeof(T))));
+    });
     Buffer<T> matrix(*placed.context, checked_multiply(n, n));
     a.to_dense(matrix.data());
     placed.context->template ops<T>().copy(b.size(), b.data(), x.data());
@@ -222,6 +256,7 @@ class SolveCommand {
 
   const CLI::App& command_;
   ProblemOptions problem_;
+  MemoryFlags memory_;
   CurvatureFlags curvature_;
   std::string vector_, out_, method_ = "auto", precondition_ = "none";
   double damping_ = 0, eps_ = 0, tolerance_ = 1e-6;

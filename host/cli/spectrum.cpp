@@ -26,7 +26,7 @@ namespace {
 class SpectrumCommand {
  public:
   SpectrumCommand(CLI::App& command, int& exit_code)
-      : command_(command), problem_(command), curvature_(command), exit_code_(exit_code) {
+      : command_(command), problem_(command), memory_(command), curvature_(command), exit_code_(exit_code) {
     command.add_option("--method", method_,
                        "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
                        "trace; rank: exact or "
@@ -62,7 +62,6 @@ class SpectrumCommand {
     command.add_option("--precondition", precondition_,
                        "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
                        "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
-    command.add_flag("--plan", plan_only_, "print what it would take, and stop");
     command.add_flag("--json", json_, "print the result as JSON");
     command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
     command.add_option("--vectors", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
@@ -72,7 +71,8 @@ class SpectrumCommand {
   void run() {
     parse();
     require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
-    const Problem p = problem_.load();
+    memory_.start();
+    Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
   }
 
@@ -114,7 +114,7 @@ class SpectrumCommand {
          {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
          {"--max-probe-steps", probes && !log_det_.empty(), "--log-det, by --method slq, lanczos+slq or auto"},
          {"--trace-method", trace, "--method trace"},
-         {"--svg", !trace && (!rank || plan_only_), "a method that gives eigenvalues or their density"}});
+         {"--svg", !trace && (!rank || memory_.plan_only()), "a method that gives eigenvalues or their density"}});
   }
 
   void check_precondition() const {
@@ -196,7 +196,7 @@ class SpectrumCommand {
   }
 
   template <class T>
-  void analyse(const Problem& p) {
+  void analyse(Problem& p) {
     const PlacedProblem<T> placed(p);
     const auto objective = placed.objective(curvature_.options());
     const double loss = objective->value(placed.theta.data());
@@ -215,8 +215,7 @@ class SpectrumCommand {
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
-    print_plan(plan, curvature_.name(), a.dimension(), *placed.context);
-    if (plan_only_) return;
+    if (stops_after(memory_, placed.plan(plan.bytes), plan, curvature_.name(), a.dimension())) return;
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
     const SignalWatch watch;  // what is known by then will be written
     const SignalScope scope;
@@ -259,13 +258,14 @@ class SpectrumCommand {
 
   const CLI::App& command_;
   ProblemOptions problem_;
+  MemoryFlags memory_;
   CurvatureFlags curvature_;
   int& exit_code_;
   SpectrumRequest request_;
   std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, precondition_ = "none",
               out_, vectors_, svg_;
   std::vector<std::string> layers_;
-  bool plan_only_ = false, json_ = false;
+  bool json_ = false;
 };
 
 }  // namespace

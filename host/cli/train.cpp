@@ -17,6 +17,7 @@
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
 #include "cli/help.hpp"
+#include "cli/memory_flags.hpp"
 #include "cli/outputs.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
@@ -36,7 +37,8 @@ std::vector<std::string> all_keys() {
 
 class TrainCommand {
  public:
-  explicit TrainCommand(CLI::App& command) : command_(command), layers_(command, all_keys()), compare_(command) {
+  explicit TrainCommand(CLI::App& command)
+      : command_(command), layers_(command, all_keys()), memory_(command), compare_(command) {
     command.add_option("--set", settings_, "an option of the optimizer, NAME=VALUE; may be repeated");
     rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
     command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
@@ -60,18 +62,22 @@ class TrainCommand {
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
     TrainHooks hooks;
     hooks.interrupted = [] { return SignalWatch::caught() != 0; };
-    hooks.on_plan = [&](Index planned, Index free) {
+    hooks.on_plan = [&](const MemoryPlan& plan) {
+      if (memory_.stops_after(plan, "plan", "", quiet_)) throw PlanPrinted();
       signals.emplace();  // the data is read, and nothing written yet
-      if (!quiet_)
-        fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
-                   static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
     };
     if (!quiet_) {
       hooks.on_data = print_data;
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
       hooks.on_progress = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }
-    const TrainResult result = train(options, hooks);
+    memory_.start();
+    TrainResult result;
+    try {
+      result = train(options, hooks);
+    } catch (const PlanPrinted&) {
+      return 0;
+    }
     if (!quiet_) progress.finish(result);
     if (json_) print_json(result);
     return exit_code(result, SignalWatch::caught());
@@ -84,9 +90,10 @@ class TrainCommand {
   }
 
   int run_comparison() const {
-    for (const char* flag : {"--optimizer", "--set", "--rate"})
+    for (const char* flag : {"--optimizer", "--set", "--rate", "--plan"})
       if (command_.get_option(flag)->count() > 0)
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
+    memory_.start();
     TrainOptions base = layers_.resolve();
     base.overwrite = overwrite_;
     base.run_directory = run_directory(base.data, "compare");
@@ -165,6 +172,7 @@ class TrainCommand {
 
   const CLI::App& command_;
   OptionLayers layers_;
+  MemoryFlags memory_;
   CompareFlags compare_;
   std::vector<std::string> settings_;
   std::string rate_, out_;
