@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "backend/processor_kernels.hpp"
 #include "fixture.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"
@@ -40,6 +41,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hso::detail::use_kernels_of_this_processor(argv);
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

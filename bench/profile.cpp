@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "backend/processor_kernels.hpp"
 #include "fixture.hpp"
 #include "hsogpu/spectrum.hpp"
 #include "sampler.hpp"
@@ -81,6 +82,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hso::detail::use_kernels_of_this_processor(argv);
   try {
     return run({argv + 1, argv + argc});
   } catch (const std::exception& error) {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 #include "cuda_ops.hpp"
 #include "hsogpu/error.hpp"
 #include "presence.hpp"
@@ -71,11 +71,20 @@ void CudaContext::create_libraries() {
   HSO_CHECK(cusolverDnCreateParams(solver_params_.fill()));
 }
 
-OnDevice<cudaStream_t> CudaContext::stream() const { return {ordinal_, stream_.get()}; }
+OnDevice<cudaStream_t> CudaContext::stream() {
+  const InUse in_use(*this);
+  return {ordinal_, stream_.get()};
+}
 
-OnDevice<cublasHandle_t> CudaContext::blas() const { return {ordinal_, blas_.get()}; }
+OnDevice<cublasHandle_t> CudaContext::blas() {
+  const InUse in_use(*this);
+  return {ordinal_, blas_.get()};
+}
 
-OnDevice<cusolverDnHandle_t> CudaContext::solver() const { return {ordinal_, solver_.get()}; }
+OnDevice<cusolverDnHandle_t> CudaContext::solver() {
+  const InUse in_use(*this);
+  return {ordinal_, solver_.get()};
+}
 
 std::string CudaContext::name() const { return fmt::format("cuda:{}", ordinal_); }
 
@@ -122,8 +131,9 @@ void* CudaContext::raw_allocate(Index bytes) {
 }
 
 // Inside a capture a release would become a node of the graph, and every replay would free the memory again; the graph
-// would also keep the address. So the capture is given up, and the memory goes back after it.
+// would also keep the address. So the capture is given up, and the memory goes back after it. Any thread may release.
 void CudaContext::raw_release(void* memory) noexcept {
+  const std::lock_guard guard(releasing_);
   if (capturing_) {
     released_in_capture_.push_back(memory);
     return;
@@ -144,6 +154,7 @@ void CudaContext::require_not_capturing(const char* what) const {
 
 // Relaxed: what a capture cannot hold is refused by require_not_capturing, and libraries may load modules inside.
 void CudaContext::begin_capture() {
+  const std::lock_guard guard(releasing_);
   HSO_CHECK(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
   capturing_ = true;
 }
@@ -154,10 +165,14 @@ GraphHandle CudaContext::end_capture() noexcept {
     static_cast<void>(cudaGetLastError());
     graph.reset();
   }
-  capturing_ = false;
-  if (!released_in_capture_.empty()) graph.reset();
-  for (void* memory : released_in_capture_) raw_release(memory);
-  released_in_capture_.clear();
+  std::vector<void*> released;
+  {
+    const std::lock_guard guard(releasing_);
+    capturing_ = false;
+    released.swap(released_in_capture_);
+  }
+  if (!released.empty()) graph.reset();
+  for (void* memory : released) raw_release(memory);
   return graph;
 }
 

@@ -2,10 +2,12 @@
 //
 // One CUDA device: a stream on which everything is ordered, a memory pool of its own whose memory never goes back to
 // the system, cuBLAS and cuSOLVER handles bound to the stream, and pinned memory for what the host reads and writes.
-// stream(), launch(), blas() and solver() make the device current for the calling thread while what they return lives.
+// stream(), launch(), blas() and solver() make the device current for the calling thread while what they return lives;
+// like all calls they are refused while another thread is inside one.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -38,10 +40,10 @@ class CudaContext final : public Context {
   std::unique_ptr<Recorded> make_recorded() override;
   std::unique_ptr<Readback> make_readback(Index capacity) override;
 
-  OnDevice<cudaStream_t> stream() const;
-  Launch launch() const { return {stream(), multiprocessors_}; }
-  OnDevice<cublasHandle_t> blas() const;
-  OnDevice<cusolverDnHandle_t> solver() const;
+  OnDevice<cudaStream_t> stream();
+  Launch launch() { return {stream(), multiprocessors_}; }
+  OnDevice<cublasHandle_t> blas();
+  OnDevice<cusolverDnHandle_t> solver();
   cusolverDnParams_t solver_params() const { return solver_params_.get(); }
   Staging& staging() { return *staging_; }
   /// Some device memory, where a size query of a library wants an address.
@@ -83,6 +85,7 @@ class CudaContext final : public Context {
   bool graphs_enabled_ = true;
   bool capturing_ = false;
   std::vector<void*> released_in_capture_;
+  std::mutex releasing_;  ///< of the two before
   std::unique_ptr<MemoryPool> pool_;
   StreamHandle stream_;
   DeviceBytes blas_workspace_;

@@ -4,8 +4,6 @@
 // rows are aligned. Included by one .cu for float and one for double, which compile side by side.
 #pragma once
 
-#include <variant>
-
 #include "element_kernels.hpp"
 #include "element_map.hpp"
 #include "packs.hpp"

@@ -50,7 +50,8 @@ void CudaRecorded::run(Span<const std::uintptr_t> key, const std::function<void(
   if (first) entry_for(key, position).state = State::launched;
 }
 
-// Nothing runs during a capture, so a capture that fails has no effect, and the caller launches plainly instead.
+// Nothing runs during a capture, so a capture that fails has no effect, and the caller launches plainly instead: it
+// throws again what was not about the capture. What is no error of the device (Interrupted, say) leaves the capture.
 void CudaRecorded::record(Entry& entry, const std::function<void()>& launch) {
   entry.state = State::refused;
   try {
@@ -61,8 +62,14 @@ void CudaRecorded::record(Entry& entry, const std::function<void()>& launch) {
   bool complete = true;
   try {
     launch();
+  } catch (const DeviceError&) {
+    complete = false;
+  } catch (const MemoryError&) {
+    complete = false;
   } catch (...) {
-    complete = false;  // the plain launch throws it again if it was not about the capture
+    context_.end_capture();
+    entry.state = State::launched;  // to be recorded the next time
+    throw;
   }
   const GraphHandle graph = context_.end_capture();
   if (!complete || !graph) return;

@@ -2,9 +2,10 @@
 //
 // Launch sequences as CUDA graphs. A sequence is launched plainly the first time its key is seen (modules load, cuBLAS
 // and the arena warm up), recorded the second time, replayed from then on. One that cannot be recorded is launched
-// plainly for ever. The arena's position is part of the key: recorded launches hold the addresses of their scratch. The
-// least recently used executables are dropped above kExecutables, and the least recently seen of the keys without one
-// above kWaiting: keys that come once never drive out what is replayed.
+// plainly for ever. What a sequence throws comes out of run(), whatever it was doing. The arena's position is part of
+// the key: recorded launches hold the addresses of their scratch. The least recently used executables are dropped above
+// kExecutables, and the least recently seen of the keys without one above kWaiting: keys that come once never drive out
+// what is replayed.
 #pragma once
 
 #include <vector>

@@ -297,7 +297,7 @@ TEST_F(CompareProgram, BadInputIsRefusedAndNothingIsWritten) {
   refused({"--compare", "adm"}, "did you mean 'adam'");
   refused({"--compare", "sgd:rat=1"}, "did you mean 'rate'");
   refused({"--compare", "sgd", "--compare-budget", "hours:1"}, "hours:1");
-  refused({"--compare", "sgd", "--compare-seeds", "0"}, "seeds = 0");
+  refused({"--compare", "sgd", "--compare-seeds", "0"}, "--compare-seeds: found '0'");
   refused({"--compare", "sgd", "--optimizer", "adam"}, "--optimizer: not with --compare");
   refused({"--compare", "sgd", "--rate", "1"}, "--rate: not with --compare");
   refused({"--compare", "sgd", "--epochs", "3"}, "epochs = 3");

@@ -210,5 +210,14 @@ TEST(Csv, WordsForHeaderAndSeparator) {
   EXPECT_TRUE(contains(message_of<UsageError>([] { parse_csv_separator("x"); }), "'x'", "semicolon"));
 }
 
+TEST(Csv, DecimalCommasAreRefusedAsSuch) {
+  for (const char* text : {"1,5;2,5\n2,5;3,5\n", "1,5;2,5;0\n2,5;3,5;1\n", "1,5;0\n2,5;1\n", "1,5;oak\n2,5;ash\n",
+                           "a;b;y\n1,5;2,5;0\n2,5;3,5;1\n", "1,5\t-2,5e3\t0\n", "\"1,5\",\"2,5\",0\n"})
+    EXPECT_TRUE(contains(csv_error(text), "field 1: found '1,5'", "decimal commas are not read")) << text;
+  EXPECT_TRUE(contains(csv_error("1;2,5\n2;3,5\n"), "found the label '2,5'", "decimal commas are not read"));
+  // Two columns of whole numbers are none.
+  EXPECT_EQ(csv("1,0\n2,1\n3,1\n").inputs, (Numbers{1, 2, 3}));
+}
+
 }  // namespace
 }  // namespace hso

@@ -42,6 +42,7 @@ TEST(DatasetTest, ValidateNamesWhatIsWrong) {
   EXPECT_TRUE(contains(error([](Dataset& d) { d.size = 4; }), "small: found 6 input values, expected 8 for 4 samples"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.targets.pop_back(); }), "found 2 target values, expected 3"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.inputs[3] = std::nan(""); }), "sample 1, input 1: found nan"));
+  EXPECT_TRUE(contains(error([](Dataset& d) { d.inputs[3] = -std::nan(""); }), "found nan")) << "no sign";
   EXPECT_TRUE(contains(error([](Dataset& d) { d.targets[2] = HUGE_VAL; }), "sample 2, target 0: found inf"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.targets[1] = 2; }),
                        "sample 1 has label 2, expected a whole number from 0 to 1"));

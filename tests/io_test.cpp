@@ -53,6 +53,20 @@ TEST(AtomicWriter, WithoutCommitTheOldFileStays) {
   EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), {}), 1);
 }
 
+TEST(AtomicWriter, LeftOversGoWhenTheOutputIsAskedFor) {
+  const TempDir dir;
+  const std::string of_nobody = dir.write("a.txt.tmp-999999999-0", "half"),
+                    of_another = dir.write("b.txt.tmp-999999999-0", "");
+  const std::string living = dir.write(fmt::format("a.txt.tmp-{}-77", ::getpid()), "half");
+  write_text_atomically(dir.file("a.txt"), "whole");
+  EXPECT_TRUE(fs::exists(of_nobody)) << "writing looks at no other file";
+  require_writable_file(dir.file("a.txt"));
+  EXPECT_FALSE(fs::exists(of_nobody));
+  EXPECT_TRUE(fs::exists(living));
+  EXPECT_TRUE(fs::exists(of_another));
+  EXPECT_EQ(read_text(dir.file("a.txt")), "whole");
+}
+
 TEST(AtomicWriter, FollowsLinks) {
   const TempDir dir;
   dir.write("real.txt", "old");

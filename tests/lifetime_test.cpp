@@ -132,6 +132,41 @@ TEST_P(Lifetime, AContextIsForOneThreadAtATime) {
   EXPECT_EQ(there, (Numbers{1, 2})) << "a context may move from thread to thread";
 }
 
+/// Verbs whose object was there before, a queue of steps, and a buffer that ends: the last may come at any time.
+TEST_P(Lifetime, VerbsAndQueuesAreForOneThreadAndBuffersEndInAny) {
+  Setting<double> s(context(), "mlp:5-4-3:tanh", LossKind::cross_entropy, 20);
+  auto f = s.objective();
+  const auto optimizer = make_optimizer<double>("sgd");
+  StepQueue<double> queue(context(), *optimizer);
+  auto& ops = context().ops<double>();
+  Buffer<double> a(context(), Numbers{4, 1, 1, 3}), b(context(), Numbers{1, 2, 3, 4});
+  auto spare = std::make_unique<Buffer<double>>(context(), 100);
+  const Index before = context().allocated_bytes();
+  std::vector<std::string> said;
+  {
+    const detail::InUse here(context());
+    std::thread([&] {
+      const auto refused = [&](const auto& call) { said.push_back(message_of<UsageError>(call)); };
+      refused([&] { context().ops<float>(); });
+      refused([&] { ops.fill(4, 0, b.data()); });
+      refused([&] { ops.copy(4, a.data(), b.data()); });
+      refused([&] { ops.dot(4, a.data(), b.data()); });
+      refused([&] { ops.max_abs(4, a.data()); });
+      refused([&] { ops.gemm({2, 2, 2, a.data(), 2, false, a.data(), 2, false, b.data(), 2}); });
+      refused([&] { ops.potrf(2, a.data()); });
+      refused([&] { queue.push(f, s.theta.data()); });
+      refused([&] { queue.look(); });
+      refused([&] { queue.glance(); });
+      spare.reset();
+    }).join();
+  }
+  for (std::size_t i = 0; i < said.size(); ++i) EXPECT_TRUE(contains(said[i], "two threads at once")) << i;
+  EXPECT_EQ(context().allocated_bytes(), before - 100 * static_cast<Index>(sizeof(double)));
+  EXPECT_EQ(a.download(), (Numbers{4, 1, 1, 3}));
+  EXPECT_EQ(b.download(), (Numbers{1, 2, 3, 4}));
+  EXPECT_EQ(queue.look().taken, 0);
+}
+
 /// Calls that overlap are refused; whatever is returned is right.
 TEST_P(Lifetime, TwoThreadsNeverGetAWrongGradient) {
   Setting<double> s(context(), "mlp:5-30-3:tanh", LossKind::cross_entropy, 200);

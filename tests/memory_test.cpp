@@ -7,7 +7,7 @@
 
 #include <fstream>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"

@@ -215,7 +215,24 @@ TEST_F(Misuse, OptionsThatDoNotApplyAreRefused) {
   spectrum({"--method", "trace", "--svg", dir_.file("s.svg")}, "--svg");
   spectrum({"--kind", "ggn", "--draws", "3"}, "--draws");
   refused({"hessian", "--checkpoint", run_, "--out", dir_.file("h"), "--secant-rate", "1"}, "--secant-rate");
-  refused({"train", "--data", "digits", "--test-fraction", "0.5", "--out", dir_.file("never")}, "--test-fraction");
+  for (const Words& more : {Words{}, Words{"--compare", "sgd"}}) {
+    const auto train = [&](Words words, const std::string& flag) {
+      words.insert(words.begin(), {"train", "--data", "digits", "--out", dir_.file("never")});
+      words.insert(words.end(), more.begin(), more.end());
+      refused(words, flag);
+    };
+    train({"--test-fraction", "0.5"}, "--test-fraction");
+    train({"--spectrum-kind", "ggn"}, "--spectrum-kind");
+    train({"--start", run_, "--initialization", "kaiming"}, "--initialization");
+  }
+  prune({"--score", "magnitude", "--curvature", "ggn"}, "--curvature");
+  prune({"--score", "obd", "--damping", "1"}, "--damping");
+  prune({"--score", "random", "--no-compensation"}, "--no-compensation");
+  prune({"--weight-decay", "1"}, "--weight-decay");
+  prune({"--compare", "magnitude,random", "--damping", "1"}, "--damping");
+  prune({"--compare", "obs", "--points", "3"}, "--points");
+  prune({"--compare", "obs", "--time", "3"}, "--time");
+  prune({"--compare", "obs", "--samples", "3"}, "--samples");
   EXPECT_FALSE(fs::exists(dir_.file("never")));
 }
 

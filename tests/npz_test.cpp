@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// .npz archives as numpy writes them (data/formats), damaged ones, and what targets are taken for.
-#include <fmt/format.h>
+// .npz archives as numpy writes them (data/formats), and what targets are taken for.
 #include <gtest/gtest.h>
 
 #include "hsogpu/data.hpp"
-#include "hsogpu/detail/philox.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "support/messages.hpp"
@@ -42,29 +40,8 @@ TEST(Npz, ListsTheArraysWhereOneIsMissing) {
                           "found shape [12], expected [N, ...input shape]"));
 }
 
-/// Every damaged archive is refused by name, or what is read from it is what was in it.
-TEST(Npz, DamagedArchivesAreRefused) {
+TEST(Npz, FilesThatAreNoArchives) {
   const TempDir dir;
-  const Numbers x = read_npy(file("x.npy")).values;
-  for (const char* name : {"stored.npz", "deflated.npz"}) {
-    const std::string good = read_text(file(name));
-    const auto expect_refused_or_right = [&](const std::string& bytes, const std::string& what) {
-      const std::string path = dir.write("bad.npz", bytes);
-      try {
-        EXPECT_EQ(read_npz(path, "x").values, x) << what;
-      } catch (const InputError& e) {
-        EXPECT_TRUE(starts_with(e.what(), path)) << what;
-      }
-    };
-    for (std::size_t size = 0; size < good.size(); size += 7)
-      expect_refused_or_right(good.substr(0, size), fmt::format("{} cut to {}", name, size));
-    for (std::uint64_t i = 0; i < 400; ++i) {
-      std::string bytes = good;
-      const std::uint32_t word = detail::philox_word(5, 0, i);
-      bytes[word % bytes.size()] ^= static_cast<char>(1u << (word >> 28 & 7u));
-      expect_refused_or_right(bytes, fmt::format("{} mutant {}", name, i));
-    }
-  }
   EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(file("x.npy"), "x"); }), "found no ZIP directory"));
   EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(dir.file("none.npz"), "x"); }), "none.npz: cannot open"));
 }

@@ -12,7 +12,9 @@
 #include <thread>
 
 #include "hsogpu/io.hpp"
+#include "hsogpu/model.hpp"
 #include "support/child.hpp"
+#include "support/json_lines.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
@@ -129,6 +131,50 @@ TEST_F(Process, AStepOfExactCurvatureIsLeftInItsMiddle) {
   EXPECT_EQ(run_program({"eval", "--checkpoint", run_}).exit_code, 0);
 }
 
+/// A second thread waits for signals while the eigendecomposition runs, and at no other time.
+TEST_F(Process, AnEigendecompositionIsLeftWithTheParametersBeforeIt) {
+  Child child({"train", "--device", "cpu", "--model", "mlp:64-40-10:tanh", "--optimizer", "hso", "--steps", "1000",
+               "--json", "--out", run_},  // n = 3,010: seconds on one thread
+              "exec \"$@\" >" + dir_.file("out"));
+  ASSERT_TRUE(eventually([&] { return child.threads() == 2; }));
+  child.signal(SIGINT);
+  EXPECT_EQ(child.wait(), 128 + SIGINT);
+  EXPECT_EQ(test::read_lines(run_ + "/metrics.jsonl").size(), 1u) << "the step was waited for";
+  const auto parameters = build_network<double>(parse_model("mlp:64-40-10:tanh"), LossKind::cross_entropy).parameters;
+  const auto start = initial_parameters(parameters, Initialization::glorot, 0);
+  const std::vector<float> narrowed(start.begin(), start.end());
+  EXPECT_EQ(read_npy(run_ + "/theta.npy").values, std::vector<double>(narrowed.begin(), narrowed.end()));
+  EXPECT_TRUE(fs::exists(run_ + "/checkpoints/step_0/model.safetensors"));
+  EXPECT_FALSE(fs::exists(run_ + "/.hso-lock"));
+  const auto json = nlohmann::json::parse(read_text(dir_.file("out")));
+  EXPECT_EQ(json["stop_reason"], "interrupted");
+  EXPECT_EQ(run_program({"eval", "--checkpoint", run_}).exit_code, 0);
+}
+
+/// Two comparisons, and a training, into one folder: the first that begins has it.
+TEST_F(Process, AComparisonHoldsItsFolderFromTheStart) {
+  train_once();
+  const std::string folder = dir_.file("comparison");
+  const std::vector<Words> commands{
+      {"train", "--device", "cpu", "--data", data_, "--model", "mlp:2-4-2:tanh", "--compare", "sgd", "--compare-budget",
+       "steps:1000000000", "--evaluate-every", "1000000", "--out", folder, "--overwrite"},
+      {"prune", "--device", "cpu", "--checkpoint", run_, "--compare", "magnitude", "--finetune-steps", "1000000000",
+       "--optimizer", "sgd", "--out", folder, "--overwrite"}};
+  for (const Words& words : commands) {
+    fs::copy(run_, folder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    Child first(words);
+    ASSERT_TRUE(eventually([&] { return fs::exists(folder + "/.hso-lock"); }));
+    for (const Words& second : commands) {
+      const auto refused = run_program(second);
+      EXPECT_EQ(refused.exit_code, 3) << second[0];
+      EXPECT_TRUE(contains(refused.err, folder, "another process is writing to it")) << second[0];
+    }
+    first.signal(SIGKILL);
+    EXPECT_EQ(first.wait(), 128 + SIGKILL);
+    EXPECT_EQ(run_program({"eval", "--checkpoint", folder}).exit_code, 0) << "the run that was there is whole";
+  }
+}
+
 TEST_F(Process, SpectraEndBySignalsWithWhatIsKnown) {
   const Words base{"spectrum", "--device", "cpu", "--model", "mlp:64-100-10:tanh", "--data", "digits", "--json"};
   const std::string out = dir_.file("out"), err = dir_.file("err");
@@ -165,6 +211,19 @@ TEST_F(Process, MoreThreadsThanThereCanBe) {
   Child child(training({"--optimizer", "sgd", "--epochs", "1"}), R"(OMP_NUM_THREADS=100000 exec "$@")");
   EXPECT_EQ(child.wait(), 0);
 }
+
+#if defined(__x86_64__)
+TEST_F(Process, AProcessorThatOpenBlasDoesNotKnowIsNotServedAsAnOldOne) {
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "the processor has no AVX2";
+  const auto core_type = [&](const std::string& environment) {
+    Child child({"info", "--json"}, environment + R"( exec "$@" >)" + dir_.file("info.json"));
+    EXPECT_EQ(child.wait(), 0);
+    return nlohmann::json::parse(read_text(dir_.file("info.json"))).at("core_type").get<std::string>();
+  };
+  EXPECT_NE(core_type("unset OPENBLAS_CORETYPE;"), "Prescott");
+  EXPECT_EQ(core_type("export OPENBLAS_CORETYPE=Prescott;"), "Prescott") << "what the user sets holds";
+}
+#endif
 
 }  // namespace
 }  // namespace hso

@@ -93,6 +93,42 @@ TEST_F(SolveCli, EveryMethodSolvesTheDampedSystem) {
   }
 }
 
+TEST_F(SolveCli, APlanComesFirstAndMayBeAll) {
+  const std::string v = vectors(160);
+  const auto planned = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> all{"--vector", v, "--plan", "--kind", "ggn", "--damping", "0.1"};
+    all.insert(all.end(), flags.begin(), flags.end());
+    const ProgramResult r = run("solve", all);
+    EXPECT_EQ(r.exit_code, 0) << r.err;
+    EXPECT_EQ(r.out, "");
+    EXPECT_FALSE(std::filesystem::exists(out()));
+    return r.err;
+  };
+  EXPECT_TRUE(contains(planned({}), "plan: dense of ggn (n = 160)", "MB", "products: 160", "about"));
+  EXPECT_TRUE(contains(planned({"--method", "cg"}), "plan: cg of ggn", "as many as it takes"));
+  EXPECT_TRUE(contains(planned({"--method", "cg", "--max-products", "7"}), "products: 21")) << "of three vectors";
+  const ProgramResult enough = run("solve", {"--vector", v, "--damping", "9", "--method", "dense", "--memory", "1GB"});
+  EXPECT_EQ(enough.exit_code, 0) << enough.err;
+  EXPECT_TRUE(contains(enough.err, "plan: dense of hessian"));
+}
+
+/// Three matrices of n = 1960 take 92 MB.
+TEST_F(SolveCli, ALimitOfMemoryChoosesAndRefuses) {
+  const std::string v = vectors(1960);
+  const auto limited = [&](const std::string& method) {
+    return test::run_program({"solve",       "--data",    "digits",   "--model",  "mlp:64-26-10:tanh",
+                              "--precision", "float64",   "--device", "cpu",      "--kind",
+                              "ggn",         "--damping", "1",        "--vector", v,
+                              "--memory",    "80MB",      "--method", method,     "--plan",
+                              "--out",       out()});
+  };
+  const ProgramResult chosen = limited("auto"), refused = limited("dense");
+  EXPECT_EQ(chosen.exit_code, 0) << chosen.err;
+  EXPECT_TRUE(contains(chosen.err, "plan: cg of ggn")) << "auto takes what fits: " << chosen.err;
+  EXPECT_EQ(refused.exit_code, 4) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "n = 1960", "bytes", "the limit of 83886080", "would fit")) << refused.err;
+}
+
 TEST_F(SolveCli, FailuresWriteNothingAndSayWhy) {
   const std::string v = vectors(160);
   const auto refused = [&](int code, const std::vector<std::string>& flags, const std::vector<std::string>& parts) {
@@ -110,7 +146,7 @@ TEST_F(SolveCli, FailuresWriteNothingAndSayWhy) {
   refused(2, {"--method", "lu"}, {"--method 'lu'", "minres"});
   refused(2, {"--precondition", "kfac", "--damping", "1"}, {"--precondition kfac", "--method cg"});
   refused(2, {"--precondition", "kfac", "--method", "cg"}, {"--damping"});
-  refused(2, {"--eps", "nan"}, {"--eps nan", "finite"});
+  refused(2, {"--eps", "nan"}, {"--eps: found 'nan'", "finite"});
   refused(2, {"--method", "dense", "--tolerance", "1e-3"}, {"--tolerance", "--method cg"});
   refused(2, {"--kind", "ggn", "--secant-rate", "1"}, {"--secant-rate", "--kind secant"});
   write_npy<double>(v, {7}, Numbers(7, 1.0));

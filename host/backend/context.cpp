@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -63,25 +64,28 @@ void* Context::allocate(Index bytes) {
     throw MemoryError(fmt::format("allocate: {} bytes asked on {}, {} of {} bytes are free", bytes, name(),
                                   there.free_bytes, there.total_bytes));
   }
-  allocated_bytes_ += bytes;
-  peak_bytes_ = std::max(peak_bytes_, allocated_bytes_);
+  const Index live = std::atomic_ref(allocated_bytes_).fetch_add(bytes) + bytes;
+  peak_bytes_ = std::max(peak_bytes_, live);
   ++allocation_count_;
   return memory;
 }
 
+/// The end of a buffer may come in any thread, whoever uses the context.
 void Context::release(void* memory, Index bytes) noexcept {
   if (memory == nullptr) return;
   raw_release(memory);
-  allocated_bytes_ -= bytes;
+  std::atomic_ref(allocated_bytes_).fetch_sub(bytes);
 }
 
 template <>
 detail::Ops<float>& Context::ops<float>() {
+  const detail::InUse in_use(*this);
   return ops_float();
 }
 
 template <>
 detail::Ops<double>& Context::ops<double>() {
+  const detail::InUse in_use(*this);
   return ops_double();
 }
 

@@ -169,6 +169,7 @@ void scale(Ops<T>& ops, const GemmArgs<T>& g) {
 /// more than it saves at these sizes, and far more when something else runs on the same cores.
 template <class T>
 void CpuOps<T>::gemm(const GemmArgs<T>& args) {
+  const InUse in_use(context_);
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   const GemmArgs<T> all = folded(args);
   if (all.k <= 0) {
@@ -189,6 +190,7 @@ void CpuOps<T>::gemm(const GemmArgs<T>& args) {
 
 template <class T>
 void CpuOps<T>::copy(Index n, const T* from, T* to) {
+  const InUse in_use(context_);
   constexpr Index kGrain = 1 << 15;
   if (n <= 0 || from == to) return;
   const bool apart = to + n <= from || from + n <= to;

@@ -10,6 +10,7 @@
 
 #include "backend/blas.hpp"
 #include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 
 namespace hso::detail {
 

@@ -214,6 +214,7 @@ void run_now(const Guarded<F>& guarded, Index outer, Index inner) {
 
 template <class T>
 void CpuOps<T>::for_each(Index outer, Index inner, const ElementOp<T>& op) {
+  const InUse in_use(context_);
   if (outer <= 0 || inner <= 0) return;
   op.visit([&](const auto& f) { run_now(f, outer, inner); });
 }

@@ -70,6 +70,7 @@ int CpuOps<T>::lapack_threads(Index n, Index columns) const {
 
 template <class T>
 Index CpuOps<T>::potrf(Index n, T* a) {
+  const InUse in_use(context_);
   if (n == 0) return 0;
   const int order = blas_int(n, "potrf");
   int info = 0;
@@ -80,6 +81,7 @@ Index CpuOps<T>::potrf(Index n, T* a) {
 
 template <class T>
 void CpuOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
+  const InUse in_use(context_);
   if (n == 0 || nrhs == 0) return;
   const int order = blas_int(n, "potrs"), columns = blas_int(nrhs, "potrs");
   int info = 0;
@@ -90,6 +92,7 @@ void CpuOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
 
 template <class T>
 Index CpuOps<T>::potri(Index n, T* factor) {
+  const InUse in_use(context_);
   if (n == 0) return 0;
   const int order = blas_int(n, "potri");
   int info = 0;
@@ -112,6 +115,7 @@ Index CpuOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
 
 template <class T>
 Index CpuOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
+  const InUse in_use(context_);
   constexpr Index kSmall = 256;  // below it one matrix does not keep the threads busy: one matrix a thread
   if (n == 0 || batch == 0) return 0;
   check_order(n, syevd_limit(vectors));
@@ -132,6 +136,7 @@ Index CpuOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
 
 template <class T>
 Index CpuOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
+  const InUse in_use(context_);
   if (il < 0 || iu >= n || il > iu)
     throw UsageError(fmt::format("syevd_range: indices {}..{} asked of {} eigenvalues", il, iu, n));
   const char job = z == nullptr ? 'N' : 'V', by_index = 'I';

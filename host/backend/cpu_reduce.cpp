@@ -107,6 +107,7 @@ double* CpuOps<T>::partials(Index n) {
 
 template <class T>
 void CpuOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) {
+  const InUse in_use(context_);
   const Index blocks = blocks_of(n);
   double* sums = partials(lanes * blocks);
   block_sums(lanes, n, blocks, sums, [=](Index lane, Index first, Index count) {
@@ -118,6 +119,7 @@ void CpuOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T* 
 /// One sweep: a block's squares are summed while it is in the first-level cache.
 template <class T>
 void CpuOps<T>::recur(Index lanes, Index n, const LaneRecurrence<T>& op, double* squares) {
+  const InUse in_use(context_);
   const Index blocks = blocks_of(n);
   double* sums = partials(lanes * blocks);
   block_sums(lanes, n, blocks, sums, [&op](Index lane, Index first, Index count) {
@@ -132,6 +134,7 @@ void CpuOps<T>::recur(Index lanes, Index n, const LaneRecurrence<T>& op, double*
 
 template <class T>
 void CpuOps<T>::sum_columns(const ReduceArgs<T>& r) {
+  const InUse in_use(context_);
   const Index items = r.lanes * r.rows, blocks = blocks_of(r.cols);
   double* sums = partials(items * blocks);
   block_sums(items, r.cols, blocks, sums, [&r](Index item, Index first, Index count) {
@@ -145,6 +148,7 @@ void CpuOps<T>::sum_columns(const ReduceArgs<T>& r) {
 
 template <class T>
 void CpuOps<T>::sum_rows(const ReduceArgs<T>& r) {
+  const InUse in_use(context_);
   const Index height = std::max<Index>(64, kParallel / std::max<Index>(1, r.cols));
   const Index bands = std::max<Index>(1, (r.rows + height - 1) / height), tiles = (r.cols + kColumns - 1) / kColumns;
   double* sums = partials(r.lanes * bands * r.cols);
@@ -167,6 +171,7 @@ void CpuOps<T>::sum_rows(const ReduceArgs<T>& r) {
 
 template <class T>
 double CpuOps<T>::max_abs(Index n, const T* x) {
+  const InUse in_use(context_);
   using Bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
   const Index blocks = blocks_of(n);
   Bits top = 0;
@@ -180,6 +185,7 @@ double CpuOps<T>::max_abs(Index n, const T* x) {
 
 template <class T>
 void CpuOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
+  const InUse in_use(context_);
 #pragma omp parallel for schedule(static) num_threads(threads_for(lanes* n)) if (lanes * n > kParallel)
   for (Index k = 0; k < lanes; ++k) at[k] = first_smallest(n, x + k * x_stride);
 }

@@ -6,18 +6,21 @@ namespace hso::detail {
 
 template <class T>
 void CpuOps<T>::sort(Index n, const T* x, Index* order) {
+  const InUse in_use(context_);
   order_by_key(
       n, [x](Index i) { return sort_key(x[i]); }, order);
 }
 
 template <class T>
 void CpuOps<T>::permute(Index n, std::uint64_t seed, Index* order) {
+  const InUse in_use(context_);
   order_by_key(
       n, [seed](Index i) { return permutation_key(seed, i); }, order);
 }
 
 template <class T>
 void CpuOps<T>::select(Index n, const std::uint8_t* flags, Index* at, Index* count) {
+  const InUse in_use(context_);
   Index found = 0;
   for (Index i = 0; i < n; ++i)
     if (flags[i] != 0) at[found++] = i;

@@ -3,13 +3,12 @@
 // From the words of a user ("auto", "cpu", "cuda:1") to a context, and what `hso info` prints.
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "backend/blas.hpp"
 #include "backend/cpu_context.hpp"
 #include "backend/cuda_factory.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/version.hpp"
+#include "io/text_parts.hpp"
 
 namespace hso {
 
@@ -20,10 +19,7 @@ int cuda_ordinal(std::string_view device) {
   constexpr std::string_view kPrefix = "cuda:";
   if (device == "cuda") return 0;
   if (!device.starts_with(kPrefix)) return -1;
-  const std::string_view digits = device.substr(kPrefix.size());
-  int ordinal = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
-  return error == std::errc() && end == digits.data() + digits.size() ? ordinal : -1;
+  return number_in<int>(device.substr(kPrefix.size())).value_or(-1);
 }
 
 // `::new`: should a constructor throw, its memory goes back as it came, not through the context's own operator delete.

@@ -7,30 +7,11 @@
 #include <fstream>
 #include <string>
 
+#include "backend/process_memory.hpp"
+
 namespace hso::detail {
 
 namespace {
-
-/// The number after `key` in a file of /proc, in bytes; 0 when it is not there.
-Index bytes_in(const char* path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string word; file >> word;) {
-    Index kilobytes = 0;
-    if (word == key && file >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
-
-struct Limit {
-  Index bytes = 0;
-  Index resident_before = 0;
-};
-
-/// Of the process: memory belongs to it, not to one of its contexts.
-Limit& limit() {
-  static Limit of_process;
-  return of_process;
-}
 
 /// The number in a one-line file, or `otherwise` ("max", or no such file).
 Index number_in(const char* path, Index otherwise) {
@@ -49,30 +30,6 @@ DeviceMemory host_memory() {
     memory.total_bytes = limit;
     memory.free_bytes = std::min(memory.free_bytes, std::max<Index>(limit - used, 0));
   }
-  return memory;
-}
-
-ProcessMemory process_memory() {
-  constexpr const char* kStatus = "/proc/self/status";
-  return {bytes_in(kStatus, "VmRSS:"), bytes_in(kStatus, "VmHWM:")};
-}
-
-Index MemoryMark::most_growth() const {
-  const ProcessMemory memory = process_memory();
-  const Index reached = memory.most > start_.most ? memory.most : memory.now;
-  return std::max<Index>(reached - start_.now, 0);
-}
-
-void limit_memory(Index bytes) { limit() = {bytes, process_memory().now}; }
-
-Index memory_limit() { return limit().bytes; }
-
-Index growth_since_limit() { return std::max<Index>(process_memory().now - limit().resident_before, 0); }
-
-DeviceMemory within_limit(DeviceMemory memory, Index used) {
-  if (limit().bytes == 0) return memory;
-  memory.total_bytes = std::min(memory.total_bytes, limit().bytes);
-  memory.free_bytes = std::min(memory.free_bytes, std::max<Index>(limit().bytes - used, 0));
   return memory;
 }
 

@@ -7,9 +7,9 @@
 
 namespace hso::cli {
 
-void require_applicable(const CLI::App& command, std::initializer_list<Applies> options) {
+void require_applicable(const Command& command, std::initializer_list<Applies> options) {
   for (const auto& [flag, applies, expected] : options)
-    if (!applies && command.get_option(flag)->count() > 0)
+    if (!applies && command.given(flag))
       throw UsageError(fmt::format("{}: does nothing here, expected it with {}", flag, expected));
 }
 

@@ -3,8 +3,9 @@
 // Options that another option makes meaningless are refused: who gives one expects that it does something.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <initializer_list>
+
+#include "cli/command.hpp"
 
 namespace hso::cli {
 
@@ -16,6 +17,6 @@ struct Applies {
 };
 
 /// UsageError for the first flag that was given and does not apply.
-void require_applicable(const CLI::App& command, std::initializer_list<Applies> options);
+void require_applicable(const Command& command, std::initializer_list<Applies> options);
 
 }  // namespace hso::cli

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/error.hpp"
 #include "io/shown_text.hpp"
@@ -18,15 +20,16 @@ namespace {
 
 class CheckCommand {
  public:
-  explicit CheckCommand(CLI::App& command) : problem_(command) {
-    command.add_option("--rows", rows_, fmt::format("rows of the data to use, from the first; 0: all [{}]", rows_))
-        ->check(CLI::NonNegativeNumber);
-    command.add_option("--directions", directions_, fmt::format("random directions [{}]", directions_))
-        ->check(CLI::PositiveNumber);
-    command.add_flag("--json", json_, "the report as JSON on stdout");
+  explicit CheckCommand(Command& command) : problem_(command) {
+    command.group("check");
+    command.option("--rows N", rows_, fmt::format("rows of the data to use, from the first; 0: all [{}]", rows_))
+        .whole_number(0);
+    command.option("--directions N", directions_, fmt::format("random directions [{}]", directions_)).whole_number(1);
+    command.group(kFiles);
+    command.flag("--json", json_, "the report as JSON on stdout");
   }
 
-  void run(int& exit_code) const {
+  int run() const {
     const Problem p = problem_.load();
     require_finite(p.theta, p.theta_source);
     const Dataset data = first_rows(p.data);
@@ -44,7 +47,7 @@ class CheckCommand {
       json["data"] = nlohmann::ordered_json::parse(p.description.json());
       fmt::print("{}\n", json.dump(2));
     }
-    if (!report.passed()) exit_code = static_cast<int>(ErrorKind::numerical);
+    return report.passed() ? 0 : static_cast<int>(ErrorKind::numerical);
   }
 
  private:
@@ -63,10 +66,10 @@ class CheckCommand {
 
 }  // namespace
 
-void add_check(CLI::App& app, int& exit_code) {
-  CLI::App& command = *app.add_subcommand("check", "check gradient and curvature of a model on data");
-  const auto options = std::make_shared<CheckCommand>(command);
-  command.callback([options, &exit_code] { options->run(exit_code); });
+void add_check(CommandLine& line) {
+  Command& command =
+      line.add("check", "gradient and curvature of a model on data against differences", kCurvatureSection);
+  command.runs([check = std::make_shared<CheckCommand>(command)] { return check->run(); });
 }
 
 }  // namespace hso::cli

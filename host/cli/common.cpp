@@ -25,6 +25,10 @@ const TrainField& field_of(const std::string& key) {
   return *field;
 }
 
+bool is_list(const TrainField& field) {
+  return std::holds_alternative<std::vector<std::string> TrainOptions::*>(field.member);
+}
+
 /// Empty variables count as unset, as in a shell script.
 std::optional<std::string> variable(const TrainField& field) {
   const char* value = std::getenv(field.variable().c_str());
@@ -33,25 +37,27 @@ std::optional<std::string> variable(const TrainField& field) {
 
 }  // namespace
 
-OptionLayers::OptionLayers(CLI::App& command, const std::vector<std::string>& keys) : keys_(keys) {
+OptionLayers::OptionLayers(Command& command, const std::vector<std::string>& keys) : keys_(keys) {
   const TrainOptions defaults;
   for (const std::string& key : keys_) {
     const TrainField& field = field_of(key);
-    std::string& value = flags_[key];
-    if (std::holds_alternative<bool TrainOptions::*>(field.member)) {
-      value = "true";
-      declared_[key] = command.add_flag(field.flag(), field.help);
-    } else {
-      const std::string usual = field_text(defaults, field);
-      const std::string help = field.optional && usual.empty() ? field.help : fmt::format("{} [{}]", field.help, usual);
-      declared_[key] = command.add_option(field.flag(), value, help);
+    command.group(field.group);
+    std::string& text = flags_[key];
+    if (field.value.empty()) {
+      text = "true";
+      declared_[key] = &command.flag(field.flag(), true_, field.help);
+      continue;
     }
-    if (std::holds_alternative<std::vector<std::string> TrainOptions::*>(field.member))
-      declared_[key]->delimiter(',')->multi_option_policy(CLI::MultiOptionPolicy::Join);
-    else  // a script adds a flag to what its caller gave
-      declared_[key]->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    const std::string usual = field_text(defaults, field);
+    const bool none = usual.empty() && (field.optional || is_list(field));
+    Option& option = command.option(field.flag() + " " + field.value, text,
+                                    none ? field.help : fmt::format("{} [{}]", field.help, usual));
+    declared_[key] = &option.words(field.words);
+    // A script adds a flag to what its caller gave.
+    is_list(field) ? option.joined() : option.last_counts();
   }
-  command.add_option("--config", config_, "TOML file with these options, as in a run's config.toml");
+  command.group(kFiles);
+  command.option("--config FILE.toml", config_, "these options, as in a run's config.toml");
 }
 
 TrainOptions OptionLayers::resolve(TrainOptions base) const {
@@ -59,12 +65,12 @@ TrainOptions OptionLayers::resolve(TrainOptions base) const {
   for (const std::string& key : keys_)
     if (const auto value = variable(field_of(key))) set_field(base, field_of(key), *value, field_of(key).variable());
   for (const std::string& key : keys_)
-    if (declared_.at(key)->count() > 0) set_field(base, field_of(key), flags_.at(key), field_of(key).flag());
+    if (declared_.at(key)->given()) set_field(base, field_of(key), flags_.at(key), field_of(key).flag());
   return base;
 }
 
 bool OptionLayers::given(const std::string& key) const {
-  return declared_.at(key)->count() > 0 || variable(field_of(key)).has_value();
+  return declared_.at(key)->given() || variable(field_of(key)).has_value();
 }
 
 bool OptionLayers::set_anywhere(const std::string& key) const {
@@ -101,9 +107,12 @@ DataRequest request_of(const TrainOptions& options, const SavedRun* run) {
 
 }  // namespace
 
-ProblemOptions::ProblemOptions(CLI::App& command) : layers_(command, problem_keys()) {
-  command.add_option("--params", params_, "theta: .npy of n numbers, or .safetensors with the model's tensors");
-  command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N");
+ProblemOptions::ProblemOptions(Command& command) : layers_(command, problem_keys()) {
+  command.group("network");
+  command.option("--params FILE", params_,
+                 "theta: .npy of n numbers, or .safetensors with the model's tensors (a PyTorch state dict's names are "
+                 "taken where they tell the layers apart)");
+  command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N");
 }
 
 Problem ProblemOptions::load() const {
@@ -143,7 +152,9 @@ std::vector<NamedPath> ProblemOptions::inputs() const {
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
   const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
   if (!params_.empty()) {
-    p.theta = load_parameters(params_, parameters);
+    LoadedParameters loaded = load_parameters(params_, parameters);
+    for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", shown_message(note));
+    p.theta = std::move(loaded.theta);
     p.theta_source = params_;
   } else if (run != nullptr) {
     p.theta = run->theta;

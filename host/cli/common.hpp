@@ -2,19 +2,20 @@
 //
 // Options that commands share. Precedence: flag, HSO_* variable, --config FILE.toml, default.
 //
-//   auto options = std::make_shared<ProblemOptions>(*command);        declares --model, --params, --data ...
-//   command->callback([options] {
+//   auto options = std::make_shared<ProblemOptions>(command);         declares --model, --params, --data ...
+//   command.runs([options] {
 //     Problem p = options->load();                                    everything checked and read
 //     with_precision(p.options.precision, [&](auto zero) { using T = decltype(zero); ... });
+//     return 0;
 //   });
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
+#include "cli/command.hpp"
 #include "cli/outputs.hpp"
 #include "hsogpu/train.hpp"
 
@@ -29,7 +30,7 @@ namespace hso::cli {
 class OptionLayers {
  public:
   /// `command` must outlive this.
-  OptionLayers(CLI::App& command, const std::vector<std::string>& keys);
+  OptionLayers(Command& command, const std::vector<std::string>& keys);
 
   /// `base` with the file, then the variables, then the flags on top. UsageError names the flag or variable,
   /// InputError the file and line.
@@ -42,8 +43,9 @@ class OptionLayers {
 
  private:
   std::vector<std::string> keys_;
-  std::map<std::string, std::string> flags_;  ///< nodes of a map stay where they are: CLI11 writes into them
-  std::map<std::string, CLI::Option*> declared_;
+  std::map<std::string, std::string> flags_;  ///< nodes of a map stay where they are: the parser writes into them
+  std::map<std::string, const Option*> declared_;
+  bool true_ = false;  ///< what flags without a value set: whether they were given is asked instead
   std::string config_;
 };
 
@@ -67,7 +69,7 @@ struct Problem {
 /// Without a run all rows of the data are taken, and scaled as in training.
 class ProblemOptions {
  public:
-  explicit ProblemOptions(CLI::App& command);
+  explicit ProblemOptions(Command& command);
   Problem load() const;
   /// What load() would read, by the flags that name it.
   std::vector<NamedPath> inputs() const;

@@ -5,24 +5,24 @@
 #include <fmt/ranges.h>
 
 #include "cli/applies.hpp"
+#include "cli/values.hpp"
 #include "io/choice.hpp"
 
 namespace hso::cli {
 
-CurvatureFlags::CurvatureFlags(CLI::App& command) : command_(command) {
-  command.add_option("--kind", kind_, fmt::format("{} [hessian]", fmt::join(curvature_names(), ", ")));
-  command.add_option("--factors", factors_,
-                     "what kfac, ekfac and diagonal are made from: ggn, fisher_mc, fisher_empirical; diagonal also "
-                     "hessian, estimated [ggn]");
-  command.add_option("--draws", options_.fisher_draws, "targets drawn for each sample by fisher_mc [1]")
-      ->check(CLI::PositiveNumber);
-  command
-      .add_option("--diagonal-probes", options_.diagonal_probes, "products that estimate the hessian's diagonal [30]")
-      ->check(CLI::Range(Index{2}, INT64_MAX));
-  command.add_option("--secant", secant_, "secant's steps: axis (n gradients) or sgd [axis]");
-  command.add_option("--secant-count", options_.secant.count, "sgd steps of secant [10]")->check(CLI::PositiveNumber);
-  command.add_option("--secant-rate", options_.secant.rate, "learning rate of secant's sgd steps [0.01]")
-      ->check(CLI::PositiveNumber);
+CurvatureFlags::CurvatureFlags(Command& command) : command_(command) {
+  command.group("matrix");
+  command.option("--kind KIND", kind_, fmt::format("{} [hessian]", fmt::join(curvature_names(), ", ")))
+      .words(curvature_names());
+  command.option("--factors KIND", factors_,
+                 "what kfac, ekfac and diagonal are made from: ggn, fisher_mc, fisher_empirical; diagonal also "
+                 "hessian, estimated [ggn]");
+  command.option("--draws N", options_.fisher_draws, "targets drawn for each sample by fisher_mc [1]").whole_number(1);
+  command.option("--diagonal-probes N", options_.diagonal_probes, "products that estimate the hessian's diagonal [30]")
+      .whole_number(2);
+  command.option("--secant WORD", secant_, "secant's steps: axis (n gradients) or sgd [axis]");
+  command.option("--secant-count N", options_.secant.count, "sgd steps of secant [10]").whole_number(1);
+  command.option("--secant-rate X", options_.secant.rate, "learning rate of secant's sgd steps [0.01]").above_zero();
 }
 
 void CurvatureFlags::require_applicable() const {
@@ -39,7 +39,7 @@ void CurvatureFlags::require_applicable() const {
                                      {"--secant-rate", secant && sgd, "--kind secant --secant sgd"}});
 }
 
-Curvature CurvatureFlags::kind() const { return parse_curvature(kind_); }
+Curvature CurvatureFlags::kind() const { return of_flag("--kind", parse_curvature, kind_); }
 
 NetworkObjectiveOptions CurvatureFlags::options() const {
   NetworkObjectiveOptions out = options_;

@@ -3,9 +3,9 @@
 // --kind and the options of its kinds, for the commands that show a curvature matrix.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/command.hpp"
 #include "hsogpu/network_objective.hpp"
 
 namespace hso::cli {
@@ -13,7 +13,7 @@ namespace hso::cli {
 class CurvatureFlags {
  public:
   /// `command` must not outlive this.
-  explicit CurvatureFlags(CLI::App& command);
+  explicit CurvatureFlags(Command& command);
 
   const std::string& name() const { return kind_; }
   Curvature kind() const;  ///< UsageError lists the names
@@ -23,7 +23,7 @@ class CurvatureFlags {
   void require_applicable() const;
 
  private:
-  const CLI::App& command_;
+  const Command& command_;
   std::string kind_ = "hessian", factors_ = "ggn", secant_ = "axis";
   NetworkObjectiveOptions options_;
 };

@@ -20,8 +20,8 @@ namespace hso::cli {
 void require_finite(Span<const double> values, const std::string& source) {
   const auto bad = std::find_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); });
   if (bad == values.end()) return;
-  throw InputError(
-      fmt::format("{}: found {} at position {}, expected finite numbers", source, *bad, bad - values.begin()));
+  throw InputError(fmt::format("{}: found {} at position {}, expected finite numbers", source, unsigned_nan(*bad),
+                               bad - values.begin()));
 }
 
 Array read_vectors(const std::string& path, Index n) {
@@ -38,7 +38,6 @@ namespace {
 
 template <class T>
 Buffer<T> placed(Context& context, Problem& problem) {
-  require_finite(problem.theta, problem.theta_source);
   const std::vector<double> theta = std::exchange(problem.theta, {});
   const std::vector<T> narrowed(theta.begin(), theta.end());
   return Buffer<T>(context, Span<const T>(narrowed));
@@ -64,6 +63,11 @@ PlacedProblem<T>::PlacedProblem(Problem& p)
       reading_bytes_(context->is_cuda() ? p.reading_bytes : p.before.most_growth()) {}
 
 template <class T>
+double PlacedProblem<T>::loss() const {
+  return objective({.batch = kLossRows, .lanes = 1})->value(theta.data());
+}
+
+template <class T>
 MemoryPlan PlacedProblem<T>::plan(Index device, Index copies) const {
   return plan_of(*context, device, copies, reading_bytes_);
 }
@@ -71,7 +75,7 @@ MemoryPlan PlacedProblem<T>::plan(Index device, Index copies) const {
 template <class T>
 std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkObjectiveOptions& base) const {
   NetworkObjectiveOptions options = base;
-  options.batch = rows;
+  options.batch = base.batch > 0 ? std::min(base.batch, rows) : rows;
   options.weight_decay = problem.options.weight_decay;
   options.fisher_seed = problem.options.seed;
   return std::make_unique<NetworkObjective<T>>(*context, network, data, options);
@@ -91,18 +95,18 @@ void write_result(const std::string& path, const Shape& shape, Span<const T> val
   write_npy<T>(path, shape, values);
 }
 
-bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan, const std::string& kind,
-                 Index n) {
+bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan,
+                 const std::string& method, const std::string& kind, Index n) {
   const std::string products = plan.products > 0 ? fmt::to_string(plan.products) : std::string("as many as it takes");
   return flags.stops_after(
-      memory, fmt::format("plan: {} of {} (n = {})", name_of(plan.method), kind, n),
+      memory, fmt::format("plan: {} of {} (n = {})", method, kind, n),
       fmt::format("; products: {}, {:.2g} s each{}", products, plan.product_seconds,
                   plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string()));
 }
 
 void print_loss(double loss, const Problem& problem, bool json) {
   if (!std::isfinite(loss))
-    throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", loss));
+    throw NumericalError(fmt::format("loss: found {} at this theta, expected a finite number", unsigned_nan(loss)));
   using Json = nlohmann::ordered_json;
   if (json)
     fmt::print("{}\n", Json{{"loss", loss}, {"data", Json::parse(problem.description.json())}}.dump());

@@ -22,6 +22,8 @@ void require_finite(Span<const double> values, const std::string& source);
 /// Vectors [n] or [K][n] from the file that --vector names; InputError for another shape or what is not finite.
 Array read_vectors(const std::string& path, Index n);
 
+constexpr Index kLossRows = 2048;  ///< at a time, for a loss or a gradient: more are no faster
+
 /// Network, data and theta of a problem in device memory.
 template <class T>
 struct PlacedProblem {
@@ -30,8 +32,10 @@ struct PlacedProblem {
   explicit PlacedProblem(Problem& problem);
 
   Index dimension() const { return network.graph.parameter_count(); }
-  /// `base` with batch, weight decay and seed of the problem.
+  /// `base` with weight decay and seed of the problem; its batch, or all rows that go at a time where it has none.
   std::unique_ptr<NetworkObjective<T>> objective(const NetworkObjectiveOptions& base = {}) const;
+  /// The loss, by few rows at a time, so that no buffers for all rows are taken beside those of curvature products.
+  double loss() const;
   /// What the command takes where `device` bytes are live on the device at most, and `copies` of host memory beside
   /// them.
   MemoryPlan plan(Index device, Index copies = 0) const;
@@ -75,8 +79,8 @@ void write_result(const std::string& path, const Shape& shape, Span<const T> val
 
 /// MemoryFlags::stops_after with "plan: dense of hessian (n = 2410): ... memory ...; products: 2410, 1e-05 s each;
 /// about 1.2 s"
-bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan, const std::string& kind,
-                 Index n);
+bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan,
+                 const std::string& method, const std::string& kind, Index n);
 
 /// NumericalError when the loss is not finite; else prints it to stdout with all its digits, or as JSON with the data.
 void print_loss(double loss, const Problem& problem, bool json);

@@ -12,6 +12,7 @@
 #include "cli/memory_flags.hpp"
 #include "hsogpu/error.hpp"
 #include "io/shown_numbers.hpp"
+#include "io/shown_text.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/memory_plan.hpp"
@@ -25,23 +26,24 @@ constexpr Index kRowsAtATime = 2048;
 constexpr const char* kNotFinite = "the loss is not finite at these parameters, on this data, in this precision";
 
 struct Part {
-  std::string name;  ///< "train", "test", or the data that was asked for
+  std::string key;   ///< in the JSON, beside "data": "train", "test", or "all" of other data than the run's
+  std::string name;  ///< for people: the same, or the data that was asked for
   Index samples = 0;
   Evaluation result;
 };
 
 class EvalCommand {
  public:
-  explicit EvalCommand(CLI::App& command)
+  explicit EvalCommand(Command& command)
       : layers_(command, {"data", "label", "header", "separator", "device", "precision", "tf32", "deterministic"}),
         memory_(command) {
-    command.add_option("--checkpoint", checkpoint_, "run directory, or one of its checkpoints/step_N")->required();
-    command.add_flag("--json", json_, "print JSON");
+    command.group(kFiles);
+    command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N").required();
+    command.flag("--json", json_, "print JSON: data, and train and test of the run's data or all of other data");
   }
 
   int run() const {
     memory_.start();
-    const detail::MemoryMark before;
     const SavedRun run = load_run(checkpoint_);
     TrainOptions base = run.options;
     base.device = TrainOptions{}.device;
@@ -50,13 +52,14 @@ class EvalCommand {
     check_train_options(options);
     const auto context =
         Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
+    const detail::MemoryMark before;
     const bool own = options.data == run.options.data;
     DataRequest request = data_request(options, run);
     request.part = own ? DataPart::both : DataPart::all;
     PreparedData data = prepare_data(run.model, options.loss, request);
     print_data(data.description);
-    std::vector<Part> parts{{own ? "train" : options.data, data.split.train.size, {}}};
-    if (data.split.test.size > 0) parts.push_back({"test", data.split.test.size, {}});
+    std::vector<Part> parts{{own ? "train" : "all", own ? "train" : options.data, data.split.train.size, {}}};
+    if (data.split.test.size > 0) parts.push_back({"test", "test", data.split.test.size, {}});
     bool stopped = false;
     with_precision(options.precision, [&](auto zero) {
       stopped = !evaluate<decltype(zero)>(*context, run, options.loss, data.split, before, parts);
@@ -94,7 +97,7 @@ class EvalCommand {
     int code = 0;
     for (const Part& part : parts) {
       if (std::isfinite(part.result.loss)) continue;
-      fmt::print(stderr, "hso: {}: {}: {}\n", part.name, kNotFinite, part.result.loss);
+      fmt::print(stderr, "hso: {}: {}: {}\n", part.name, kNotFinite, unsigned_nan(part.result.loss));
       code = static_cast<int>(ErrorKind::numerical);
     }
     return code;
@@ -104,7 +107,7 @@ class EvalCommand {
     nlohmann::ordered_json json;
     json["data"] = nlohmann::ordered_json::parse(description.json());
     for (const Part& part : parts) {
-      auto& entry = json[part.name];
+      auto& entry = json[part.key];
       entry["samples"] = part.samples;
       entry["loss"] = or_null(part.result.loss);
       if (entry["loss"].is_null()) entry["reason"] = kNotFinite;
@@ -116,7 +119,7 @@ class EvalCommand {
 
   static void print_text(const std::vector<Part>& parts) {
     for (const Part& part : parts) {
-      fmt::print("{}: {} samples, loss {:.6g}", part.name, part.samples, part.result.loss);
+      fmt::print("{}: {} samples, loss {:.6g}", part.name, part.samples, unsigned_nan(part.result.loss));
       if (part.result.accuracy >= 0) fmt::print(", accuracy {:.2f} %", 100 * part.result.accuracy);
       fmt::print("\n");
     }
@@ -130,10 +133,9 @@ class EvalCommand {
 
 }  // namespace
 
-void add_eval(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("eval", "Loss and accuracy of a trained network");
-  const auto eval_command = std::make_shared<EvalCommand>(*command);
-  command->callback([eval_command, &exit_code] { exit_code = eval_command->run(); });
+void add_eval(CommandLine& line) {
+  Command& command = line.add("eval", "loss and accuracy of a trained network", kTrainSection);
+  command.runs([eval = std::make_shared<EvalCommand>(command)] { return eval->run(); });
 }
 
 }  // namespace hso::cli

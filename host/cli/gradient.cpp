@@ -3,7 +3,9 @@
 // hso gradient: the loss to stdout, its gradient to a file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
@@ -12,23 +14,26 @@ namespace hso::cli {
 namespace {
 
 struct GradientCommand {
-  explicit GradientCommand(CLI::App& command) : problem(command), memory(command) {
-    command.add_option("--out", out, "where the gradient goes: .npy, [n]")->required();
-    command.add_flag("--json", json, "print the loss, and what was taken from the data, as JSON");
+  explicit GradientCommand(Command& command) : problem(command), memory(command) {
+    command.group(kFiles);
+    command.option("--out FILE.npy", out, "where the gradient goes: .npy, [n]").required();
+    command.flag("--json", json, "print the loss, and what was taken from the data, as JSON");
   }
-  void run() const {
+  int run() const {
     require_outputs({{"--out", out}}, problem.inputs());
     memory.start();
     Problem p = problem.load();
     with_precision(p.options.precision, [&](auto zero) { compute<decltype(zero)>(p); });
+    return 0;
   }
   template <class T>
   void compute(Problem& p) const {
     const PlacedProblem<T> placed(p);
     fmt::print(stderr, "{}\n", placed.description());
     Buffer<T> g(*placed.context, placed.dimension());
-    const auto objective = placed.objective({.lanes = 1});
-    if (memory.stops_after(placed.plan(placed.live_with(placed.tape_bytes())))) return;
+    const auto objective = placed.objective({.batch = kLossRows, .lanes = 1});
+    const Index tape = Tape<T>::bytes(placed.network.graph, std::min(kLossRows, placed.rows), 1);
+    if (memory.stops_after(placed.plan(placed.live_with(tape)))) return;
     const double loss = objective->gradient(placed.theta.data(), g.data());
     print_loss(loss, p, json);
     write_result(out, Shape{placed.dimension()}, HostValues<T>(*placed.context, g).get());
@@ -43,10 +48,9 @@ struct GradientCommand {
 
 }  // namespace
 
-void add_gradient(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("gradient", "loss and gradient of a model on data, as a file");
-  const auto options = std::make_shared<GradientCommand>(command);
-  command.callback([options] { options->run(); });
+void add_gradient(CommandLine& line) {
+  Command& command = line.add("gradient", "loss and gradient of a model on data, as a file", kCurvatureSection);
+  command.runs([gradient = std::make_shared<GradientCommand>(command)] { return gradient->run(); });
 }
 
 }  // namespace hso::cli

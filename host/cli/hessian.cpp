@@ -6,12 +6,14 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
+#include "cli/values.hpp"
 #include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
@@ -21,15 +23,16 @@ namespace {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(CLI::App& command) : problem_(command), memory_(command), curvature_(command) {
-    command.add_option("--vector", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
-    command.add_option("--lanes", lanes_, "directions in one traversal [what memory allows, 32 at most]")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--out", out_, "where the result goes: .npy, [n][n] or the shape of --vector")->required();
-    command.add_flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
+  explicit HessianCommand(Command& command) : problem_(command), memory_(command), curvature_(command) {
+    command.group("products");
+    command.option("--vector FILE.npy", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
+    command.option("--lanes N", lanes_, "directions in one traversal [what memory allows, 32 at most]").whole_number(1);
+    command.group(kFiles);
+    command.option("--out FILE.npy", out_, "where the result goes: .npy, [n][n] or the shape of --vector").required();
+    command.flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
   }
 
-  void run() const {
+  int run() const {
     const Curvature kind = curvature_.kind();
     curvature_.require_applicable();
     std::vector<NamedPath> inputs = problem_.inputs();
@@ -45,6 +48,7 @@ class HessianCommand {
       else
         products(placed, kind);
     });
+    return 0;
   }
 
  private:
@@ -72,9 +76,9 @@ class HessianCommand {
     const Index fit = detail::lanes_that_fit(*placed.context, placed.network.graph, placed.rows);
     const Index lanes = std::min(count, lanes_ > 0 ? lanes_ : fit);
     const auto objective = objective_of(placed, lanes);
-    const Index work = placed.live_with(placed.tape_bytes(lanes) + placed.tape_bytes());
+    const Index work = placed.live_with(placed.tape_bytes(lanes));
     if (memory_.stops_after(placed.plan(work))) return;
-    print_loss(objective->value(placed.theta.data()), placed.problem, json_);
+    print_loss(placed.loss(), placed.problem, json_);
     objective->curvature(placed.theta.data(), kind)
         ->apply(vector_view<const T>(in.data(), n, count), vector_view(result.data(), n, count));
     write_result(out_, shape, HostValues<T>(*placed.context, result).get());
@@ -86,10 +90,10 @@ class HessianCommand {
     const Index n = placed.dimension();
     require_dense_memory(*placed.context, placed.network.graph, placed.rows);
     const auto objective = objective_of(placed, lanes_);
-    const double loss = objective->value(placed.theta.data());
+    const double loss = placed.loss();
     const auto op = objective->curvature(placed.theta.data(), kind);
     const SpectrumPlan plan = plan_matrix(*op);
-    if (stops_after(memory_, placed.plan(plan.bytes), plan, curvature_.name(), n)) return;
+    if (stops_after(memory_, placed.plan(plan.bytes), plan, "dense", curvature_.name(), n)) return;
     print_loss(loss, placed.problem, json_);
     Buffer<T> h(*placed.context, checked_multiply(n, n));
     op->to_dense(h.data());
@@ -121,10 +125,10 @@ class HessianCommand {
 
 }  // namespace
 
-void add_hessian(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("hessian", "curvature matrix of a model on data, or its products, as a file");
-  const auto options = std::make_shared<HessianCommand>(command);
-  command.callback([options] { options->run(); });
+void add_hessian(CommandLine& line) {
+  Command& command = line.add("hessian", "curvature matrix of a model on data, or its products with vectors, as a file",
+                              kCurvatureSection);
+  command.runs([hessian = std::make_shared<HessianCommand>(command)] { return hessian->run(); });
 }
 
 }  // namespace hso::cli

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso::cli {
@@ -16,24 +16,24 @@ double megabytes(Index bytes) { return static_cast<double>(bytes) / 1e6; }
 
 bool is_cpu(const MemoryPlan& plan) { return plan.device == "cpu"; }
 
-}  // namespace
-
 std::string memory_text(const MemoryPlan& plan) {
-  const double reading = megabytes(plan.reading_bytes), free = megabytes(plan.free_bytes);
+  const double free = megabytes(plan.free_bytes);
   if (is_cpu(plan))
-    return fmt::format("about {:.1f} MB of memory at most ({:.1f} MB until the data were in place), {:.1f} MB are free",
-                       megabytes(plan.host_bytes), reading, free);
+    return fmt::format("about {:.1f} MB of memory, {:.1f} MB are free", megabytes(plan.host_bytes), free);
   return fmt::format("about {:.1f} MB on {}, {:.1f} MB are free there; {:.1f} MB of host memory",
                      megabytes(plan.device_bytes), plan.device, free, megabytes(plan.host_bytes));
 }
 
-MemoryFlags::MemoryFlags(CLI::App& command) {
+}  // namespace
+
+MemoryFlags::MemoryFlags(Command& command) {
+  command.group(kFiles);
   command
-      .add_option("--memory", limit_,
-                  "bytes that the command may take, as 2GB: of a GPU's memory, or of this machine's where the device "
-                  "is the CPU; choices follow it, and what needs more is refused [what is free]")
-      ->transform(CLI::AsSizeValue(false));
-  command.add_flag("--plan", plan_only_, "print what it would take, and stop");
+      .option("--memory BYTES", limit_,
+              "what the command may take, as 2GB: of a GPU's memory, or of this machine's where the device is the CPU; "
+              "choices follow it, and what needs more is refused [what is free]")
+      .bytes();
+  command.flag("--plan", plan_only_, "print what it would take, and stop");
 }
 
 void MemoryFlags::start() const { detail::limit_memory(static_cast<Index>(limit_)); }

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --memory LIMIT and --plan: what a command will take, said before it begins, and refused where that is too much.
+// --memory BYTES and --plan: what a command will take, said before it begins, and refused where that is too much.
 //
 //   memory.start();                                      before data are read
 //   if (memory.stops_after(plan, "plan")) return;        when they are on the device
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/command.hpp"
 #include "hsogpu/train.hpp"
 
 namespace hso::cli {
-
-/// "about 95.1 MB of memory at most, 90.0 MB of it until the data were read and placed; 8000.0 MB are free", and on a
-/// GPU "about 12.5 MB on cuda:0, 80000.0 MB are free there; 90.0 MB of host memory".
-std::string memory_text(const MemoryPlan& plan);
 
 /// Thrown by a hook to end a training or a pruning of which the plan alone was asked for.
 struct PlanPrinted {};
 
 class MemoryFlags {
  public:
-  explicit MemoryFlags(CLI::App& command);
+  explicit MemoryFlags(Command& command);
 
   /// From now on no context finds more memory free than --memory allows.
   void start() const;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "io/shown_numbers.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::cli {
 namespace {
@@ -35,8 +36,9 @@ void ProgressPrinter::step(Index step, const StepReport& report) {
   if (!terminal_ || now - last_ < kBetweenUpdates) return;
   last_ = now;
   line_open_ = true;
-  fmt::print(stderr, "{}step {}  loss {:.6g}  |g| {:.3g}  |step| {:.3g}  {}", kClearLine, step, report.loss_after,
-             report.gradient_norm, report.step_norm, name_of(report.status));
+  fmt::print(stderr, "{}step {}  loss {:.6g}  |g| {:.3g}  |step| {:.3g}  {}", kClearLine, step,
+             unsigned_nan(report.loss_after), unsigned_nan(report.gradient_norm), unsigned_nan(report.step_norm),
+             name_of(report.status));
   std::fflush(stderr);
 }
 

@@ -3,10 +3,13 @@
 
 #include <unistd.h>
 
+#include <atomic>
+
 namespace hso::cli {
 namespace {
 
-volatile std::sig_atomic_t g_caught = 0, g_at_once = 0;
+std::atomic<int> g_caught{0}, g_at_once{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a handler of signals may touch nothing else");
 
 void remember(int signal) {
   if (g_at_once != 0) ::_exit(128 + signal);

@@ -14,10 +14,10 @@
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
-#include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
 #include "cli/outputs.hpp"
-#include "curvature/lanes_that_fit.hpp"
+#include "cli/solve_plan.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
@@ -25,6 +25,7 @@
 #include "hsogpu/optimizer.hpp"
 #include "hsogpu/solvers.hpp"
 #include "io/choice.hpp"
+#include "io/shown_text.hpp"
 #include "train/memory_plan.hpp"
 
 namespace hso::cli {
@@ -36,7 +37,6 @@ const char* name_of(Method method) { return kMethods[static_cast<std::size_t>(me
 
 /// Up to here a matrix and its Cholesky factor take seconds on any machine, and no solve stops short of its tolerance.
 constexpr Index kDense = 2000;
-constexpr Index kMatrices = 3;  ///< the matrix, a copy and a factor, which a dense solve holds
 
 /// Of one vector. `iterations` is 0 for a dense solve.
 struct Solved {
@@ -47,27 +47,26 @@ struct Solved {
 
 class SolveCommand {
  public:
-  explicit SolveCommand(CLI::App& command)
+  explicit SolveCommand(Command& command)
       : command_(command), problem_(command), memory_(command), curvature_(command) {
-    command.add_option("--vector", vector_, "right-hand sides: .npy, [n] or [K][n]")->required();
-    command.add_option("--damping", damping_, "added to the matrix's diagonal [0]")->check(CLI::NonNegativeNumber);
-    command.add_option("--eps", eps_, "multiple of the vector that is added to the result, as HSO does [0]")
-        ->check(CLI::NonNegativeNumber);
-    command.add_option(
-        "--method", method_,
+    command.group("system");
+    command.option("--vector FILE.npy", vector_, "right-hand sides: .npy, [n] or [K][n]").required();
+    command.option("--damping X", damping_, "added to the matrix's diagonal [0]").from_zero();
+    command.option("--eps X", eps_, "multiple of the vector that is added to the result, as HSO does [0]").from_zero();
+    command.option(
+        "--method METHOD", method_,
         fmt::format("dense (Cholesky, else eigenvalues), cg (positive definite matrices) or minres; auto: "
                     "dense up to n = {} where it fits, else cg, and minres for kinds that may be indefinite [auto]",
                     kDense));
-    command.add_option("--precondition", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
-    command.add_option("--tolerance", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--max-products", most_, "of cg and minres [twice n, of minres five times]")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--out", out_, "where the results go: .npy, the shape of --vector")->required();
-    command.add_flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
+    command.option("--precondition WORD", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
+    command.option("--tolerance X", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]").above_zero();
+    command.option("--max-products N", most_, "of cg and minres [twice n, of minres five times]").whole_number(1);
+    command.group(kFiles);
+    command.option("--out FILE.npy", out_, "where the results go: .npy, the shape of --vector").required();
+    command.flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
   }
 
-  void run() const {
+  int run() const {
     const Curvature kind = curvature_.kind();
     const Method method = parse_choice<Method>("--method", method_, kMethods);
     check(method, kind);
@@ -77,12 +76,11 @@ class SolveCommand {
     memory_.start();
     Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
+    return 0;
   }
 
  private:
   void check(Method method, Curvature kind) const {
-    for (const auto& [flag, value] : {std::pair{"--damping", damping_}, {"--eps", eps_}, {"--tolerance", tolerance_}})
-      if (!std::isfinite(value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, value));
     curvature_.require_applicable();
     const bool iterative = method != Method::dense;
     require_applicable(command_, {{"--tolerance", iterative, "--method cg, minres or auto"},
@@ -103,18 +101,15 @@ class SolveCommand {
     auto& context = *placed.context;
     const auto [shape, b] = placed_vectors(placed);
     Buffer<T> x(context, b.size());
-    const Index count = b.size() / n;
-    if (method == Method::automatic) method = chosen(context, placed, kind);
-    NetworkObjectiveOptions options = curvature_.options();
-    const Index lanes = detail::lanes_that_fit(context, placed.network.graph, placed.rows);
-    options.lanes = method == Method::dense ? lanes : std::min(count, lanes);
-    if (memory_.stops_after(plan_of_solve(placed, method, count, options.lanes))) return;
-    const auto objective = placed.objective(options);
+    const auto objective = placed.objective(curvature_.options());
     const auto curvature = objective->curvature(placed.theta.data(), kind);
     AffineOperator<T> a(*curvature, 1, damping_);
+    const Index count = b.size() / n;
+    const SpectrumPlan plan = planned(a, count, kind, method);
+    if (stops_after(memory_, memory_of(placed, plan, b.size()), plan, name_of(method), curvature_.name(), n)) return;
     std::vector<Solved> solved(static_cast<std::size_t>(count));
     if (method == Method::dense)
-      dense(placed, a, b, x);
+      dense(a, b, x);
     else
       iterate(*objective, placed.theta.data(), a, method, b, x, solved);
     measure(a, b, x, solved);
@@ -133,20 +128,14 @@ class SolveCommand {
     return {v.shape, Buffer<T>(*placed.context, Span<const T>(narrowed))};
   }
 
-  /// Right-hand sides and solutions are on the device; three of a kind come back at the end.
+  /// Right-hand sides, solutions and their products come back at the end; factors of --precondition are not there yet.
   template <class T>
-  MemoryPlan plan_of_solve(const PlacedProblem<T>& placed, Method method, Index count, Index lanes) const {
-    constexpr Index kDenseVectors = 4, kKrylovVectors = 8, kCopies = 3;  // of each right-hand side
-    const Index n = placed.dimension(), one = checked_multiply(n, static_cast<Index>(sizeof(T)));
-    const Index vectors = checked_multiply(count, one);
-    Index added = placed.tape_bytes(lanes);
-    if (method == Method::dense)
-      added += checked_multiply(kMatrices * n, one) + kDenseVectors * vectors;
-    else
-      added += kKrylovVectors * vectors;
+  MemoryPlan memory_of(const PlacedProblem<T>& placed, const SpectrumPlan& plan, Index numbers) const {
+    const Index copies = checked_multiply(3 * numbers, static_cast<Index>(sizeof(T)));
+    Index factors = 0;
     if (precondition_ == "kfac")
-      added += make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(placed.network));
-    return placed.plan(placed.live_with(added), kCopies * vectors);
+      factors = make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(placed.network));
+    return placed.plan(plan.bytes + factors, copies);
   }
 
   template <class T>
@@ -157,25 +146,30 @@ class SolveCommand {
             fmt::format("--vector {}: position {} does not fit float32; try --precision float64", vector_, i));
   }
 
+  /// `method` becomes what is taken.
   template <class T>
-  static Method chosen(Context& context, const PlacedProblem<T>& placed, Curvature kind) {
-    const Index n = placed.dimension();
-    if (n <= kDense && kMatrices * dense_bytes(placed.network.graph, placed.rows, 1, n) <= context.memory().free_bytes)
-      return Method::dense;
-    return is_positive_semidefinite(kind) ? Method::cg : Method::minres;
+  SpectrumPlan planned(LinearOperator<T>& a, Index count, Curvature kind, Method& method) const {
+    const bool automatic = method == Method::automatic;
+    if (method == Method::dense || (automatic && a.dimension() <= kDense)) try {
+        const SpectrumPlan plan = plan_dense_solve(a, count);
+        method = Method::dense;
+        return plan;
+      } catch (const MemoryError&) {
+        if (!automatic) throw;
+      }
+    if (automatic) method = is_positive_semidefinite(kind) ? Method::cg : Method::minres;
+    return plan_iterative_solve(a, count, count * most_);
   }
 
   /// The matrix is made once; solve() keeps b where it fails.
   template <class T>
-  void dense(const PlacedProblem<T>& placed, AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
+  void dense(AffineOperator<T>& a, const Buffer<T>& b, Buffer<T>& x) const {
     const Index n = a.dimension(), count = b.size() / n;
-    require_memory(*placed.context, "the matrix and what its solution takes", n, [&](Index order) {
-      return checked_multiply(kMatrices * order, checked_multiply(order, static_cast<Index>(sizeof(T))));
-    });
-    Buffer<T> matrix(*placed.context, checked_multiply(n, n));
+    Context& context = a.context();
+    Buffer<T> matrix(context, checked_multiply(n, n));
     a.to_dense(matrix.data());
-    placed.context->template ops<T>().copy(b.size(), b.data(), x.data());
-    const SolveReport r = solve(*placed.context, matrix.view().reshaped({n, n}), x.view().reshaped({count, n}));
+    context.ops<T>().copy(b.size(), b.data(), x.data());
+    const SolveReport r = solve(context, matrix.view().reshaped({n, n}), x.view().reshaped({count, n}));
     for (const std::string& detour : r.fallbacks) fmt::print(stderr, "dense: {}\n", detour);
     if (r.status != LinalgStatus::ok)
       throw NumericalError(
@@ -254,7 +248,7 @@ class SolveCommand {
                  solved[i].iterations > 0 ? fmt::format(", {} products", solved[i].iterations) : std::string());
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   ProblemOptions problem_;
   MemoryFlags memory_;
   CurvatureFlags curvature_;
@@ -266,10 +260,10 @@ class SolveCommand {
 
 }  // namespace
 
-void add_solve(CLI::App& app, int&) {
-  CLI::App& command = *app.add_subcommand("solve", "inverse curvature times vectors: (A + damping I)^-1 v, as a file");
-  const auto options = std::make_shared<SolveCommand>(command);
-  command.callback([options] { options->run(); });
+void add_solve(CommandLine& line) {
+  Command& command =
+      line.add("solve", "inverse curvature times vectors, (A + damping I)^-1 v, as a file", kCurvatureSection);
+  command.runs([solve = std::make_shared<SolveCommand>(command)] { return solve->run(); });
 }
 
 }  // namespace hso::cli

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <memory>
 
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
@@ -15,72 +16,80 @@
 #include "cli/derivatives.hpp"
 #include "cli/signals.hpp"
 #include "cli/spectrum_result.hpp"
+#include "cli/values.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/kronecker_preconditioner.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 
 namespace hso::cli {
 namespace {
 
 class SpectrumCommand {
  public:
-  SpectrumCommand(CLI::App& command, int& exit_code)
-      : command_(command), problem_(command), memory_(command), curvature_(command), exit_code_(exit_code) {
-    command.add_option("--method", method_,
-                       "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
-                       "trace; rank: exact or "
-                       "bounded; lanczos+slq; auto: dense up to n = 4096, lanczos+slq above");
-    command.add_option("--layers", layers_,
-                       "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
-    command.add_option("--k", request_.count, "eigenvalues that lanczos looks for [10]")->check(CLI::PositiveNumber);
-    command.add_option("--which", which_, "largest, smallest, both or magnitude [largest]");
-    command.add_option(
-        "--near", near_,
-        "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
-        "fewer than n products, auto takes the dense matrix if it fits");
-    command.add_option("--block", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--tolerance", request_.tolerance, "of lanczos, residual over largest value [1e-8]");
-    command.add_option(
-        "--max-products", request_.max_products,
-        "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]");
-    command.add_option("--probes", request_.probes, "random probes of slq and trace [30]")->check(CLI::PositiveNumber);
-    command.add_option("--probe-steps", request_.steps, "Lanczos steps of each probe [80]")
-        ->check(CLI::Range(Index{2}, INT64_MAX));
+  explicit SpectrumCommand(Command& command)
+      : command_(command), problem_(command), memory_(command), curvature_(command) {
+    command.group("matrix");
+    command.option("--layers NAMES", layers_,
+                   "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
+    command.group("method");
     command
-        .add_option("--max-probe-steps", request_.most_steps,
-                    "slq with --log-det: as many for a short interval [8 times --probe-steps]")
-        ->check(CLI::PositiveNumber);
-    command.add_option(
-        "--trace-method", trace_method_,
+        .option("--method METHOD", method_,
+                "dense: all eigenvalues; lanczos: --k at an end; slq: density, trace and norm from probes; "
+                "trace; rank: exact or "
+                "bounded; lanczos+slq; auto: dense up to n = 4096, lanczos+slq above")
+        .words({"auto", "dense", "lanczos", "slq", "trace", "rank", "lanczos+slq"});
+    command.option("--k N", request_.count, "eigenvalues that lanczos looks for [10]").whole_number(1);
+    command.option("--which END", which_, "largest, smallest, both or magnitude [largest]");
+    command.option("--near X", near_,
+                   "auto, lanczos: the eigenvalues nearest this number instead; where they lie too close together for "
+                   "fewer than n products, auto takes the dense matrix if it fits");
+    command.option("--block N", request_.block, "vectors that lanczos multiplies at once, to begin with [1]")
+        .whole_number(1);
+    command.option("--tolerance X", request_.tolerance, "of lanczos, residual over largest value [1e-8]").from_zero();
+    command
+        .option(
+            "--max-products N", request_.max_products,
+            "vectors that lanczos may multiply [20 n; n with --near, and where the dense matrix of n up to 4096 fits]")
+        .whole_number(1);
+    command.option("--probes N", request_.probes, "random probes of slq and trace [30]").whole_number(2);
+    command.option("--probe-steps N", request_.steps, "Lanczos steps of each probe [80]").whole_number(2);
+    command
+        .option("--max-probe-steps N", request_.most_steps,
+                "slq with --log-det: as many for a short interval [8 times --probe-steps]")
+        .whole_number(1);
+    command.option(
+        "--trace-method METHOD", trace_method_,
         "hutchinson, hutch_plus_plus, xtrace, xnystrace (positive semidefinite kinds alone), or auto: "
         "xnystrace where it may and --probes is 5 to 128, else hutchinson; exact where --probes is n or more [auto]");
-    command.add_option("--log-det", log_det_,
-                       "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
-                       "quadrature too");
-    command.add_option("--precondition", precondition_,
-                       "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
-                       "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
-    command.add_flag("--json", json_, "print the result as JSON");
-    command.add_option("--out", out_, "where the JSON goes, as spectrum.json");
-    command.add_option("--vectors", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
-    command.add_option("--svg", svg_, "where a picture of density and eigenvalues goes");
+    command.option("--log-det X", log_det_,
+                   "also log det(A + this number times I), by dense or slq; of slq the interval bounds the "
+                   "quadrature too");
+    command.option("--precondition WORD", precondition_,
+                   "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
+                   "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
+    command.group(kFiles);
+    command.flag("--json", json_, "print the result as JSON");
+    command.option("--out FILE.json", out_, "where the JSON goes, as spectrum.json");
+    command.option("--vectors FILE.npy", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
+    command.option("--svg FILE.svg", svg_, "where a picture of density and eigenvalues goes");
   }
 
-  void run() {
+  int run() {
     parse();
     require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
     memory_.start();
     Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
+    return exit_code_;
   }
 
  private:
   void parse() {
-    request_.method = parse_spectrum_method(method_);
-    request_.which = parse_spectrum_end(which_);
-    request_.trace_method = parse_trace_method(trace_method_);
+    request_.method = of_flag("--method", parse_spectrum_method, method_);
+    request_.which = of_flag("--which", parse_spectrum_end, which_);
+    request_.trace_method = of_flag("--trace-method", parse_trace_method, trace_method_);
     request_.vectors = !vectors_.empty();
     if (!near_.empty()) request_.near = parse_near();
     if (!log_det_.empty()) request_.damping = parse_damping();
@@ -103,18 +112,17 @@ class SpectrumCommand {
     const bool pairs = either || m == SpectrumMethod::lanczos, probes = either || m == SpectrumMethod::slq;
     const bool rank = m == SpectrumMethod::rank, trace = m == SpectrumMethod::trace, ends = near_.empty();
     curvature_.require_applicable();
-    require_applicable(
-        command_,
-        {{"--k", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
-         {"--which", pairs && ends, "--method lanczos, lanczos+slq or auto, without --near"},
-         {"--block", pairs, "--method lanczos, lanczos+slq or auto"},
-         {"--tolerance", pairs, "--method lanczos, lanczos+slq or auto"},
-         {"--max-products", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
-         {"--probes", probes || trace, "--method slq, trace, lanczos+slq or auto"},
-         {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
-         {"--max-probe-steps", probes && !log_det_.empty(), "--log-det, by --method slq, lanczos+slq or auto"},
-         {"--trace-method", trace, "--method trace"},
-         {"--svg", !trace && (!rank || memory_.plan_only()), "a method that gives eigenvalues or their density"}});
+    require_applicable(command_, {{"--k", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+                                  {"--which", pairs && ends, "--method lanczos, lanczos+slq or auto, without --near"},
+                                  {"--block", pairs, "--method lanczos, lanczos+slq or auto"},
+                                  {"--tolerance", pairs, "--method lanczos, lanczos+slq or auto"},
+                                  {"--max-products", pairs || rank, "--method lanczos, rank, lanczos+slq or auto"},
+                                  {"--probes", probes || trace, "--method slq, trace, lanczos+slq or auto"},
+                                  {"--probe-steps", probes, "--method slq, lanczos+slq or auto"},
+                                  {"--max-probe-steps", probes && !log_det_.empty(),
+                                   "--log-det, by --method slq, lanczos+slq or auto"},
+                                  {"--trace-method", trace, "--method trace"},
+                                  {"--svg", !trace, "a method that gives eigenvalues or their density"}});
   }
 
   void check_precondition() const {
@@ -132,10 +140,9 @@ class SpectrumCommand {
   }
 
   static double parse_number(const char* flag, const std::string& text) {
-    double value = 0;
-    if (!CLI::detail::lexical_cast(text, value) || !std::isfinite(value))
-      throw UsageError(fmt::format("{} {}: expected a finite number", flag, text));
-    return value;
+    const auto value = number_in<double>(text);
+    if (!value || !std::isfinite(*value)) throw UsageError(fmt::format("{} {}: expected a finite number", flag, text));
+    return *value;
   }
   double parse_damping() const {
     if (request_.method == SpectrumMethod::lanczos || request_.method == SpectrumMethod::trace)
@@ -199,7 +206,7 @@ class SpectrumCommand {
   void analyse(Problem& p) {
     const PlacedProblem<T> placed(p);
     const auto objective = placed.objective(curvature_.options());
-    const double loss = objective->value(placed.theta.data());
+    const double loss = placed.loss();
     announce_secant(placed.dimension(), sizeof(T));
     const auto whole = objective->curvature(placed.theta.data(), curvature_.kind());
     std::unique_ptr<LinearOperator<T>> part;
@@ -215,7 +222,13 @@ class SpectrumCommand {
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
-    if (stops_after(memory_, placed.plan(plan.bytes), plan, curvature_.name(), a.dimension())) return;
+    if (stops_after(memory_, placed.plan(plan.bytes), plan, name_of(plan.method), curvature_.name(), a.dimension()))
+      return;
+    if (!svg_.empty() && plan.method == SpectrumMethod::rank && !plan.dense)
+      throw UsageError(
+          fmt::format("--svg: the rank of n = {} is bounded without eigenvalues or their density, expected a matrix "
+                      "that fits (as --method dense), or --method slq",
+                      a.dimension()));
     if (!std::isfinite(loss)) throw NumericalError("loss: not finite at this theta, expected a finite number");
     const SignalWatch watch;  // what is known by then will be written
     const SignalScope scope;
@@ -256,11 +269,11 @@ class SpectrumCommand {
       exit_code_ = static_cast<int>(ErrorKind::numerical);
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   ProblemOptions problem_;
   MemoryFlags memory_;
   CurvatureFlags curvature_;
-  int& exit_code_;
+  int exit_code_ = 0;
   SpectrumRequest request_;
   std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, precondition_ = "none",
               out_, vectors_, svg_;
@@ -270,10 +283,10 @@ class SpectrumCommand {
 
 }  // namespace
 
-void add_spectrum(CLI::App& app, int& exit_code) {
-  CLI::App& command = *app.add_subcommand("spectrum", "eigenvalues, density, trace and rank of a curvature matrix");
-  const auto options = std::make_shared<SpectrumCommand>(command, exit_code);
-  command.callback([options] { options->run(); });
+void add_spectrum(CommandLine& line) {
+  Command& command =
+      line.add("spectrum", "eigenvalues, density, trace, log det and rank of a curvature matrix", kCurvatureSection);
+  command.runs([spectrum = std::make_shared<SpectrumCommand>(command)] { return spectrum->run(); });
 }
 
 }  // namespace hso::cli

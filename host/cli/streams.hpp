@@ -22,6 +22,8 @@ class Streams {
   /// Writes out what is left. `code`, or kOutputLost where that is 0 and something printed did not arrive; then says so
   /// on standard error, as far as that can be written.
   int finish(int code);
+  /// finish() of the one that lives, then the end of the process at once: other threads may be at work.
+  [[noreturn]] static void end_process(int code);
 
   static constexpr int kOutputLost = 7;
 
@@ -35,6 +37,7 @@ class Streams {
   static void occupy(Sink& sink);
   void replace();
 
+  static Streams* living_;
   Sink out_{1}, err_{2};
   FILE *own_out_ = nullptr, *own_err_ = nullptr, *old_out_ = nullptr, *old_err_ = nullptr;
   struct sigaction pipe_, size_;

@@ -16,7 +16,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
-#include "cli/help.hpp"
+#include "cli/leaving.hpp"
 #include "cli/memory_flags.hpp"
 #include "cli/outputs.hpp"
 #include "cli/progress.hpp"
@@ -37,25 +37,23 @@ std::vector<std::string> all_keys() {
 
 class TrainCommand {
  public:
-  explicit TrainCommand(CLI::App& command)
+  explicit TrainCommand(Command& command)
       : command_(command), layers_(command, all_keys()), memory_(command), compare_(command) {
-    command.add_option("--set", settings_, "an option of the optimizer, NAME=VALUE; may be repeated");
-    rate_option_ = command.add_option("--rate", rate_, "short for --set rate=VALUE");
-    command.add_option("--out", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
-    command.add_flag("--overwrite", overwrite_, "replace the run that is in --out");
-    command.add_flag("--json", json_, "print the result as JSON on stdout");
-    command.add_flag("--quiet", quiet_, "no progress, no table");
-    command.footer(optimizer_help());
+    command.group("method");
+    command.option("--set NAME=VALUE", settings_, "an option of the optimizer; may be repeated");
+    command.option("--rate X", rate_, "short for --set rate=VALUE");
+    command.group(kFiles);
+    command.option("--out DIR", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
+    command.flag("--overwrite", overwrite_, "replace the run that is in --out");
+    command.flag("--json", json_, "print the result as JSON on stdout");
+    command.flag("--quiet", quiet_, "no progress, no table");
   }
 
   int run() const {
     if (compare_.requested()) return run_comparison();
     compare_.require_none();
     const TrainOptions options = resolve();
-    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
-                                   "data without a test part of its own (digits: 360 samples)"},
-                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
-                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+    check_applicable(options);
     require_other_inputs(options);
     std::optional<SignalWatch> signals;
     const SignalScope scope;
@@ -71,16 +69,19 @@ class TrainCommand {
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
       hooks.on_progress = [&](Index step, const StepReport& r) { progress.step(step, r); };
     }
+    const auto conclude = [&](const TrainResult& result) {
+      if (!quiet_) progress.finish(result);
+      if (json_) print_json(result);
+      return exit_code(result, SignalWatch::caught());
+    };
+    Leaving leaving;
+    hooks.blocking = leaving.hook<TrainResult>(conclude);
     memory_.start();
-    TrainResult result;
     try {
-      result = train(options, hooks);
+      return conclude(train(options, hooks));
     } catch (const PlanPrinted&) {
       return 0;
     }
-    if (!quiet_) progress.finish(result);
-    if (json_) print_json(result);
-    return exit_code(result, SignalWatch::caught());
   }
 
  private:
@@ -89,12 +90,21 @@ class TrainCommand {
     return data == "fashion-mnist" || std::filesystem::is_directory(data, failed);
   }
 
+  void check_applicable(const TrainOptions& options) const {
+    require_applicable(command_, {{"--test-fraction", options.data != "digits" && !is_folder_of_parts(options.data),
+                                   "data without a test part of its own (digits: 360 samples)"},
+                                  {"--initialization", options.start.empty(), "no --start, which has parameters"},
+                                  {"--spectrum-kind", options.spectrum_every > 0, "--spectrum-every"}});
+  }
+
   int run_comparison() const {
-    for (const char* flag : {"--optimizer", "--set", "--rate", "--plan"})
-      if (command_.get_option(flag)->count() > 0)
+    for (const char* flag : {"--optimizer", "--set", "--rate"})
+      if (command_.given(flag))
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
+    require_applicable(command_, {{"--plan", false, "no --compare, whose runs are planned one by one"}});
     memory_.start();
-    TrainOptions base = layers_.resolve();
+    TrainOptions base = of_start(layers_.resolve());
+    check_applicable(base);
     base.overwrite = overwrite_;
     base.run_directory = run_directory(base.data, "compare");
     require_other_inputs(base);
@@ -118,7 +128,7 @@ class TrainCommand {
 
   TrainOptions resolve() const {
     TrainOptions options = of_start(layers_.resolve());
-    if (rate_option_->count() > 0) set_optimizer_option(options, "rate", rate_, "--rate");
+    if (command_.given("--rate")) set_optimizer_option(options, "rate", rate_, "--rate");
     for (const std::string& text : settings_) {
       const auto [name, value] = split_setting(text);
       set_optimizer_option(options, name, value, "--set");
@@ -170,22 +180,20 @@ class TrainCommand {
     return static_cast<int>(ErrorKind::numerical);
   }
 
-  const CLI::App& command_;
+  const Command& command_;
   OptionLayers layers_;
   MemoryFlags memory_;
   CompareFlags compare_;
   std::vector<std::string> settings_;
   std::string rate_, out_;
-  CLI::Option* rate_option_ = nullptr;
   bool overwrite_ = false, json_ = false, quiet_ = false;
 };
 
 }  // namespace
 
-void add_train(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("train", "Train a network and write a run directory");
-  const auto train_command = std::make_shared<TrainCommand>(*command);
-  command->callback([train_command, &exit_code] { exit_code = train_command->run(); });
+void add_train(CommandLine& line) {
+  Command& command = line.add("train", "train a network; writes a run directory", kTrainSection);
+  command.runs([train = std::make_shared<TrainCommand>(command)] { return train->run(); });
 }
 
 }  // namespace hso::cli

@@ -9,6 +9,7 @@
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/linalg.hpp"
 #include "linalg/mean_diagonal.hpp"
 
@@ -133,6 +134,7 @@ std::string RunningFactors<T>::invert_one(const LayerBlock& place, Index n, cons
   if (out.size() != factor.size()) out = Buffer<T>(context_, factor.size());
   ops.copy(n * n, factor.data(), out.data());
   ops.for_each(1, n, AddDiagonal<T>{out.data(), n, static_cast<T>(shift)});
+  const BlockingWork work(n);
   const CholeskyResult r = cholesky(context_, out.view().reshaped({n, n}));
   if (r.status == LinalgStatus::ok && ops.potri(n, out.data()) == 0) return {};
   return fmt::format("a damped factor of '{}' has no Cholesky factor ({}); raise delta",

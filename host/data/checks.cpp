@@ -8,6 +8,7 @@
 #include <set>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 
@@ -59,7 +60,7 @@ void check_finite(const std::string& source, const char* what, Span<const double
   if (bad == values.end()) return;
   const Index at = bad - values.begin();
   throw InputError(fmt::format("{}: sample {}, {} {}: found {}, expected a finite number", source, at / width, what,
-                               at % width, *bad));
+                               at % width, unsigned_nan(*bad)));
 }
 
 }  // namespace hso

@@ -8,6 +8,7 @@
 #include "data/csv_labels.hpp"
 #include "data/csv_text.hpp"
 #include "data/gzip.hpp"
+#include "data/text_encoding.hpp"
 #include "hsogpu/error.hpp"
 
 namespace hso {
@@ -22,7 +23,8 @@ constexpr const char* kLooksLikeHeader =
 
 class CsvReader {
  public:
-  CsvReader(const std::string& path, const UnpackedText& file, const DataOptions& options)
+  CsvReader(const std::string& path, const UnpackedText& file, std::vector<std::string> notes,
+            const DataOptions& options)
       : path_(path),
         options_(options),
         separator_(options.separator != 0 ? options.separator : detect_separator(path, file.text)),
@@ -32,6 +34,7 @@ class CsvReader {
     data_.name = path;
     data_.source.format = "csv";
     data_.source.dtype = "text";
+    data_.source.notes = std::move(notes);
     data_.source.detail = fmt::format("{}separated by {}", file.compressed ? "gzip, " : "", separator_name(separator_));
   }
 
@@ -131,7 +134,7 @@ class CsvReader {
   /// What may be meant where a field is no number.
   std::string hint(std::string_view field) const {
     const bool first = labels_.count() == 0;
-    if (separator_ != ',' && field.find(',') != std::string_view::npos) return " with a decimal point";
+    if (is_decimal_comma(field)) return " with a decimal point (decimal commas are not read)";
     if (first && !header_) return " (--header yes if this line names the columns, --label if this column is the label)";
     return first ? " (--label if this column is the label)" : "";
   }
@@ -214,7 +217,10 @@ char parse_csv_separator(const std::string& word) {
 bool is_csv(const std::string& spec) { return spec.ends_with(".csv") || spec.ends_with(".csv.gz"); }
 
 Dataset read_csv(const std::string& path, const DataOptions& options) {
-  return CsvReader(path, read_unpacked(path), options).read();
+  UnpackedText file = read_unpacked(path);
+  std::vector<std::string> notes;
+  file.text = to_utf8(path, std::move(file.text), notes);
+  return CsvReader(path, file, std::move(notes), options).read();
 }
 
 }  // namespace hso

@@ -38,6 +38,8 @@ void CsvLabels::fail(const std::string& place, std::string_view field, const std
 
 void CsvLabels::add(std::string_view field, const std::string& place) {
   double ignored = 0;
+  if (is_decimal_comma(field))
+    fail(place, field, "a number with a decimal point (decimal commas are not read) or a name");
   if (field.empty()) fail(place, field, "a whole number from 0 or a name");
   if (kind_ == Kind::unknown) kind_ = parse_csv_number(field, ignored) ? Kind::numbers : Kind::names;
   if (kind_ == Kind::numbers || kind_ == Kind::values)

@@ -17,13 +17,12 @@ namespace {
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int kLinesToDetect = 20;
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 }  // namespace
 
-bool is_whole(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
+bool is_whole(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_digit); }
 
 CsvLines::CsvLines(const std::string& path, std::string_view text, char separator)
     : path_(path), text_(text), separator_(separator) {
@@ -108,6 +107,17 @@ bool parse_csv_number(std::string_view field, double& value) {
   return error == std::errc{} && end == field.data() + field.size() && std::isfinite(value);
 }
 
+bool is_decimal_comma(std::string_view field) {
+  const std::size_t comma = field.find(',');
+  if (comma == std::string_view::npos || comma == 0 || comma + 1 == field.size() || !is_digit(field[comma - 1]) ||
+      !is_digit(field[comma + 1]))
+    return false;
+  std::string with_point(field);
+  with_point[comma] = '.';
+  double ignored = 0;
+  return parse_csv_number(with_point, ignored);
+}
+
 char detect_separator(const std::string& path, std::string_view text) {
   using Score = std::pair<int, bool>;
   Score best{-1, false};
@@ -123,7 +133,9 @@ char detect_separator(const std::string& path, std::string_view text) {
       for (int i = 0; i < kLinesToDetect && lines.next(fields); ++i) {
         if (width == 0) width = fields.size();
         equal = equal && fields.size() == width;
-        for (const CsvField& field : fields) numbers += parse_csv_number(field.text, ignored) ? 1 : 0;
+        for (const CsvField& field : fields)
+          numbers +=
+              parse_csv_number(field.text, ignored) || (fields.size() > 1 && is_decimal_comma(field.text)) ? 1 : 0;
       }
     } catch (const InputError&) {
       equal = false;  // the quotes make no sense under it

@@ -54,7 +54,11 @@ class CsvLines {
 /// The field as a number: a finite decimal, with a '+' or without. False for anything else, "nan" and "inf" included.
 bool parse_csv_number(std::string_view field, double& value);
 
-/// Of tab, ';', ',', '|' and ' ' the one that cuts the first lines into equally many fields, of which most are numbers.
+/// "1,5": a number of which the decimal point is a comma. Such numbers are not read; messages say so.
+bool is_decimal_comma(std::string_view field);
+
+/// Of tab, ';', ',', '|' and ' ' the one that cuts the first lines into equally many fields, of which most are numbers
+/// (with decimal commas too, so that it is the reader that refuses them).
 char detect_separator(const std::string& path, std::string_view text);
 /// "','", "tabs"
 std::string separator_name(char separator);

@@ -14,9 +14,10 @@
 namespace hso {
 
 GzipReader::GzipReader(const std::string& path) : path_(path), file_(nullptr, &gzclose) {
-  require_regular_file(path);
-  file_.reset(gzopen(path.c_str(), "rb"));
-  if (!file_) throw InputError(fmt::format("{}: cannot open the file: {}", path, std::strerror(errno)));
+  FileHandle file(open_for_reading(path));
+  file_.reset(gzdopen(file.get(), "rb"));
+  if (!file_) throw MemoryError(path + ": zlib cannot be started");
+  file.release();
   gzbuffer(file_.get(), 1 << 17);
 }
 

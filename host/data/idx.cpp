@@ -75,7 +75,9 @@ IdxHeader read_idx_header(GzipReader& file, int rank, const char* what) {
 /// Numbers of `width` bytes that a file can hold, packed as densely as deflate can.
 std::size_t most_numbers(const std::string& path, std::size_t width) {
   constexpr std::size_t kDensest = 1032;
-  return static_cast<std::size_t>(std::filesystem::file_size(path)) * kDensest / width;
+  std::error_code unknown;  // as of a pipe
+  const auto size = static_cast<std::size_t>(std::filesystem::file_size(path, unknown));
+  return unknown ? 0 : size * kDensest / width;
 }
 
 /// In steps, so that a header that promises too much costs no memory: what is reserved takes none before it is written.

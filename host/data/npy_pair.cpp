@@ -8,6 +8,7 @@
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
+#include "io/npy_reader.hpp"
 
 namespace hso {
 
@@ -125,8 +126,9 @@ Dataset read_npy_pair(const std::string& x_path, const std::string& y_path, cons
 
 Dataset read_npz_pair(const std::string& path, const std::string& x_name, const std::string& y_name,
                       const DataOptions& options) {
-  Named x{path + ":" + x_name, read_npz(path, x_name)};
-  Dataset data = pair_of(std::move(x), {path + ":" + y_name, read_npz(path, y_name)}, options);
+  const ZipFile archive(path);
+  Named x{path + ":" + x_name, read_npz(archive, x_name)};
+  Dataset data = pair_of(std::move(x), {path + ":" + y_name, read_npz(archive, y_name)}, options);
   data.name = path;
   data.source.format = "npz";
   return data;

@@ -8,6 +8,7 @@
 
 #include "hsogpu/data.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {
@@ -103,7 +104,7 @@ void Standardizer::apply(Dataset& data) const {
       if (!std::isfinite(scaled))
         throw InputError(fmt::format(
             "data set {}: sample {}, input {}: {} becomes {} when it is scaled, expected inputs that stay finite",
-            data.name, (begin + j) / features, (begin + j) % features, value, scaled));
+            data.name, (begin + j) / features, (begin + j) % features, value, unsigned_nan(scaled)));
       value = scaled;
     }
 }

@@ -104,7 +104,6 @@ AtomicFile::AtomicFile(const std::string& path)
   ::flock(file_.get(), LOCK_EX | LOCK_NB);
   struct stat info {};
   if (::stat(target_.c_str(), &info) == 0) ::fchmod(file_.get(), info.st_mode & 07777);
-  remove_left_overs(target_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -133,6 +132,7 @@ void require_writable_file(const std::string& path) {
   const std::string target = resolve_target(path);
   if (!is_special(target)) {
     const AtomicFile tried(path);
+    remove_left_overs(target);
   } else if (::access(target.c_str(), W_OK) != 0) {
     fail_to_write(path, errno);
   }

@@ -29,19 +29,18 @@ void require_regular(const std::string& path, const struct stat& info) {
                                S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe"));
 }
 
-/// Not blocking, and looked at again: the name may have become a pipe's since.
-int open_for_reading(const std::string& path) {
-  require_regular_file(path);
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) fail_to("open the file", path, errno);
-  return fd;
+struct stat info_of(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail_to("read the file", path, errno);
+  return info;
 }
 
-/// Bytes read, 0 at the end of the file.
-std::size_t read_some(int fd, const std::string& path, Span<char> out) {
+/// Bytes that `read` has read, 0 at the end of the file.
+template <class Read>
+std::size_t read_some(const std::string& path, const Read& read) {
   ssize_t n = 0;
   do {
-    n = ::read(fd, out.data(), out.size());
+    n = read();
   } while (n < 0 && errno == EINTR);
   if (n < 0) fail_to("read the file", path, errno);
   return static_cast<std::size_t>(n);
@@ -49,10 +48,16 @@ std::size_t read_some(int fd, const std::string& path, Span<char> out) {
 
 }  // namespace
 
-void require_regular_file(const std::string& path) {
+/// Not blocking, and looked at again: the name may have become a pipe's since.
+int open_for_reading(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) fail_to("open the file", path, errno);
   require_regular(path, info);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) fail_to("open the file", path, errno);
+  FileHandle file(fd);
+  require_regular(path, info_of(fd, path));
+  return file.release();
 }
 
 bool is_there(const std::string& path) {
@@ -70,18 +75,21 @@ int FileHandle::close() {
 }
 
 FileReader::FileReader(const std::string& path) : ByteReader(path, 0), file_(open_for_reading(path)) {
-  struct stat info {};
-  if (::fstat(file_.get(), &info) != 0) fail_to("read the file", path, errno);
-  require_regular(path, info);
-  size_ = static_cast<std::uint64_t>(info.st_size);
+  size_ = static_cast<std::uint64_t>(info_of(file_.get(), path).st_size);
 }
 
 void FileReader::read(Span<char> out) {
+  read_at(position_, out);
+  position_ += out.size();
+}
+
+void FileReader::read_at(std::uint64_t offset, Span<char> out) const {
   while (!out.empty()) {
-    const std::size_t n = read_some(file_.get(), path_, out);
+    const std::size_t n =
+        read_some(path_, [&] { return ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset)); });
     if (n == 0)
-      throw InputError(fmt::format("{}: the file ends at byte {}, expected {} more", path_, position_, out.size()));
-    position_ += n;
+      throw InputError(fmt::format("{}: the file ends at byte {}, expected {} more", path_, offset, out.size()));
+    offset += n;
     out = out.subspan(n);
   }
 }
@@ -96,12 +104,10 @@ void MemoryReader::read(Span<char> out) {
 
 std::string read_text(const std::string& path) {
   const FileHandle file(open_for_reading(path));
-  struct stat info {};
-  if (::fstat(file.get(), &info) != 0) fail_to("read the file", path, errno);
-  require_regular(path, info);
   std::string text;
   std::array<char, 1 << 16> chunk;
-  while (const std::size_t n = read_some(file.get(), path, chunk)) text.append(chunk.data(), n);
+  const auto read = [&] { return ::read(file.get(), chunk.data(), chunk.size()); };
+  while (const std::size_t n = read_some(path, read)) text.append(chunk.data(), n);
   return text;
 }
 

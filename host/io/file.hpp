@@ -4,10 +4,12 @@
 // MemoryError when the disk (or a quota or file size limit) is full.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "hsogpu/types.hpp"
 
@@ -23,18 +25,21 @@ class FileHandle {
   int get() const { return fd_; }
   /// Closes now; returns 0 or the errno of the failure.
   int close();
+  /// The descriptor, for somebody else to close.
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
 };
 
-/// Refuses what is no regular file before it is opened: opening a pipe would wait for somebody to write to it. Every
-/// reader of the library goes by this.
-void require_regular_file(const std::string& path);
+/// A descriptor of the file, which the caller closes. Refuses what is no regular file before it is opened: opening a
+/// pipe would wait for somebody to write to it. Every reader of the library goes by this.
+int open_for_reading(const std::string& path);
 /// True when something is there under this name, also when it cannot be looked at: reading it says why then.
 bool is_there(const std::string& path);
 /// Makes sure that `path` can be written, by making and removing a temporary file beside it, so that nothing is
-/// computed in vain. A device or a pipe that is there is only asked for its permissions.
+/// computed in vain. A device or a pipe that is there is only asked for its permissions. Temporaries of `path` that
+/// ended processes have left behind are removed: a living one holds a lock on its own.
 void require_writable_file(const std::string& path);
 
 /// Bytes read from front to back; how many there are is known, so readers can check it before they allocate.
@@ -47,6 +52,7 @@ class ByteReader {
   std::uint64_t remaining() const { return size_ - position_; }
   /// Fills the span; InputError names the byte offset where the data ended.
   virtual void read(Span<char> out) = 0;
+  void skip(std::uint64_t bytes) { position_ += std::min(bytes, remaining()); }
 
  protected:
   std::string path_;
@@ -59,6 +65,8 @@ class FileReader final : public ByteReader {
  public:
   explicit FileReader(const std::string& path);
   void read(Span<char> out) override;
+  /// Fills the span from this byte on; the position of `read` stays.
+  void read_at(std::uint64_t offset, Span<char> out) const;
 
  private:
   FileHandle file_;
@@ -76,8 +84,8 @@ class MemoryReader final : public ByteReader {
 
 /// Writes to a temporary name in the folder of `path`; `commit` flushes to the disk and renames. Without it the
 /// destructor removes the temporary and an older file at `path` stays as it was. A link is followed; something that is
-/// not a regular file (a terminal, a pipe) is written to directly. Temporaries of the same name that an ended process
-/// has left behind are removed: a living one holds a lock on its own.
+/// not a regular file (a terminal, a pipe) is written to directly. What a process that was killed leaves behind,
+/// `<path>.tmp-PID-N`, goes when the output is asked for again (require_writable_file) or its run directory is used.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);

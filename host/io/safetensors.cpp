@@ -111,8 +111,14 @@ SafeTensors read_safetensors(const std::string& path) {
   SafeTensorsHeader header = parse_safetensors_header(path, text, file.remaining());
   SafeTensors out;
   out.metadata = std::move(header.metadata);
-  for (const TensorEntry& e : header.entries)
-    out.tensors[e.name] = {e.shape, read_payload(file, e.type, false, e.shape.size()), e.type.integral()};
+  for (const TensorEntry& e : header.entries) {
+    if (!e.type) {
+      out.unread[e.name] = e.dtype;
+      file.skip(e.end - e.begin);
+      continue;
+    }
+    out.tensors[e.name] = {e.shape, read_payload(file, *e.type, false, e.shape.size()), e.type->integral()};
+  }
   return out;
 }
 

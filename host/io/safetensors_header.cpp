@@ -22,18 +22,16 @@ using Json = nlohmann::json;
   throw InputError(fmt::format("{}: safetensors header: {}", path, message));
 }
 
-ScalarType parse_type(const std::string& path, const std::string& name, const Json& word) {
+std::optional<ScalarType> type_of(const std::string& dtype) {
   using Kind = ScalarType::Kind;
   static const std::map<std::string, ScalarType> kTypes = {
-      {"F64", {Kind::floating, 8}},        {"F32", {Kind::floating, 4}},       {"F16", {Kind::floating, 2}},
-      {"BF16", {Kind::brain_floating, 2}}, {"I64", {Kind::signed_integer, 8}}, {"I32", {Kind::signed_integer, 4}},
-      {"I16", {Kind::signed_integer, 2}},  {"I8", {Kind::signed_integer, 1}},  {"U8", {Kind::unsigned_integer, 1}},
+      {"F64", {Kind::floating, 8}},         {"F32", {Kind::floating, 4}},         {"F16", {Kind::floating, 2}},
+      {"BF16", {Kind::brain_floating, 2}},  {"I64", {Kind::signed_integer, 8}},   {"I32", {Kind::signed_integer, 4}},
+      {"I16", {Kind::signed_integer, 2}},   {"I8", {Kind::signed_integer, 1}},    {"U64", {Kind::unsigned_integer, 8}},
+      {"U32", {Kind::unsigned_integer, 4}}, {"U16", {Kind::unsigned_integer, 2}}, {"U8", {Kind::unsigned_integer, 1}},
       {"BOOL", {Kind::boolean, 1}}};
-  const auto it = word.is_string() ? kTypes.find(word.get<std::string>()) : kTypes.end();
-  if (it == kTypes.end())
-    fail(path, fmt::format("tensor '{}' has dtype {}, expected F16, BF16, F32, F64, I8, I16, I32, I64, U8 or BOOL",
-                           shown(name), shown(word.dump())));
-  return it->second;
+  const auto it = kTypes.find(dtype);
+  return it == kTypes.end() ? std::nullopt : std::optional(it->second);
 }
 
 std::vector<Index> parse_sizes(const std::string& path, const std::string& what, const Json& list) {
@@ -55,18 +53,24 @@ TensorEntry parse_entry(const std::string& path, const std::string& name, const 
   if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") || !json.contains("data_offsets"))
     fail(path,
          fmt::format("tensor '{}' is {}, expected dtype, shape and data_offsets", shown(name), shown(json.dump())));
-  TensorEntry entry{name, parse_type(path, name, json["dtype"]), parse_shape(path, name, json["shape"])};
+  if (!json["dtype"].is_string())
+    fail(path, fmt::format("tensor '{}' has dtype {}, expected a string such as \"F32\"", shown(name),
+                           shown(json["dtype"].dump())));
+  TensorEntry entry{name, json["dtype"].get<std::string>(), std::nullopt, {}};
+  entry.type = type_of(entry.dtype);
   const auto offsets = parse_sizes(path, fmt::format("data_offsets of tensor '{}'", shown(name)), json["data_offsets"]);
   if (offsets.size() != 2 || offsets[0] > offsets[1])
     fail(path, fmt::format("data_offsets of tensor '{}' are {}, expected [begin, end]", shown(name),
                            shown(json["data_offsets"].dump())));
   entry.begin = static_cast<std::uint64_t>(offsets[0]);
   entry.end = static_cast<std::uint64_t>(offsets[1]);
+  if (!entry.type) return entry;
+  entry.shape = parse_shape(path, name, json["shape"]);
   const std::uint64_t bytes =
-      payload_bytes(path, fmt::format("tensor '{}'", shown(name)), entry.shape, entry.type.bytes);
+      payload_bytes(path, fmt::format("tensor '{}'", shown(name)), entry.shape, entry.type->bytes);
   if (entry.end - entry.begin != bytes)
     fail(path, fmt::format("tensor '{}' spans {} bytes, expected {} for shape {} of {}-byte numbers", shown(name),
-                           entry.end - entry.begin, bytes, entry.shape.to_string(), entry.type.bytes));
+                           entry.end - entry.begin, bytes, entry.shape.to_string(), entry.type->bytes));
   return entry;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,13 @@
 
 namespace hso {
 
+/// The types that are read, for messages.
+inline constexpr const char* kSafeTensorsTypes = "F16, BF16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64 or BOOL";
+
 struct TensorEntry {
-  std::string name;
-  ScalarType type;
-  Shape shape;
+  std::string name, dtype;
+  std::optional<ScalarType> type;  ///< none: dtype is no type that is read
+  Shape shape;                     ///< of one that is read
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 };

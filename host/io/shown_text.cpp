@@ -3,24 +3,17 @@
 
 #include <fmt/format.h>
 
+#include "io/utf8.hpp"
+
 namespace hso {
 namespace {
 
-bool continues(std::string_view text, std::size_t at, std::size_t count) {
-  if (at + count >= text.size()) return false;
-  for (std::size_t i = 1; i <= count; ++i)
-    if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return false;
-  return true;
-}
-
-/// Bytes of the UTF-8 character that begins here; 0: none does.
+/// Bytes of the character that begins here and can be shown; 0: none does.
 std::size_t character_at(std::string_view text, std::size_t at) {
-  const auto byte = static_cast<unsigned char>(text[at]);
-  if (byte < 0x80) return 1;
-  const std::size_t more = byte >= 0xf0 && byte < 0xf5 ? 3 : byte >= 0xe0 && byte < 0xf0 ? 2 : byte >= 0xc2 ? 1 : 0;
+  const std::size_t length = utf8_length(text, at);
   // Two bytes c2 80 to c2 9f are control characters too.
-  if (more == 0 || byte >= 0xf5 || !continues(text, at, more)) return 0;
-  return byte == 0xc2 && static_cast<unsigned char>(text[at + 1]) < 0xa0 ? 0 : more + 1;
+  const bool control = length == 2 && text[at] == '\xc2' && static_cast<unsigned char>(text[at + 1]) < 0xa0;
+  return control ? 0 : length;
 }
 
 /// Appends the character at `at` and steps over it.

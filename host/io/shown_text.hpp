@@ -3,12 +3,20 @@
 // What messages echo of their input: foreign bytes go to a terminal, and a megabyte of them helps nobody.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace hso {
+
+/// NaN without the sign that arithmetic happens to leave on it, so that messages and tables say "nan"; others as they
+/// are.
+inline double unsigned_nan(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
 
 /// At most `most` characters of the text, control bytes and broken UTF-8 as \xNN; of a longer text its beginning, then
 /// "... (N bytes)".

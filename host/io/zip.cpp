@@ -5,13 +5,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "backend/host_memory.hpp"
 #include "hsogpu/error.hpp"
-#include "io/file.hpp"
 
 namespace hso {
 
@@ -52,28 +49,25 @@ bool read_extra(const std::string& extra, ZipEntry& entry) {
 
 }  // namespace
 
-void ZipFile::fail(const std::string& message) const { throw InputError(fmt::format("{}: {}", path_, message)); }
+void ZipFile::fail(const std::string& message) const { throw InputError(fmt::format("{}: {}", path(), message)); }
 
-/// Reads through a fresh stream: an archive has few entries, and each is read once.
 std::string ZipFile::at(std::uint64_t offset, std::uint64_t size, const char* what) const {
-  if (offset > file_size_ || size > file_size_ - offset)
-    fail(fmt::format("{} at byte {} needs {} bytes, but the file has {}", what, offset, size, file_size_));
-  std::ifstream file(path_, std::ios::binary);
+  if (offset > file_.size() || size > file_.size() - offset)
+    fail(fmt::format("{} at byte {} needs {} bytes, but the file has {}", what, offset, size, file_.size()));
   std::string out(size, '\0');
-  file.seekg(static_cast<std::streamoff>(offset));
-  if (!file.read(out.data(), static_cast<std::streamsize>(size))) fail("cannot read the file");
+  file_.read_at(offset, out);
   return out;
 }
 
-ZipFile::ZipFile(const std::string& path) : path_(path), file_size_(FileReader(path).size()) { read_directory(); }
+ZipFile::ZipFile(const std::string& path) : file_(path) { read_directory(); }
 
 void ZipFile::read_directory() {
-  const std::uint64_t tail_size = std::min(file_size_, kEndSize + kLongestComment);
-  const std::string tail = at(file_size_ - tail_size, tail_size, "the end");
+  const std::uint64_t tail_size = std::min(file_.size(), kEndSize + kLongestComment);
+  const std::string tail = at(file_.size() - tail_size, tail_size, "the end");
   const std::size_t end = tail.size() < kEndSize ? std::string::npos : tail.rfind("PK\5\6", tail.size() - kEndSize);
   if (end == std::string::npos) fail("found no ZIP directory, expected a .npz file as numpy.savez writes it");
   std::uint64_t count = number(tail, end + 10, 2), size = number(tail, end + 12, 4), start = number(tail, end + 16, 4);
-  const std::uint64_t end_at = file_size_ - tail_size + end;
+  const std::uint64_t end_at = file_.size() - tail_size + end;
   if (start == kIn64 || size == kIn64 || count == 0xffff) {
     if (end_at < kLocatorSize) fail("the Zip64 directory is missing");
     const std::string locator = at(end_at - kLocatorSize, kLocatorSize, "the Zip64 locator");
@@ -133,10 +127,10 @@ std::string ZipFile::inflated(const ZipEntry& entry, const std::string& packed) 
                      packed.size()));
   if (entry.size > static_cast<std::uint64_t>(detail::host_memory().free_bytes / 2))
     throw MemoryError(
-        fmt::format("{}: {} claims {} bytes, too many for the memory that is free", path_, entry.name, entry.size));
+        fmt::format("{}: {} claims {} bytes, too many for the memory that is free", path(), entry.name, entry.size));
   std::string out(entry.size, '\0');
   z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw MemoryError(path_ + ": zlib cannot be started");
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw MemoryError(path() + ": zlib cannot be started");
   constexpr std::size_t kMost = std::numeric_limits<uInt>::max();
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
   stream.next_out = reinterpret_cast<Bytef*>(out.data());

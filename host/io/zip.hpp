@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "io/file.hpp"
+
 namespace hso {
 
 struct ZipEntry {
@@ -23,6 +25,7 @@ class ZipFile {
   /// Reads the central directory, Zip64 included. InputError (starting with `path`) when there is none or it is
   /// damaged.
   explicit ZipFile(const std::string& path);
+  const std::string& path() const { return file_.path(); }
   const std::vector<ZipEntry>& entries() const { return entries_; }
   /// The bytes of an entry. InputError for encryption, other methods, sizes that do not fit and a wrong checksum.
   std::string extract(const ZipEntry& entry) const;
@@ -33,8 +36,7 @@ class ZipFile {
   [[noreturn]] void fail(const std::string& message) const;
   std::string inflated(const ZipEntry& entry, const std::string& packed) const;
 
-  std::string path_;
-  std::uint64_t file_size_ = 0;
+  FileReader file_;
   std::vector<ZipEntry> entries_;
 };
 

@@ -77,16 +77,11 @@ class Analysis {
     out_.notes.push_back(note);
   }
 
-  EighResult decompose(View<T> h) {
-    const BlockingWork work;
-    return eigh(a_.context(), h, eigh_options(out_.plan, r_.vectors));
-  }
-
   void dense() {
     Context& context = a_.context();
     Buffer<T> h(context, checked_multiply(n_, n_));
     a_.to_dense(h.data());
-    const EighResult r = decompose(h.view().reshaped({n_, n_}));
+    const EighResult r = eigh(context, h.view().reshaped({n_, n_}), eigh_options(out_.plan, r_.vectors));
     if (!r.ok()) throw NumericalError(fmt::format("dense spectrum: eigendecomposition: {}", name_of(r.status)));
     for (const std::string& detour : r.fallbacks) out_.notes.push_back("eigendecomposition by " + detour);
     out_.products = n_;

@@ -9,6 +9,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/queued_factorisations.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "linalg/host_eigen.hpp"
 #include "linalg/prepare.hpp"
 #include "linalg/tridiagonal.hpp"
@@ -246,6 +247,7 @@ bool takes_reduction(Context& context, Index n, const EighOptions& options) {
 
 template <class T>
 EighResult decompose(Context& context, Index n, T* a, const T* original, double top, const EighOptions& options) {
+  const BlockingWork work(n);
   const Window w{options.first, options.last < 0 ? n - 1 : options.last};
   const bool whole = w.count() == n;
   const Moments expected = whole && !options.vectors ? moments_of(context.ops<T>(), n, a) : Moments{};

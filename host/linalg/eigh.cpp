@@ -6,6 +6,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "linalg/prepare.hpp"
 #include "linalg/tridiagonal.hpp"
 
@@ -73,6 +74,7 @@ bool solve_together(Context& context, Index n, Index batch, T* a, bool vectors, 
   Scratch scratch(context);
   T* w = scratch.take<T>(batch * n);
   for (Index b = 0; b < batch; ++b) ops.for_each(n, n, Symmetrize<T>{a + b * n * n, n});
+  const BlockingWork work(n, batch);
   if (ops.syevd_batched(n, batch, a, w, vectors) != 0) return false;
   std::vector<T> host(static_cast<std::size_t>(batch * n));
   context.to_host(w, host.data(), static_cast<Index>(host.size() * sizeof(T)));

@@ -7,6 +7,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "linalg/prepare.hpp"
 
 namespace hso {
@@ -35,6 +36,7 @@ struct Work {
 /// Numbers that say whether Cholesky can be trusted; a holds the inverse afterwards when the minor is 0.
 template <class T>
 Index invert_by_cholesky(const Work<T>& w, InverseReport& out) {
+  const BlockingWork work(w.n);
   const Index minor = w.ops().potrf(w.n, w.a);
   if (minor != 0) return minor;
   if (const Index pivot = w.ops().potri(w.n, w.a); pivot != 0) return pivot;

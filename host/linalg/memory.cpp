@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"

@@ -8,6 +8,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "linalg/block_lanczos.hpp"
 #include "linalg/filtered.hpp"
 #include "linalg/memory_needs.hpp"
@@ -126,7 +127,8 @@ Index detail::near_basis(Context& context, Index n, const LanczosOptions& option
 
 template <class T>
 EigenPairs<T> eigenpairs_near(LinearOperator<T>& a, double number, const LanczosOptions& options) {
-  if (!std::isfinite(number)) throw UsageError(fmt::format("eigenpairs_near: {}, expected a finite number", number));
+  if (!std::isfinite(number))
+    throw UsageError(fmt::format("eigenpairs_near: {}, expected a finite number", unsigned_nan(number)));
   const Index n = a.dimension();
   LanczosOptions o = within_n_products(options, n);
   EigenPairs<T> pairs;

@@ -8,6 +8,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "linalg/prepare.hpp"
 
 namespace hso {
@@ -20,6 +21,7 @@ CholeskyResult cholesky(Context& context, View<T> a) {
   auto& ops = context.ops<T>();
   if (!std::isfinite(ops.max_abs(n * n, a.data))) return {LinalgStatus::not_finite, 0};
   ops.for_each(n, n, Symmetrize<T>{a.data, n});
+  const BlockingWork work(n);
   const Index minor = ops.potrf(n, a.data);
   return {minor == 0 ? LinalgStatus::ok : LinalgStatus::not_positive_definite, minor};
 }
@@ -137,6 +139,7 @@ Index by_cholesky(const System<T>& s, T* x) {
   W* rows = scratch.take<W>(s.nrhs * s.n);
   ops.copy(s.n * s.n, matrix, factor);
   ops.copy(s.nrhs * s.n, in_precision<W>(s, s.b, s.nrhs * s.n, scratch), rows);
+  const BlockingWork work(s.n);
   if (const Index minor = ops.potrf(s.n, factor); minor != 0) return minor;
   if (const Index minor = doubtful_pivot<W>(s.context, s.n, matrix, factor); minor != 0) return minor;
   ops.potrs(s.n, s.nrhs, factor, rows);

@@ -12,6 +12,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "io/choice.hpp"
+#include "io/shown_text.hpp"
 #include "linalg/analysis_parts.hpp"
 #include "linalg/memory_needs.hpp"
 
@@ -250,10 +251,11 @@ void require_sensible(const SpectrumRequest& r) {
   whole("most_steps", r.most_steps, 0);
   whole("rank_at_most", r.rank_at_most, 0);
   if (!(r.tolerance >= 0) || !std::isfinite(r.tolerance))
-    throw UsageError(fmt::format("SpectrumRequest: tolerance = {}, expected a finite number, at least 0", r.tolerance));
+    throw UsageError(fmt::format("SpectrumRequest: tolerance = {}, expected a finite number, at least 0",
+                                 unsigned_nan(r.tolerance)));
   const auto finite = [](const char* name, const std::optional<double>& value) {
     if (value && !std::isfinite(*value))
-      throw UsageError(fmt::format("SpectrumRequest: {} = {}, expected a finite number", name, *value));
+      throw UsageError(fmt::format("SpectrumRequest: {} = {}, expected a finite number", name, unsigned_nan(*value)));
   };
   finite("near", r.near);
   finite("damping", r.damping);
@@ -352,14 +354,18 @@ SpectrumPlan plan_matrix(LinearOperator<T>& a) {
   Context& context = a.context();
   const auto square = [](Index m) { return checked_multiply(checked_multiply(m, m), static_cast<Index>(sizeof(T))); };
   require_memory(context, "dense curvature matrix", n, square);
-  SpectrumPlan plan;
+  SpectrumPlan plan = plan_products(a, std::min(a.lanes(), n), n, square(n));
   plan.dense = true;
-  plan.lanes = std::min(a.lanes(), n);
-  plan.products = n;
-  const Probe probe = time_product(a, plan.lanes, true);
-  plan.product_seconds = probe.seconds;
-  const Index added = square(n) + kSmallChange;
-  plan.bytes = std::max(context.peak_bytes(), context.allocated_bytes() + added);
+  return plan;
+}
+
+template <class T>
+SpectrumPlan plan_products(LinearOperator<T>& a, Index lanes, Index products, Index bytes) {
+  SpectrumPlan plan;
+  plan.lanes = lanes;
+  plan.products = products;
+  plan.product_seconds = time_product(a, lanes, true).seconds;
+  plan.bytes = std::max(a.context().peak_bytes(), a.context().allocated_bytes() + bytes + kSmallChange);
   return plan;
 }
 
@@ -369,6 +375,8 @@ template SpectrumPlan plan_preconditioned(LinearOperator<double>&, const Spectru
                                           const SpectralPreconditioner<double>&);
 template SpectrumPlan plan_matrix(LinearOperator<float>&);
 template SpectrumPlan plan_matrix(LinearOperator<double>&);
+template SpectrumPlan plan_products(LinearOperator<float>&, Index, Index, Index);
+template SpectrumPlan plan_products(LinearOperator<double>&, Index, Index, Index);
 template SpectrumPlan plan_spectrum(LinearOperator<float>&, const SpectrumRequest&);
 template SpectrumPlan plan_spectrum(LinearOperator<double>&, const SpectrumRequest&);
 

@@ -5,12 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 #include "nn/named_models.hpp"
 #include "nn/network_layers.hpp"
 
@@ -19,21 +19,12 @@ namespace {
 
 constexpr std::string_view kMlp = "mlp:";
 
-std::vector<std::string> pieces(std::string_view text, char separator) {
-  std::vector<std::string> out;
-  for (std::size_t end; (end = text.find(separator)) != text.npos; text.remove_prefix(end + 1))
-    out.emplace_back(text.substr(0, end));
-  out.emplace_back(text);
-  return out;
-}
-
 Index parse_size(const std::string& text, const std::string& word) {
-  Index value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > INT32_MAX)
+  const auto value = number_in<Index>(text);
+  if (!value || *value < 1 || *value > INT32_MAX)
     throw UsageError(fmt::format("model '{}': size '{}', expected a whole number from 1 to {}", shown(word),
                                  shown(text), INT32_MAX));
-  return value;
+  return *value;
 }
 
 Activation parse_hidden(const std::string& name, const std::string& word) {
@@ -46,9 +37,9 @@ Activation parse_hidden(const std::string& name, const std::string& word) {
 }
 
 ModelSpec parse_mlp(const std::string& word) {
-  const auto parts = pieces(std::string_view(word).substr(kMlp.size()), ':');
+  const auto parts = split_text(std::string_view(word).substr(kMlp.size()), ':');
   std::vector<Index> sizes;
-  for (const std::string& size : pieces(parts[0], '-')) sizes.push_back(parse_size(size, word));
+  for (const std::string& size : split_text(parts[0], '-')) sizes.push_back(parse_size(size, word));
   if (sizes.size() < 2 || parts.size() > 2)
     throw UsageError(
         fmt::format("model '{}': expected mlp:INPUT-...-OUTPUT[:ACTIVATION] with two sizes at least, as in "

@@ -6,11 +6,14 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::detail {
 
 void require_option(bool ok, const char* optimizer, const char* option, double value, const char* expected) {
-  if (!ok) throw UsageError(fmt::format("optimizer {}: {} = {}, expected {}", optimizer, option, value, expected));
+  if (!ok)
+    throw UsageError(
+        fmt::format("optimizer {}: {} = {}, expected {}", optimizer, option, unsigned_nan(value), expected));
 }
 
 template <class T>
@@ -28,8 +31,8 @@ void Descent<T>::make_room(Objective<T>& objective) {
 template <class T>
 void Descent<T>::refuse_point(StepReport& report) const {
   report.status = StepStatus::not_finite;
-  report.message =
-      fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_, report.loss_before);
+  report.message = fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_,
+                               unsigned_nan(report.loss_before));
 }
 
 template <class T>

@@ -103,14 +103,15 @@ std::vector<detail::Entry> detail::hso_entries() {
       entry("hvp", "HVP-corrected gradient: theta -= rate (g + alpha H u)", make_hvp<float>, make_hvp<double>),
       entry("hso", "epsilon-modified inverse Hessian: theta -= rate (phi(H)^-1 + eps I) g", make_hso<float>,
             make_hso<double>),
-      entry("hso.lowrank", "the same from Ritz pairs of Lanczos, eps on the rest", make_hso_lowrank<float>,
+      entry("hso.lowrank", "HSO from Ritz pairs of Lanczos, eps on the complement", make_hso_lowrank<float>,
             make_hso_lowrank<double>),
-      entry("hso.cg", "the same by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g", make_hso_cg<float>,
+      entry("hso.cg", "HSO by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g", make_hso_cg<float>,
             make_hso_cg<double>),
-      networks_alone(entry("hso.kfac", "the same in the eigenbasis of Kronecker factors (K-FAC)", make_hso_kfac<float>,
+      networks_alone(entry("hso.kfac", "HSO in the eigenbasis of Kronecker factors (K-FAC)", make_hso_kfac<float>,
                            make_hso_kfac<double>)),
-      networks_alone(entry("hso.ekfac", "the same with corrected eigenvalues (EKFAC)", make_hso_ekfac<float>,
-                           make_hso_ekfac<double>)),
+      networks_alone(entry("hso.ekfac",
+                           "HSO in the eigenbasis of Kronecker factors, with corrected eigenvalues (EKFAC)",
+                           make_hso_ekfac<float>, make_hso_ekfac<double>)),
   };
 }
 

@@ -49,10 +49,10 @@ std::vector<detail::Entry> detail::hso_form_entries() {
   return {
       entry("hso.cholesky", "epsilon-modified inverse Hessian by Cholesky: theta -= rate ((A + tau I)^-1 + eps I) g",
             make_hso_cholesky<float>, make_hso_cholesky<double>),
-      entry("hso.block", "the same for every diagonal block (layer or parameter) by itself", make_hso_block<float>,
+      entry("hso.block", "HSO for every diagonal block (layer or parameter) by itself", make_hso_block<float>,
             make_hso_block<double>),
-      entry("hso.rank1", "the same from rank-one updates: of g g' (Sherman-Morrison), or SR1", make_hso_rank1<float>,
-            make_hso_rank1<double>),
+      entry("hso.rank1", "HSO from rank-one updates of the inverse: g g' (Sherman-Morrison), or SR1",
+            make_hso_rank1<float>, make_hso_rank1<double>),
   };
 }
 

@@ -14,6 +14,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "io/shown_text.hpp"
 #include "linalg/queued_numbers.hpp"
 #include "optim/damping.hpp"
 #include "optim/descent.hpp"
@@ -63,7 +64,8 @@ class Hso final : public Optimizer<T> {
     const double value = report.loss_before;
     report.trials = 0;
     if (!std::isfinite(value) || !std::isfinite(sizes_.gradient))
-      return refuse(report, StepStatus::not_finite, fmt::format("hso: loss {} or its gradient is not finite", value));
+      return refuse(report, StepStatus::not_finite,
+                    fmt::format("hso: loss {} or its gradient is not finite", unsigned_nan(value)));
     report.products = n_;
     if (!std::isfinite(sizes_.matrix))
       return refuse(report, StepStatus::not_finite, "hso: the curvature matrix is not finite");

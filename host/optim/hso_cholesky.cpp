@@ -3,6 +3,7 @@
 // HSO, dense by Cholesky: one exact matrix serves every trial of a step, each trial factorises it anew.
 #include "hsogpu/error.hpp"
 #include "hsogpu/hso_forms.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/linalg.hpp"
 #include "optim/descent.hpp"
 #include "optim/model_step.hpp"
@@ -59,6 +60,7 @@ class CholeskyForm final : public ModelStep<T> {
     const Index n = this->n();
     auto& ops = this->ops();
     shift_ = std::max(this->common_.increase * shift_, this->damping().delta());
+    const BlockingWork work(n);
     for (int attempt = 0; attempt < 60; ++attempt) {
       ops.copy(n * n, matrix_.data(), factor_.data());
       ops.for_each(1, n, AddDiagonal<T>{factor_.data(), n, static_cast<T>(shift_)});

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "optim/descent.hpp"
 #include "optim/rank_one.hpp"
 
@@ -52,7 +53,7 @@ class RankOne final : public Optimizer<T> {
     report.gradient_norm = ops_->nrm2(n_, gradient_.data());
     if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
       return refuse(report, StepStatus::not_finite,
-                    fmt::format("loss {} or its gradient is not finite", report.loss_before));
+                    fmt::format("loss {} or its gradient is not finite", unsigned_nan(report.loss_before)));
     if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
     learn(theta, report);
     double slope = direction();

@@ -6,6 +6,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/hso_methods.hpp"
+#include "io/shown_text.hpp"
 #include "optim/queued_descent.hpp"
 
 namespace hso {
@@ -142,7 +143,7 @@ class HvpCorrected final : public QueuedDescent<T> {
     report.loss_after = objective.value(corrected_.data());
     report.trials = 1;
     if (!std::isfinite(report.loss_after)) {
-      report.message = fmt::format("the loss would become {}", report.loss_after);
+      report.message = fmt::format("the loss would become {}", unsigned_nan(report.loss_after));
       report.status = StepStatus::not_finite;
       report.loss_after = report.loss_before;
       share_ /= 4;

@@ -6,12 +6,13 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::detail {
 
 void check_options(const MinimizeOptions& o) {
   const auto require = [](bool ok, const char* option, double value, const char* expected) {
-    if (!ok) throw UsageError(fmt::format("minimize: {} = {}, expected {}", option, value, expected));
+    if (!ok) throw UsageError(fmt::format("minimize: {} = {}, expected {}", option, unsigned_nan(value), expected));
   };
   require(o.gradient_absolute >= 0, "gradient_absolute", o.gradient_absolute, "0 or above");
   require(o.gradient_relative >= 0, "gradient_relative", o.gradient_relative, "0 or above");

@@ -14,6 +14,7 @@
 
 #include "curvature/network_curvature.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "io/shown_text.hpp"
 #include "linalg/queued_numbers.hpp"
 #include "optim/damping.hpp"
 
@@ -156,7 +157,8 @@ class ModelStep : public Optimizer<T> {
     if (value_queued_) report.loss_before = report.loss_after = found[0];
     report.gradient_norm = std::sqrt(found[1]);
     if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
-      refuse(report, StepStatus::not_finite, fmt::format("loss {} or its gradient is not finite", report.loss_before));
+      refuse(report, StepStatus::not_finite,
+             fmt::format("loss {} or its gradient is not finite", unsigned_nan(report.loss_before)));
     else if (report.gradient_norm == 0)
       refuse(report, StepStatus::rejected, "the gradient is zero");
     return !report.message.empty();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <charconv>
 #include <cmath>
 
 #include "io/shown_text.hpp"
+#include "io/text_parts.hpp"
 #include "optim/registry.hpp"
 
 namespace hso {
@@ -29,9 +29,9 @@ namespace {
 
 template <class Number>
 void parse_number(const std::string& where, const std::string& text, Number& out, const char* expected) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, out);
-  if (result.ec != std::errc{} || result.ptr != end) bad_value(where, text, expected);
+  const auto number = number_in<Number>(text);
+  if (!number) bad_value(where, text, expected);
+  out = *number;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ StepQueue<T>::~StepQueue() = default;
 
 template <class T>
 void StepQueue<T>::push(Objective<T>& objective, T* theta) {
+  const detail::InUse in_use(queue_->context());
   if (outcome_.refused) return;
   detail::QueuedStep<T>* method = optimizer_.queued();
   if (method != nullptr && queue_->push(*method, objective, theta)) return;
@@ -34,12 +35,14 @@ void StepQueue<T>::settle() {
 
 template <class T>
 typename StepQueue<T>::Outcome StepQueue<T>::look() {
+  const detail::InUse in_use(queue_->context());
   settle();
   return std::exchange(outcome_, {});
 }
 
 template <class T>
 bool StepQueue<T>::glance() {
+  const detail::InUse in_use(queue_->context());
   return outcome_.refused || queue_->glance();
 }
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "io/shown_text.hpp"
 #include "optim/descent.hpp"
 #include "optim/line_search.hpp"
 #include "optim/queued_point.hpp"
@@ -35,7 +36,7 @@ class TrialStep : public Optimizer<T> {
     report.gradient_norm = std::sqrt(start_->numbers()[0]);
     if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
       return refuse(report, StepStatus::not_finite,
-                    fmt::format("loss {} or its gradient is not finite", report.loss_before));
+                    fmt::format("loss {} or its gradient is not finite", unsigned_nan(report.loss_before)));
     if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
     if (const std::string why = advance(objective, theta, report); !why.empty())
       return refuse(report, StepStatus::rejected, why);

@@ -6,11 +6,13 @@
 #include <cmath>
 
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso::detail {
 
 void require_argument(bool ok, const char* wrapper, const char* argument, double value, const char* expected) {
-  if (!ok) throw UsageError(fmt::format("wrapper {}: {} = {}, expected {}", wrapper, argument, value, expected));
+  if (!ok)
+    throw UsageError(fmt::format("wrapper {}: {} = {}, expected {}", wrapper, argument, unsigned_nan(value), expected));
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 #include "optim/registry.hpp"
 #include "optim/wrapper.hpp"
 
@@ -86,17 +87,6 @@ const WrapperEntry& find_entry(const std::string& name) {
                                fmt::join(names, ", ")));
 }
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == ':')
-      parts.emplace_back();
-    else
-      parts.back() += c;
-  }
-  return parts;
-}
-
 double parse_value(const WrapperInfo& info, std::size_t i, const std::vector<std::string>& given) {
   const OptionInfo& argument = info.arguments[i];
   const std::string& text = i < given.size() ? given[i] : argument.default_value;
@@ -110,7 +100,7 @@ double parse_value(const WrapperInfo& info, std::size_t i, const std::vector<std
 }
 
 std::pair<const WrapperEntry*, Values> parse(const std::string& text) {
-  std::vector<std::string> given = split(text);
+  std::vector<std::string> given = split_text(text, ':');
   const WrapperEntry& entry = find_entry(given.front());
   given.erase(given.begin());
   const auto& arguments = entry.info.arguments;

@@ -10,6 +10,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/linalg.hpp"
 #include "linalg/mean_diagonal.hpp"
 
@@ -52,6 +53,7 @@ std::string BlockMatrix<T>::replace(Index size, Index m, T* h, bool reciprocal) 
 template <class T>
 bool BlockMatrix<T>::factors(Index m, T* a) {
   auto& ops = context_.ops<T>();
+  const BlockingWork work(m);
   return std::isfinite(ops.max_abs(m * m, a)) && ops.potrf(m, a) == 0;
 }
 
@@ -64,6 +66,7 @@ std::string BlockMatrix<T>::inverse(const std::vector<Index>& rows, Index m, T* 
   }
   gather(rows, m, to);
   inverse_note_.clear();
+  const BlockingWork work(m);
   if (!factors(m, to) || ops.potri(m, to) != 0) {
     gather(rows, m, to);
     inverse_note_ = replace(static_cast<Index>(rows.size()), m, to, true);

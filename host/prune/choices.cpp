@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <charconv>
 #include <cmath>
 
 #include "hsogpu/removal.hpp"
 #include "io/choice.hpp"
+#include "io/text_parts.hpp"
 
 namespace hso {
 
 namespace {
 
 double parse_value(const std::string& text, const std::string& number) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc{} || end != number.data() + number.size() || number.empty() || !std::isfinite(value))
+  const auto value = number_in<double>(number);
+  if (!value || !std::isfinite(*value))
     throw UsageError(fmt::format("flat set '{}': found '{}', expected a number", text, number));
-  return value;
+  return *value;
 }
 
 }  // namespace
 
+const std::vector<PruneScoreInfo>& prune_score_table() {
+  static const std::vector<PruneScoreInfo> table{
+      {"magnitude", "|w|", false},
+      {"random", "uniform, by --seed", false},
+      {"gradient", "|g w|: first-order change of the loss (Mozer and Smolensky 1988)", false},
+      {"obd", "H_jj w^2 / 2: Optimal Brain Damage (LeCun et al. 1989)", false},
+      {"obs", "w^2 / (2 [H^-1]_jj), the others compensate: Optimal Brain Surgeon (Hassibi and Stork 1992)", true},
+      {"kfac_obs", "obs on Kronecker factors, for large layers", true},
+      {"fisher", "obs on blocks of the empirical Fisher matrix (WoodFisher, Singh and Alistarh 2020)", true},
+      {"hsp", "Hessian spectral pruning: the share of a parameter in the flattest eigen-directions", false},
+      {"hsp_literal", "entries of the one eigenvector of the smallest eigenvalue", false},
+      {"hsp_saliency", "obs with the flat eigenvalues replaced by their mean", true}};
+  return table;
+}
+
 const std::vector<std::string>& prune_score_names() {
-  static const std::vector<std::string> names{"magnitude", "random", "gradient", "obd",         "obs",
-                                              "kfac_obs",  "fisher", "hsp",      "hsp_literal", "hsp_saliency"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const PruneScoreInfo& info : prune_score_table()) out.push_back(info.name);
+    return out;
+  }();
   return names;
 }
 
@@ -31,10 +48,7 @@ PruneScore parse_prune_score(const std::string& name) {
 
 const std::string& name_of(PruneScore score) { return prune_score_names().at(static_cast<std::size_t>(score)); }
 
-bool compensates(PruneScore score) {
-  return score == PruneScore::obs || score == PruneScore::kfac_obs || score == PruneScore::fisher ||
-         score == PruneScore::hsp_saliency;
-}
+bool compensates(PruneScore score) { return prune_score_table().at(static_cast<std::size_t>(score)).compensates; }
 
 FlatSet parse_flat_set(const std::string& text) {
   static const std::vector<std::string> rules{"auto", "count", "threshold", "mass"};

@@ -110,6 +110,7 @@ PruneComparison compare_pruning(const PruneOptions& base, const std::vector<std:
     out.data = data;
     if (hooks.on_data) hooks.on_data(data);
   };
+  const InterruptScope scope(hooks.blocking, [&] { return out; });
   for (const PruneScore score : scores)
     for (const double sparsity : sparsities) out.rows.push_back({score, sparsity, {}});
   for (std::size_t i = 0; i < checkpoints.size(); ++i) {
@@ -184,13 +185,18 @@ std::string prune_comparison_json(const PruneComparison& c) {
 
 std::string write_prune_comparison(const PruneComparison& c, const std::string& run_directory) {
   RunDirectory directory(run_directory, c.base.overwrite);
+  write_comparison(c, directory);
+  return directory.path();
+}
+
+void write_comparison(const PruneComparison& c, RunDirectory& directory) {
+  directory.clear();
   write_text_atomically(directory.file("comparison.json"), prune_comparison_json(c));
   write_text_atomically(directory.file("comparison.svg"), prune_comparison_svg(c));
   write_text_atomically(directory.file("comparison.txt"), prune_comparison_table(c));
   write_text_atomically(directory.file("config.toml"), to_toml(c.base.finetune ? c.base.finetune({}) : TrainOptions{}));
   write_text_atomically(directory.file("env.json"), environment_json());
   directory.keep();
-  return directory.path();
 }
 
 }  // namespace hso

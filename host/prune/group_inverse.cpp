@@ -6,6 +6,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 
@@ -23,6 +24,7 @@ template <class T>
 bool GroupInverse<T>::factor(const std::vector<Index>& q, T* block) {
   const Buffer<Index> where(context_, q);
   const Index size = where.size();
+  const BlockingWork work(size);
   auto& ops = context_.ops<T>();
   ops.for_each(size, size, GatherBlock<T>{p_.data(), m_, where.data(), block, size, T(0)});
   return std::isfinite(ops.max_abs(size * size, block)) && ops.potrf(size, block) == 0;

@@ -146,6 +146,7 @@ std::string removals_csv(const PruneResult& result, const std::vector<ParameterI
 template <class T>
 void write(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>& place, PruneResult& result) {
   RunDirectory directory(options.run_directory, options.overwrite);
+  directory.clear();
   TrainOptions saved = run.options;
   saved.run_directory = result.run_directory = directory.path();
   saved.start = options.checkpoint;

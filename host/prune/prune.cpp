@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/interrupt.hpp"
 #include "hsogpu/unit_removal.hpp"
@@ -111,7 +111,10 @@ class Pruning {
   PruneResult run() {
     std::tie(result_.train_before, result_.test_before) = evaluate();
     result_.complete = true;
-    stages();
+    {
+      const InterruptScope scope(hooks_.blocking, [this] { return left(); });
+      stages();
+    }
     const InterruptScope to_the_end({});  // what follows writes what is known
     conclude<T>(options_, in_.run, {context_, in_.data.split, network_}, result_);
     return std::move(result_);
@@ -155,11 +158,24 @@ class Pruning {
       options_.granularity == Granularity::weights ? weight_stages() : unit_stages();
     } catch (const Interrupted&) {
       if (result_.stages.empty()) throw;
-      result_.theta = std::move(before_stage_.theta);
-      result_.mask = std::move(before_stage_.mask);
-      result_.removals.resize(before_stage_.removals);
-      result_.complete = false;
+      go_back();
     }
+  }
+
+  void go_back() {
+    result_.theta = before_stage_.theta;
+    result_.mask = before_stage_.mask;
+    result_.removals.resize(before_stage_.removals);
+    result_.complete = false;
+  }
+
+  /// What is known in the middle of work that cannot be left, and on the disk. The device is at work for the stage.
+  PruneResult left() {
+    if (result_.stages.empty()) throw Interrupted();
+    go_back();
+    const auto another = Context::create(options_.device);
+    conclude<T>(options_, in_.run, {*another, in_.data.split, network_}, result_);
+    return result_;
   }
 
   std::pair<Evaluation, Evaluation> evaluate() {

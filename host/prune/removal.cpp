@@ -11,6 +11,7 @@
 
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "prune/ascending_scores.hpp"
 #include "prune/leading.hpp"
@@ -28,8 +29,8 @@ bool is_bias(const ParameterSlice& slice) { return slice.name.ends_with("bias");
 void check(const RemovalRule& rule) {
   const auto at_least = [](const char* name, double value, double least) {
     if (!(value >= least) || !std::isfinite(value))
-      throw UsageError(
-          fmt::format("remove_parameters: {} {}, expected a finite number, at least {}", name, value, least));
+      throw UsageError(fmt::format("remove_parameters: {} {}, expected a finite number, at least {}", name,
+                                   unsigned_nan(value), least));
   };
   at_least("damping", rule.damping, 0);
   at_least("block", static_cast<double>(rule.block), 0);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "hsogpu/prune.hpp"
 #include "io/choice.hpp"
+#include "io/text_parts.hpp"
 
 namespace hso {
 
@@ -17,9 +17,8 @@ PruneSchedule parse_prune_schedule(const std::string& text) {
   if (counts != (colon != std::string::npos))
     throw UsageError(fmt::format("schedule '{}': expected oneshot, iterative:N, gradual:N or single", text));
   if (!counts) return out;
-  const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data() + colon + 1, last, out.stages);
-  if (error != std::errc{} || end != last || out.stages < 1)
+  out.stages = number_in<decltype(out.stages)>(text.substr(colon + 1)).value_or(0);
+  if (out.stages < 1)
     throw UsageError(fmt::format("schedule '{}': expected a whole number of stages, at least 1", text));
   return out;
 }

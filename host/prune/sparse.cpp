@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/structure.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 namespace {
@@ -66,6 +68,9 @@ class SparseReader {
       fill(p, take(p.name + ".values", false), take(p.name + ".mask", true));
     }
     if (!file_.tensors.empty()) fail(fmt::format("tensor '{}' is none of the model's", file_.tensors.begin()->first));
+    if (!file_.unread.empty())
+      fail(fmt::format("tensor '{}' has dtype {}, expected what write_sparse writes",
+                       shown(file_.unread.begin()->first), shown(file_.unread.begin()->second)));
     for (const auto& [key, text] : out_.metadata)
       if (key.starts_with("shape.")) fail(fmt::format("'{}' names no tensor of the model", key));
     return std::move(out_);
@@ -102,6 +107,9 @@ class SparseReader {
     for (Index i = 0; i < 8 * bytes_for(p); ++i) {
       if (!bit(p, bytes, i)) continue;
       if (i >= p.shape.size()) fail(fmt::format("tensor '{}.mask' has bits beyond {}", p.name, p.shape.size()));
+      if (set < values.size() && !std::isfinite(values[set]))
+        fail(fmt::format("tensor '{}.values' has {} at {}, expected finite numbers", p.name, unsigned_nan(values[set]),
+                         set));
       if (set < values.size()) out_.theta[at(p.offset + i)] = values[set];
       out_.mask.kept[at(p.offset + i)] = 1;
       ++set;

@@ -9,6 +9,7 @@
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "io/shown_text.hpp"
 #include "prune/block_matrix.hpp"
 #include "prune/eliminator.hpp"
 #include "prune/quotas.hpp"
@@ -50,7 +51,8 @@ void check(Span<const double> theta, const SurgeryOptions& options) {
   if (options.count < 0) throw UsageError(fmt::format("operate: count {}, expected at least 0", options.count));
   if (options.capacity < 1) throw UsageError(fmt::format("operate: capacity {}, expected 1 or more", options.capacity));
   if (!(options.damping >= 0) || !std::isfinite(options.damping))
-    throw UsageError(fmt::format("operate: damping {}, expected a finite number, at least 0", options.damping));
+    throw UsageError(
+        fmt::format("operate: damping {}, expected a finite number, at least 0", unsigned_nan(options.damping)));
 }
 
 template <class T>

@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "train/fields.hpp"
 
 namespace hso {
@@ -73,6 +74,7 @@ class Comparer {
   }
 
   Comparison run() {
+    const InterruptScope scope(o_.blocking, [this] { return out_; });  // complete only at the end
     out_.complete = search_all() && run_all();
     bool any = stopped_;
     for (const ContenderResult& c : out_.contenders)
@@ -162,6 +164,9 @@ class Comparer {
       fill(run, result, budget);
       stopped_ = stopped_ || (result.stop_reason == "interrupted" && !steps_spent);  // in the middle of a step
       if (steps_spent && !stopped_) run.status = "steps";
+    } catch (const Interrupted&) {  // before the first step
+      stopped_ = true;
+      run.status = "interrupted";
     } catch (const Error& e) {
       if (!is_of_contender(e.kind())) throw;
       if (!first_error_) first_error_ = std::current_exception();

@@ -163,13 +163,18 @@ std::string comparison_json(const Comparison& c) {
 
 std::string write_comparison(const Comparison& c, const std::string& run_directory) {
   RunDirectory directory(run_directory, c.base.overwrite);
+  write_comparison(c, directory);
+  return directory.path();
+}
+
+void write_comparison(const Comparison& c, RunDirectory& directory) {
+  directory.clear();
   write_text_atomically(directory.file("config.toml"), to_toml(c.base));
   write_text_atomically(directory.file("env.json"), environment_json() + "\n");
   write_text_atomically(directory.file("comparison.json"), comparison_json(c) + "\n");
   write_text_atomically(directory.file("comparison.svg"), comparison_svg(c));
   write_text_atomically(directory.file("comparison.txt"), comparison_table(c));
   directory.keep();
-  return directory.path();
 }
 
 }  // namespace hso

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "hsogpu/compare.hpp"
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 #include "train/fields.hpp"
 
 namespace hso {
@@ -18,18 +18,8 @@ namespace {
 constexpr Index kMostRates = 100;
 
 bool parse_positive(const std::string& text, double& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc{} && end == text.data() + text.size() && std::isfinite(out) && out > 0;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
+  out = number_in<double>(text).value_or(0);
+  return std::isfinite(out) && out > 0;
 }
 
 /// Options that can be searched, the first that a method has: those that a rate of 1 stands beside come before the
@@ -56,12 +46,7 @@ bool centred(const Contender& contender, SearchedOption& option) {
   return false;
 }
 
-double to_three_digits(double value) {
-  const std::string text = fmt::format("{:.3g}", value);
-  double out = value;
-  std::from_chars(text.data(), text.data() + text.size(), out);
-  return out;
-}
+double to_three_digits(double value) { return number_in<double>(fmt::format("{:.3g}", value)).value_or(value); }
 
 }  // namespace
 
@@ -73,7 +58,7 @@ Contender parse_contender(const std::string& text) {
   checked.optimizer.clear();
   set_field(checked, *find_train_field("optimizer"), out.optimizer, origin);
   if (colon == text.size()) return out;
-  for (const std::string& setting : split(text.substr(colon + 1), ',')) {
+  for (const std::string& setting : split_text(text.substr(colon + 1), ',')) {
     const std::size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == setting.size())
       throw UsageError(fmt::format("{}: found '{}' in '{}', expected OPTION=VALUE", origin, setting, text));
@@ -86,7 +71,7 @@ Contender parse_contender(const std::string& text) {
 
 std::vector<Contender> parse_contenders(const std::string& list) {
   std::vector<std::string> texts;
-  for (const std::string& part : split(list, ',')) {
+  for (const std::string& part : split_text(list, ',')) {
     const bool goes_on = part.find('=') != std::string::npos && part.find(':') == std::string::npos && !texts.empty();
     if (goes_on)
       texts.back() += "," + part;

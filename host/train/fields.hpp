@@ -5,6 +5,7 @@
 // its own run directory would overwrite it when it is used again.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,8 +22,13 @@ using TrainMember =
 struct TrainField {
   std::string key;  ///< TOML "weight_decay", flag "--weight-decay", variable "HSO_WEIGHT_DECAY"
   TrainMember member;
+  std::string value = {};  ///< what the help calls the value: "N"; empty for what is true or false
   std::string help;
-  bool optional = false;  ///< a word that may be empty; config.toml leaves it out then
+  std::vector<std::string> words = {};                    ///< all values, where they are a closed list
+  bool optional = false;                                  ///< a word that may be empty; config.toml leaves it out then
+  double most = std::numeric_limits<double>::infinity();  ///< of a number
+  bool below = false;                                     ///< `most` itself is out of range
+  std::string group = {};                                 ///< the heading in the help
 
   std::string flag() const;
   std::string variable() const;

@@ -10,6 +10,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
+#include "io/shown_text.hpp"
 #include "optim/queued_step.hpp"
 
 namespace hso {
@@ -72,7 +73,8 @@ template <class T>
 MaskedObjective<T>::MaskedObjective(Objective<T>& inside, const Mask& mask, const MaskedOptions& options)
     : ObjectiveAround<T>(inside), options_(options) {
   if (!(options.l1 >= 0) || !std::isfinite(options.l1))
-    throw UsageError(fmt::format("MaskedObjective: l1 = {}, expected a finite number, at least 0", options.l1));
+    throw UsageError(
+        fmt::format("MaskedObjective: l1 = {}, expected a finite number, at least 0", unsigned_nan(options.l1)));
   if (mask.kept.empty()) return;
   require_size("MaskedObjective", mask, inside.dimension());
   kept_ = std::make_shared<Buffer<std::uint8_t>>(inside.context(), Span<const std::uint8_t>(mask.kept));

@@ -10,7 +10,7 @@ namespace hso {
 /// `device`: bytes that are live on the device at most, those of now included; `copies`: of host memory beside them,
 /// `reading`: of host memory until the data were on the device.
 inline MemoryPlan plan_of(const Context& context, Index device, Index copies, Index reading) {
-  MemoryPlan plan{context.name(), device, 0, reading, context.memory().free_bytes};
+  MemoryPlan plan{context.name(), device, 0, context.memory().free_bytes};
   plan.host_bytes = std::max(reading, copies + (context.is_cuda() ? 0 : device));
   return plan;
 }

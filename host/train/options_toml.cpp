@@ -5,11 +5,11 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
-#include <charconv>
 #include <sstream>
 
 #include "hsogpu/error.hpp"
 #include "io/suggest.hpp"
+#include "io/text_parts.hpp"
 #include "nn/layer_options.hpp"
 #include "train/fields.hpp"
 #include "train/options_toml.hpp"
@@ -17,18 +17,10 @@
 namespace hso {
 namespace {
 
-template <class Number>
-bool is_number(const std::string& text, Number& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
 /// Numbers and booleans as TOML writes them ("1." and ".5" are none), all else as a string.
 std::string toml_value(const std::string& text) {
-  Index whole = 0;
-  double number = 0;
-  if (is_number(text, whole)) return fmt::format("{}", whole);
-  if (is_number(text, number)) return fmt::format("{}", number);
+  if (const auto whole = number_in<Index>(text)) return fmt::format("{}", *whole);
+  if (const auto number = number_in<double>(text)) return fmt::format("{}", *number);
   return text == "true" || text == "false" ? text : toml_string(text);
 }
 

@@ -16,10 +16,6 @@ double seconds_since(Clock::time_point start);
 /// Of all threads of this process.
 double processor_seconds();
 
-struct Cost {
-  double seconds = 0, processor_seconds = 0, gradients = 0;
-};
-
 /// Both clocks from when it is made.
 class Stopwatch {
  public:

@@ -117,7 +117,8 @@ void RunDirectory::check(const std::string& path, bool overwrite) {
   require_usable(path, overwrite);
 }
 
-RunDirectory::RunDirectory(const std::string& path, bool overwrite) : path_(without_end_slash(path)) {
+RunDirectory::RunDirectory(const std::string& path, bool overwrite)
+    : path_(without_end_slash(path)), existing_(nearest_existing(path_).string()) {
   check(path_, overwrite);
   const std::size_t number = path_.find(kNumber, path_.find_last_of('/') + 1);
   if (number != std::string::npos) {
@@ -128,6 +129,9 @@ RunDirectory::RunDirectory(const std::string& path, bool overwrite) : path_(with
   }
   lock_.emplace(path_);
   require_usable(path_, overwrite);  // another run may have come and gone since
+}
+
+void RunDirectory::clear() {
   if (!created_) remove_run(path_);
 }
 
@@ -147,7 +151,10 @@ void RunDirectory::require_other(const std::string& what, const std::string& pat
 
 RunDirectory::~RunDirectory() {
   std::error_code ignored;
-  if (created_) fs::remove_all(path_, ignored);  // the lock's file included; it is released after that
+  if (!created_) return;
+  fs::remove_all(path_, ignored);  // the lock's file included; it is released after that
+  for (fs::path at = fs::absolute(path_).parent_path(); at != existing_ && fs::remove(at, ignored);)
+    at = at.parent_path();
 }
 
 void RunDirectory::append_metrics(const TrainRecord& record) { append_line("metrics.jsonl", metrics_line(record)); }

@@ -41,13 +41,16 @@ class RunDirectory {
 
   /// Creates the folder and locks it (RunLock): what another process writes to is refused. "###" in the last part of
   /// the path becomes the first free number ("digits-hso-001"). A folder with a run in it (config.toml and env.json) is
-  /// emptied of that run with `overwrite`, and refused without; the beginning of one that was killed before it had
-  /// these (its lock's file is still there) is removed in any case. A folder with anything else in it is an InputError.
+  /// refused without `overwrite`; one with the beginning of a run that was killed before it had these (its lock's file
+  /// is still there) is taken in any case. A folder with anything else in it is an InputError.
   RunDirectory(const std::string& path, bool overwrite);
   /// Removes what the constructor created, unless `keep` was called.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
+
+  /// Removes the run that was in the folder. Before the first file: until then the old one is whole.
+  void clear();
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
@@ -57,7 +60,7 @@ class RunDirectory {
   void keep() { created_ = false; }
 
  private:
-  std::string path_;
+  std::string path_, existing_;  ///< the part of it that was there
   bool created_ = false;
   std::optional<RunLock> lock_;
 };

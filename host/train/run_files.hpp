@@ -7,6 +7,9 @@
 
 namespace hso {
 
+struct Comparison;
+struct PruneComparison;
+
 /// What a run knows before its first step.
 struct RunDescription {
   TrainOptions options;  ///< resolved
@@ -33,6 +36,10 @@ struct SavedPoint {
 
 /// theta.npy, model.safetensors and, with a mask, mask.safetensors.
 void write_parameters(const RunDirectory& directory, const SavedPoint& point);
+
+/// What write_comparison and write_prune_comparison write, to a folder that was locked when the comparison began.
+void write_comparison(const Comparison& comparison, RunDirectory& directory);
+void write_comparison(const PruneComparison& comparison, RunDirectory& directory);
 
 /// checkpoints/step_N, made under another name and renamed.
 void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,

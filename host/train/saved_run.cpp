@@ -8,14 +8,17 @@
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "io/file.hpp"
 #include "io/json_text.hpp"
+#include "io/safetensors_header.hpp"
 #include "io/shown_text.hpp"
 #include "train/mask_file.hpp"
 #include "train/options_toml.hpp"
+#include "train/parameter_names.hpp"
 
 namespace hso {
 namespace {
@@ -50,8 +53,17 @@ std::optional<std::vector<std::string>> read_class_names(const std::string& path
   if (!is_there(path)) return std::nullopt;
   try {
     const auto json = parse_json_text(read_text(path), path);
-    if (json.at("classes").get<Index>() == 0) return std::nullopt;
-    return json.value("class_names", std::vector<std::string>{});
+    const auto& classes = json.at("classes");
+    if (!classes.is_number_unsigned())
+      throw InputError(
+          fmt::format("{}: found {} classes, expected a whole number from 0", path, shown(classes.dump())));
+    const auto names = json.value("class_names", std::vector<std::string>{});
+    if (classes == 0 && names.empty()) return std::nullopt;
+    const std::set<std::string> different(names.begin(), names.end());
+    if (!names.empty() && (different.size() != names.size() || names.size() != classes))
+      throw InputError(fmt::format("{}: found {} class_names, {} of them different, expected {}, one for each class",
+                                   path, names.size(), different.size(), classes.dump()));
+    return names;
   } catch (const nlohmann::json::exception& e) {
     throw InputError(fmt::format("{}: {}, expected what a training writes: classes and class_names", path, e.what()));
   }
@@ -86,7 +98,8 @@ void require_finite(const std::string& source, const std::vector<double>& theta,
   for (const ParameterInfo& p : parameters)
     for (Index i = 0; i < p.shape.size(); ++i)
       if (const double value = theta[static_cast<std::size_t>(p.offset + i)]; !std::isfinite(value))
-        throw InputError(fmt::format("{}: tensor {} has {} at {}, expected finite numbers", source, p.name, value, i));
+        throw InputError(
+            fmt::format("{}: tensor {} has {} at {}, expected finite numbers", source, p.name, unsigned_nan(value), i));
 }
 
 bool is_folder(const fs::path& path) {
@@ -137,7 +150,12 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
   std::string unknown;
   for (const auto& [name, tensor] : tensors.tensors)
     if (!is_one(name)) unknown = fmt::format("tensor {} is no parameter of the model", shown(name));
-  std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
+  for (const auto& [name, dtype] : tensors.unread) {
+    if (is_one(name))
+      throw InputError(
+          fmt::format("{}: tensor {} has dtype {}, expected {}", source, name, shown(dtype), kSafeTensorsTypes));
+    unknown = fmt::format("tensor {} is no parameter of the model", shown(name));
+  }
   for (const ParameterInfo& p : parameters) {
     const auto at = tensors.tensors.find(p.name);
     if (at == tensors.tensors.end())
@@ -146,31 +164,75 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
     if (at->second.shape != p.shape)
       throw InputError(fmt::format("{}: tensor {} has shape {}, expected {}", source, p.name,
                                    at->second.shape.to_string(), p.shape.to_string()));
-    std::copy(at->second.values.begin(), at->second.values.end(), theta.begin() + p.offset);
   }
   if (!unknown.empty()) throw InputError(fmt::format("{}: {}", source, unknown));
+  // Only now: a model that is not this one may have any size.
+  std::vector<double> theta(static_cast<std::size_t>(parameter_count(parameters)));
+  for (const ParameterInfo& p : parameters) {
+    const std::vector<double>& values = tensors.tensors.at(p.name).values;
+    std::copy(values.begin(), values.end(), theta.begin() + p.offset);
+  }
   return theta;
 }
 
-std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters) {
-  const SafeTensors tensors = read_safetensors(safetensors);
-  std::vector<double> theta = tensors_of(tensors, safetensors, parameters);
+namespace {
+
+/// "0.weight [4, 2], 0.bias [4]"
+std::string names_and_shapes(const SafeTensors& tensors) {
+  std::vector<std::string> words;
+  for (const auto& [name, tensor] : tensors.tensors)
+    words.push_back(fmt::format("{} {}", name, tensor.shape.to_string()));
+  return listed(words);
+}
+
+std::vector<double> finite_parameters(const SafeTensors& tensors, const std::string& source,
+                                      const std::vector<ParameterInfo>& parameters) {
+  std::vector<double> theta = tensors_of(tensors, source, parameters);
   for (const auto& [name, tensor] : tensors.tensors)
     if (tensor.integral)
-      throw InputError(fmt::format("{}: tensor {} holds integers, expected a floating type", safetensors, name));
-  require_finite(safetensors, theta, parameters);
+      throw InputError(fmt::format("{}: tensor {} holds integers, expected a floating type", source, name));
+  require_finite(source, theta, parameters);
   return theta;
 }
 
-std::vector<double> load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters) {
-  if (path.ends_with(".safetensors")) return read_parameters(path, parameters);
+/// Where a name does not fit, both lists of names say more than the first of them.
+std::vector<double> named_parameters(const SafeTensors& tensors, const std::string& source,
+                                     const std::vector<ParameterInfo>& parameters) {
+  SafeTensors expected;
+  bool known = tensors.tensors.size() == parameters.size();
+  for (const ParameterInfo& p : parameters) {
+    expected.tensors[p.name] = {p.shape, {}};
+    known = known && tensors.tensors.contains(p.name);
+  }
+  try {
+    return finite_parameters(tensors, source, parameters);
+  } catch (const InputError& e) {
+    if (known) throw;
+    throw InputError(
+        fmt::format("{}; found {}, expected {} (or other names, where shapes and numbers in the names "
+                    "tell which layer is which)",
+                    e.what(), names_and_shapes(tensors), names_and_shapes(expected)));
+  }
+}
+
+}  // namespace
+
+LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters) {
+  LoadedParameters out;
+  if (path.ends_with(".safetensors")) {
+    const SafeTensors tensors = with_model_names(read_safetensors(path), path, parameters, out.notes);
+    out.theta = named_parameters(tensors, path, parameters);
+    return out;
+  }
   Array array = read_npy(path);
   const Index expected = parameter_count(parameters);
   if (array.shape.rank() != 1 || array.shape.size() != expected)
     throw InputError(fmt::format("{}: found parameters of shape {}, expected [{}] as the model has", path,
                                  array.shape.to_string(), expected));
   if (array.integral) throw InputError(fmt::format("{}: found integers, expected a floating type", path));
-  return std::move(array.values);
+  require_finite(path, array.values, parameters);
+  out.theta = std::move(array.values);
+  return out;
 }
 
 TrainOptions load_run_options(const std::string& path) {
@@ -188,7 +250,7 @@ SavedRun load_run(const std::string& path) {
   out.class_names = read_class_names(file("data.json"));
   const auto network = build_network<double>(out.model, out.options.loss);
   const std::string weights = (parameters / "model.safetensors").string();
-  out.theta = read_parameters(weights, network.parameters);
+  out.theta = finite_parameters(read_safetensors(weights), weights, network.parameters);
   if (const fs::path mask = parameters / "mask.safetensors"; is_there(mask.string())) {
     out.mask = read_mask(mask.string(), network.parameters);
     require_removed_zero(weights, out.mask, out.theta, network.parameters);

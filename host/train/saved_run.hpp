@@ -34,11 +34,13 @@ TrainOptions load_run_options(const std::string& path);
 std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& source,
                                const std::vector<ParameterInfo>& parameters);
 
-/// The flat theta of named tensors; InputError names the tensor that is missing, unknown, not finite, of integers, or
-/// has another shape.
-std::vector<double> read_parameters(const std::string& safetensors, const std::vector<ParameterInfo>& parameters);
-
-/// theta.npy, or a .safetensors file with the tensors of the model; InputError for another length (both are shown).
-std::vector<double> load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters);
+struct LoadedParameters {
+  std::vector<double> theta;
+  std::vector<std::string> notes{};  ///< of tensors that were left out or taken by another name
+};
+/// theta.npy, or a .safetensors file with the tensors of the model, under its names or those of another program
+/// (train/parameter_names.hpp). InputError for another length, or names the tensor that is missing, unknown, of
+/// another shape, of integers, or not finite.
+LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters);
 
 }  // namespace hso

@@ -48,6 +48,21 @@ std::string Schedule::stop_reason(const Progress& progress) const {
   return "";
 }
 
+std::string budget_spent(const TrainOptions& o, const Cost& spent, const Cost& last) {
+  if (o.max_seconds > 0 && spent.seconds + last.seconds > o.max_seconds) return "seconds";
+  const double processor = spent.processor_seconds + last.processor_seconds;
+  if (o.max_processor_seconds > 0 && processor > o.max_processor_seconds) return "seconds";
+  // A sum of thirds may pass a whole number by its rounding.
+  if (o.max_gradients > 0 && spent.gradients + last.gradients > o.max_gradients * (1 + 1e-9)) return "gradients";
+  return "";
+}
+
+std::string target_reached(const TrainOptions& o, const Evaluation& now) {
+  if (o.target_loss > 0 && now.loss <= o.target_loss) return "target_loss";
+  if (o.target_accuracy > 0 && now.accuracy >= o.target_accuracy) return "target_accuracy";
+  return "";
+}
+
 TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device) {
   TrainOptions out = options;
   out.batch = schedule.batch;

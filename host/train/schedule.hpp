@@ -34,6 +34,15 @@ struct Schedule {
   double epoch_of(Index calls) const { return static_cast<double>(calls) / static_cast<double>(steps_per_epoch); }
 };
 
+struct Cost {
+  double seconds = 0, processor_seconds = 0, gradients = 0;
+};
+
+/// "" while one more step like the last stays within the budgets, else "seconds" or "gradients".
+std::string budget_spent(const TrainOptions& options, const Cost& spent, const Cost& last);
+/// "" until a target is reached, then "target_loss" or "target_accuracy".
+std::string target_reached(const TrainOptions& options, const Evaluation& now);
+
 /// What config.toml keeps: the zeros that have a meaning filled in, every optimizer option spelled out.
 TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device);
 

@@ -3,7 +3,6 @@
 #include <limits>
 #include <optional>
 
-#include "backend/host_memory.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/interrupt.hpp"
@@ -12,7 +11,6 @@
 #include "hsogpu/step_queue.hpp"
 #include "hsogpu/wrappers.hpp"
 #include "train/batch_order.hpp"
-#include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/memory_plan.hpp"
 #include "train/pending_steps.hpp"
@@ -20,6 +18,7 @@
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
+#include "train/training_inputs.hpp"
 #include "train/training_memory.hpp"
 
 namespace hso {
@@ -34,29 +33,6 @@ constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
 // Queued steps between two glances at what has become of them.
 constexpr std::size_t kGlance = 32;
 constexpr double kSecondsBetweenProgress = 0.1;
-
-/// What does not depend on the precision. Cheap checks come before the reading of data.
-struct Inputs {
-  Inputs(const TrainOptions& options, const TrainStart& start) {
-    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory, options.overwrite);
-    model = start.model ? *start.model : parse_model(options.model);
-    context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
-    if (start.split != nullptr) {
-      check_input(model, start.split->train.input_shape);
-      if (start.standardizer) data.standardizer = *start.standardizer;
-      return;
-    }
-    before = {};
-    DataRequest request = data_request(options, start.class_names);
-    request.standardizer = start.standardizer;
-    request.fitted_on = options.start.empty() ? "an earlier training part" : "the training part of " + options.start;
-    data = prepare_data(model, options.loss, request);
-  }
-  ModelSpec model;
-  std::unique_ptr<Context> context;
-  detail::MemoryMark before{};  ///< before the data are read
-  PreparedData data{{}, {{0.0}, {1.0}}, {}};
-};
 
 template <class T>
 class Trainer {
@@ -82,12 +58,33 @@ class Trainer {
   TrainResult run() {
     record({});
     open_directory();
-    while (result_.stop_reason.empty()) advance_or_stop();
+    train();
     finish();
     return std::move(result_);
   }
 
  private:
+  void train() {
+    BlockingHook<TrainResult> hook;
+    if (hooks_.blocking)
+      hook = [this](std::function<TrainResult()> known) {
+        if (known) left_theta_ = to_host(before_step_ ? before_ : theta_);
+        hooks_.blocking(std::move(known));
+      };
+    const InterruptScope scope(hook, [this] { return left(); });
+    while (result_.stop_reason.empty()) advance_or_stop();
+  }
+
+  /// What is known in the middle of work that cannot be left, and on the disk. Nothing of the device is touched: it is
+  /// at work.
+  TrainResult left() {
+    if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
+    result_.theta = left_theta_;
+    conclude();
+    directory_.reset();
+    return result_;
+  }
+
   /// A step that is left in its middle was none.
   void advance_or_stop() {
     try {
@@ -166,6 +163,7 @@ class Trainer {
   void open_directory() {
     if (asked_.run_directory.empty()) return;
     directory_.emplace(asked_.run_directory, asked_.overwrite);
+    directory_->clear();
     options_.run_directory = result_.run_directory = directory_->path();
     write_description(*directory_,
                       {options_, in_.model, in_.data.standardizer, &context_, placed_->train.size,
@@ -200,7 +198,7 @@ class Trainer {
       hooks_.on_progress(progress_.calls, report);
     }
     result_.stop_reason = schedule_.stop_reason(progress_);
-    if (result_.stop_reason.empty()) result_.stop_reason = budget_spent();
+    if (result_.stop_reason.empty()) result_.stop_reason = budget_spent(asked_, spent_, last_cost_);
     if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
       result_.stop_reason = name_of(report.status);
       result_.numerical_failure = true;
@@ -208,9 +206,10 @@ class Trainer {
     if (is_due(schedule_.evaluate_every) || !result_.stop_reason.empty()) record(report);
     if (is_due(asked_.spectrum_every)) log_spectra();
     // Before every other reason: a target reached on the step that spends the budget was reached.
-    if (const std::string reached = target_reached(); !reached.empty() && !result_.numerical_failure)
+    if (const std::string reached = target_reached(asked_, result_.last.train);
+        !reached.empty() && !result_.numerical_failure)
       result_.stop_reason = reached;
-    if (is_due(schedule_.checkpoint_every)) checkpoint();
+    if (is_due(schedule_.checkpoint_every)) checkpoint(to_host(theta_));
   }
   bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }
 
@@ -235,7 +234,7 @@ class Trainer {
   bool look_is_due() {
     if (is_due(schedule_.evaluate_every) || is_due(asked_.spectrum_every) || is_due(schedule_.checkpoint_every))
       return true;
-    if (!schedule_.stop_reason(progress_).empty() || !budget_spent().empty()) return true;
+    if (!schedule_.stop_reason(progress_).empty() || !budget_spent(asked_, spent_, last_cost_).empty()) return true;
     if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) return true;
     return pending_.size() % kGlance == 0 && queue_->glance();
   }
@@ -245,23 +244,6 @@ class Trainer {
     const auto [taken, refused, report] = queue_->look();
     pending_.settle(taken, report, progress_, spent_, last_cost_);
     return report;
-  }
-
-  /// One more step like the last would end beyond it.
-  std::string budget_spent() const {
-    if (asked_.max_seconds > 0 && spent_.seconds + last_cost_.seconds > asked_.max_seconds) return "seconds";
-    const double processor = spent_.processor_seconds + last_cost_.processor_seconds;
-    if (asked_.max_processor_seconds > 0 && processor > asked_.max_processor_seconds) return "seconds";
-    const double gradients = spent_.gradients + last_cost_.gradients;
-    // A sum of thirds may pass a whole number by its rounding.
-    if (asked_.max_gradients > 0 && gradients > asked_.max_gradients * (1 + 1e-9)) return "gradients";
-    return "";
-  }
-  std::string target_reached() const {
-    const Evaluation& now = result_.last.train;
-    if (asked_.target_loss > 0 && now.loss <= asked_.target_loss) return "target_loss";
-    if (asked_.target_accuracy > 0 && now.accuracy >= asked_.target_accuracy) return "target_accuracy";
-    return "";
   }
 
   double asked_so_far() const {
@@ -323,18 +305,15 @@ class Trainer {
       directory_->append_line("spectra.jsonl", line);
   }
 
-  std::vector<double> host_theta() const {
-    const std::vector<T> theta = theta_.download();
-    return {theta.begin(), theta.end()};
+  static std::vector<double> to_host(const Buffer<T>& buffer) {
+    const std::vector<T> numbers = buffer.download();
+    return {numbers.begin(), numbers.end()};
   }
 
   SavedPoint saved(const std::vector<double>& theta) const {
     return {theta, network_.parameters, options_, from_.mask};
   }
 
-  void checkpoint() {
-    if (directory_) checkpoint(host_theta());
-  }
   void checkpoint(const std::vector<double>& theta) {
     if (directory_) write_checkpoint(*directory_, saved(theta), progress_, schedule_);
   }
@@ -342,7 +321,11 @@ class Trainer {
   void finish() {
     const InterruptScope to_the_end({});  // what follows saves the training
     if (result_.last.step != progress_.calls) record(last_report_);
-    result_.theta = host_theta();
+    result_.theta = to_host(theta_);
+    conclude();
+  }
+
+  void conclude() {
     result_.accepted_steps = progress_.accepted;
     result_.trials = progress_.trials;
     result_.seconds = seconds_since(start_);
@@ -356,7 +339,7 @@ class Trainer {
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
   const TrainStart& from_;
-  Inputs in_;
+  TrainingInputs in_;
   const DataSplit& data_;  ///< until it is on the device
   Context& context_;       // what follows owns memory of it
   std::unique_ptr<Optimizer<T>> optimizer_;
@@ -370,6 +353,7 @@ class Trainer {
   std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1
   Objective<T>* seen_ = nullptr;                  ///< the outermost
   Buffer<T> theta_, before_;                      ///< before the current step
+  std::vector<double> left_theta_;                ///< where work began that cannot be left
   bool before_step_ = false;                      ///< theta may not be that of a whole step
   std::optional<RunDirectory> directory_;
   Progress progress_;

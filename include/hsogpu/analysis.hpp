@@ -89,6 +89,10 @@ SpectrumPlan plan_spectrum(LinearOperator<T>& a, const SpectrumRequest& request)
 /// The same for to_dense alone: the matrix [n][n] is the caller's to allocate, and counted.
 template <class T>
 SpectrumPlan plan_matrix(LinearOperator<T>& a);
+/// The same for `products` products (0: as many as it takes), `lanes` vectors at a time, with so many bytes beside
+/// them.
+template <class T>
+SpectrumPlan plan_products(LinearOperator<T>& a, Index lanes, Index products, Index bytes);
 
 /// Inertia at a tolerance: exact counts, or lower bounds from Ritz values (Cauchy's interlacing: a projection of A has
 /// no more eigenvalues above t or below -t than A has).

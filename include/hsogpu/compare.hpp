@@ -58,6 +58,8 @@ struct Budget {
 Budget parse_budget(const std::string& text);
 const char* name_of(BudgetKind kind);
 
+struct Comparison;
+
 struct CompareOptions {
   Budget budget{};
   Index seeds = 3;                                        ///< base.seed, base.seed + 1, ...: of split, start, batches
@@ -66,6 +68,7 @@ struct CompareOptions {
   std::function<bool()> interrupted{};                    ///< asked once a step
   std::function<void(const DataDescription&)> on_data{};  ///< of the first training
   std::function<void(const std::string& line)> on_run{};  ///< after every run
+  BlockingHook<Comparison> blocking{};                    ///< the run that is left so is not there; perhaps none is
 };
 
 struct CurvePoint {

@@ -5,7 +5,7 @@
 // Lifetime: what was made with a context may outlive it. Every `Buffer` has a share in its context: where the context
 // comes from Context::create, the end of its unique_ptr gives up the creator's share, and the device is let go with the
 // last buffer.
-// Threads: one at a time. The context may move between threads; most calls that overlap are refused with UsageError.
+// Threads: one at a time. The context may move between threads; calls that overlap are refused. Buffers end in any.
 #pragma once
 
 #include <atomic>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Arrays on disk: NumPy `.npy` (format 1.0 to 3.0), its archives `.npz`, and safetensors.
-// Writers write to a temporary name beside the target, flush, and rename: a reader never sees half a file.
-// Errors: InputError (path, what was found, what was expected) for files that are wrong or cannot be opened,
-// MemoryError when the disk is full.
+// Writers write to a temporary name beside the target (NAME.tmp-PID-N, which a killed process leaves behind), flush,
+// and rename: a reader never sees half a file. Errors: InputError (path, what was found, what was expected) for files
+// that are wrong or cannot be opened, MemoryError when the disk is full.
 #pragma once
 
 #include <map>
@@ -38,8 +38,9 @@ void write_npy(const std::string& path, const Shape& shape, Span<const T> values
 struct SafeTensors {
   std::map<std::string, Array> tensors;
   std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> unread{};  ///< tensors of other types, such as F8_E4M3: the type of each
 };
-SafeTensors read_safetensors(const std::string& path);  ///< F16, BF16, F32, F64, I8..I64, U8, BOOL
+SafeTensors read_safetensors(const std::string& path);  ///< reads F16, BF16, F32, F64, I8..I64, U8..U64, BOOL
 
 struct NamedTensor {
   std::string name;

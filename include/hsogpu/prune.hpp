@@ -129,6 +129,7 @@ struct PruneHooks {
   /// Asked after every stage. Under an InterruptScope (interrupt.hpp) a stage is left in its middle as well: the result
   /// is that of the stages before, and Interrupted is thrown where there is none.
   std::function<bool()> interrupted;
+  BlockingHook<PruneResult> blocking;  ///< a stage that is left so was none either
 };
 
 /// UsageError: a sparsity outside [0, 1), one that is below what is already gone, more than the rule may remove, and

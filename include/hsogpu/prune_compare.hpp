@@ -45,7 +45,8 @@ struct PruneComparison {
 struct PruneCompareHooks {
   std::function<void(const DataDescription&)> on_data;  ///< of the first run, before it is pruned
   std::function<void(const std::string& line)> on_run;
-  std::function<bool()> interrupted;  ///< asked after every run
+  std::function<bool()> interrupted;       ///< asked after every run
+  BlockingHook<PruneComparison> blocking;  ///< the run that is left so is not there; perhaps none is
 };
 
 /// UsageError for empty lists. What prune throws on a run makes that run a failed one, unless all of them fail: then

@@ -57,10 +57,15 @@
 namespace hso {
 
 enum class PruneScore { magnitude, random, gradient, obd, obs, kfac_obs, fisher, hsp, hsp_literal, hsp_saliency };
+struct PruneScoreInfo {
+  std::string name, summary;
+  bool compensates;  ///< also moves the parameters that stay
+};
+/// In the order of the enum.
+const std::vector<PruneScoreInfo>& prune_score_table();
 const std::vector<std::string>& prune_score_names();
 PruneScore parse_prune_score(const std::string& name);  ///< UsageError lists the names
 const std::string& name_of(PruneScore score);
-/// True for scores that also move the parameters that stay.
 bool compensates(PruneScore score);
 
 /// Which eigenvalues are flat.

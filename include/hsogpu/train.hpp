@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "hsogpu/interrupt.hpp"
 #include "hsogpu/mask.hpp"
 #include "hsogpu/model.hpp"
 #include "hsogpu/network_objective.hpp"
@@ -106,11 +107,10 @@ struct TrainResult {
 
 /// What a command will take at most, in bytes.
 struct MemoryPlan {
-  std::string device;       ///< "cpu" or "cuda:0"
-  Index device_bytes = 0;   ///< buffers and scratch on the device
-  Index host_bytes = 0;     ///< of host memory; where the device is the CPU, everything
-  Index reading_bytes = 0;  ///< of host memory, what it took until the data were on the device: that is over
-  Index free_bytes = 0;     ///< on the device, beside what is in use already
+  std::string device;      ///< "cpu" or "cuda:0"
+  Index device_bytes = 0;  ///< buffers and scratch on the device
+  Index host_bytes = 0;  ///< of host memory, the reading of the data included; where the device is the CPU, everything
+  Index free_bytes = 0;  ///< on the device, beside what is in use already
 };
 
 struct TrainHooks {
@@ -125,6 +125,7 @@ struct TrainHooks {
   /// Asked once a step; true stops after a checkpoint. Under an InterruptScope (interrupt.hpp) a step is left in its
   /// middle as well; it was none then.
   std::function<bool()> interrupted;
+  BlockingHook<TrainResult> blocking;  ///< a step that is left so was none either
 };
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.

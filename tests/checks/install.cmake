@@ -14,7 +14,7 @@ set_tests_properties(install.tree PROPERTIES FIXTURES_SETUP hso_prefix LABELS in
 function(hso_install_test name)
   add_test(NAME install.${name} COMMAND ${ARGN})
   set_tests_properties(install.${name} PROPERTIES FIXTURES_REQUIRED hso_prefix LABELS install SKIP_RETURN_CODE 77
-    TIMEOUT 300 ENVIRONMENT OMP_NUM_THREADS=1)
+    TIMEOUT 600 ENVIRONMENT OMP_NUM_THREADS=1)
 endfunction()
 
 hso_install_test(contents bash ${CMAKE_CURRENT_SOURCE_DIR}/installed.sh ${HSO_PREFIX})

@@ -8,6 +8,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 #include "support/contexts.hpp"
 
 namespace hso {
@@ -100,6 +101,25 @@ TEST(CudaDevice, ExceptionsPassThroughRecordedLaunches) {
   EXPECT_THROW(recorded->run(key, second_throws), InputError);
   Buffer<float> x(cuda(), std::vector<float>{1});
   EXPECT_EQ(x.download()[0], 1);  // the stream still works
+}
+
+/// What leaves a sequence while it is being recorded says nothing about recording it: the next time it is.
+TEST(CudaDevice, AnInterruptedRecordingIsMadeAnotherTime) {
+  auto& ops = cuda().ops<double>();
+  Buffer<double> x(cuda(), std::vector<double>{1, 3});
+  const auto recorded = cuda().make_recorded();
+  const std::vector<std::uintptr_t> key{1};
+  int calls = 0;
+  const auto second_is_left = [&] {
+    ops.axpby(2, 1, x.data(), 1, x.data());
+    if (++calls == 2) throw Interrupted();
+  };
+  recorded->run(key, second_is_left);
+  EXPECT_THROW(recorded->run(key, second_is_left), Interrupted);
+  EXPECT_EQ(x.download(), (std::vector<double>{2, 6})) << "what was recorded did not run";
+  for (int i = 0; i < 3; ++i) recorded->run(key, second_is_left);
+  EXPECT_EQ(calls, 3) << "recorded, and replayed from then on";
+  EXPECT_EQ(x.download(), (std::vector<double>{16, 48}));
 }
 
 template <class T>

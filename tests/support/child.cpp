@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -37,10 +39,19 @@ Child::~Child() {
 
 void Child::signal(int number) const { ::kill(pid_, number); }
 
+int Child::threads() const {
+  namespace fs = std::filesystem;
+  std::error_code ended;
+  const fs::directory_iterator tasks("/proc/" + std::to_string(pid_) + "/task", ended);
+  return ended ? 0 : static_cast<int>(std::distance(fs::begin(tasks), fs::end(tasks)));
+}
+
 bool Child::runs() {
   if (code_ >= 0) return false;
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
+  rusage used{};
+  if (::wait4(pid_, &status, WNOHANG, &used) != pid_) return true;
+  peak_bytes_ = static_cast<std::size_t>(used.ru_maxrss) * 1024;
   code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return false;
 }

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -22,13 +23,18 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   void signal(int number) const;
+  /// Threads that it has now; 0 when it has ended.
+  int threads() const;
   bool runs();
   /// The exit code, 128 + N after signal N; -1 when it has not ended after this many seconds.
   int wait(double seconds = 60);
+  /// The most memory that it held, once it has ended.
+  std::size_t peak_bytes() const { return peak_bytes_; }
 
  private:
   pid_t pid_ = -1;
   int code_ = -1;
+  std::size_t peak_bytes_ = 0;
 };
 
 /// Waits until the condition holds; false after `seconds`.

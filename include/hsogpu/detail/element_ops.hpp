@@ -3,9 +3,10 @@
 // The closed list of element functors. A backend visits it in one place, so it cannot forget one.
 #pragma once
 
+#include <cstddef>
+#include <memory>
+#include <new>
 #include <type_traits>
-#include <utility>
-#include <variant>
 
 #include "hsogpu/detail/elements/activation.hpp"
 #include "hsogpu/detail/elements/basic.hpp"
@@ -30,26 +31,42 @@
 
 namespace hso::detail {
 
-/// The activations; graph/activation.cpp and the model grammar read the same list.
+/// A list of types; naming it instantiates none of them.
+template <class... F>
+struct Types {
+  static constexpr int kCount = sizeof...(F);
+};
+
+template <class... Lists>
+struct Joined;
+template <class... A>
+struct Joined<Types<A...>> {
+  using type = Types<A...>;
+};
+template <class... A, class... B, class... Rest>
+struct Joined<Types<A...>, Types<B...>, Rest...> {
+  using type = typename Joined<Types<A..., B...>, Rest...>::type;
+};
+
+/// The place of F in a list, its length where it is not there.
+template <class F, class List>
+inline constexpr int place_in = 0;
+template <class F, class... A>
+inline constexpr int place_in<F, Types<A...>> = [] {
+  constexpr bool same[] = {std::is_same_v<F, A>...};
+  int place = 0;
+  while (place < static_cast<int>(sizeof...(A)) && !same[place]) ++place;
+  return place;
+}();
+
+/// The activations.
 template <template <class> class Use>
 using ForActivations =
-    std::variant<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
+    Types<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
 
 /// What expressions are made of beside them; graph/expression.cpp.
 template <template <class> class Use>
-using ForFunctions =
-    std::variant<Use<Exp>, Use<Log>, Use<Sqrt>, Use<Inverse>, Use<Sin>, Use<Cos>, Use<Atan>, Use<AffineMap>>;
-
-template <class... Variants>
-struct Joined;
-template <class... A>
-struct Joined<std::variant<A...>> {
-  using type = std::variant<A...>;
-};
-template <class... A, class... B, class... Rest>
-struct Joined<std::variant<A...>, std::variant<B...>, Rest...> {
-  using type = typename Joined<std::variant<A..., B...>, Rest...>::type;
-};
+using ForFunctions = Types<Use<Exp>, Use<Log>, Use<Sqrt>, Use<Inverse>, Use<Sin>, Use<Cos>, Use<Atan>, Use<AffineMap>>;
 
 template <class T>
 struct ActivationOps {
@@ -70,62 +87,74 @@ struct ActivationOps {
 
 /// What layers and losses are made of, and dense matrices.
 template <class T>
-using LayerOps = std::variant<
-    Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>, AddToRows<T>,
-    AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>, Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>,
-    AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>, CrossEntropyJvp<T>,
-    CrossEntropyVjp<T>, CrossEntropyCross<T>, CrossEntropyCrossAfterBias<T>, OutputLossValue<T, SquaredError>,
-    OutputLossJvp<T, SquaredError>, OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>,
-    OutputLossCrossAfterBias<T, SquaredError>, OutputLossValue<T, LogisticLoss>, OutputLossJvp<T, LogisticLoss>,
-    OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>, OutputLossCrossAfterBias<T, LogisticLoss>, Hit<T>,
-    Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>,
-    MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>,
-    RandomFill<T>, DropoutMask<T>, SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>,
-    Square<T>, Reciprocal<T>, CopyRows<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>,
-    OutputLossRoot<T, LogisticLoss>>;
+using LayerOps =
+    Types<Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>,
+          AddToRows<T>, AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>, Symmetrize<T>, MirrorLower<T>,
+          TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>,
+          CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>, CrossEntropyCrossAfterBias<T>,
+          OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>, OutputLossVjp<T, SquaredError>,
+          OutputLossCross<T, SquaredError>, OutputLossCrossAfterBias<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
+          OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>,
+          OutputLossCrossAfterBias<T, LogisticLoss>, Hit<T>, Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>,
+          AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>,
+          AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>, DropoutMask<T>, SampleClass<T>,
+          SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>, Reciprocal<T>, CopyRows<T>,
+          CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>>;
 
 /// What solvers, optimizers and pruning are made of.
 template <class T>
 using MethodOps =
-    std::variant<AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>,
-                 DampedReciprocal<T>, EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>,
-                 EliminationUpdate<T>, GatherBlock<T>, Diagonal<T>, Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>,
-                 CgStart<T>, CgLength<T>, CgTurn<T>, MinresStart<T>, MinresSubtract<T>, MinresRotate<T>,
-                 ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>, TruncatedCgStart<T>, TruncatedCgLength<T>,
-                 TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>,
-                 ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>,
-                 CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>,
-                 Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>, SetBatch<T>,
-                 GatherBatch<T>, BatchRows<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>,
-                 OrderedEntries<T>, MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
+    Types<AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
+          EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>,
+          Diagonal<T>, Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>, CgStart<T>, CgLength<T>, CgTurn<T>,
+          MinresStart<T>, MinresSubtract<T>, MinresRotate<T>, ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>,
+          TruncatedCgStart<T>, TruncatedCgLength<T>, TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>,
+          SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>, ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>,
+          CheckFinite<T>, KeepRecord<T>, CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>,
+          RandomFillAt<T>, Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>,
+          SetBatch<T>, GatherBatch<T>, BatchRows<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>,
+          OrderedEntries<T>, MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
 
-template <class F, class Variant>
-inline constexpr bool holds = false;
-template <class F, class... A>
-inline constexpr bool holds<F, std::variant<A...>> = (std::is_same_v<F, A> || ...);
+/// Every functor of element type T.
+template <class T>
+using ElementOps = typename Joined<LayerOps<T>, MethodOps<T>, typename ActivationOps<T>::type>::type;
 
-/// One functor of the list. Groups of them, because compilers instantiate a variant of all of them too deep.
+/// One functor of the list, by value: its bytes and its place in the list. Not a std::variant, whose copies and visits
+/// would be instantiated for all of them in every file that launches one.
 template <class T>
 class ElementOp {
-  using Layers = LayerOps<T>;
-  using Methods = MethodOps<T>;
-  using Activations = typename ActivationOps<T>::type;
-  template <class F>
-  using GroupOf =
-      std::conditional_t<holds<F, Layers>, Layers, std::conditional_t<holds<F, Methods>, Methods, Activations>>;
-
  public:
   template <class F>
-  requires holds<F, GroupOf<F>> ElementOp(const F& f)
-      : group_(std::in_place_type<GroupOf<F>>, std::in_place_type<F>, f) {}
+  requires(place_in<F, ElementOps<T>> < ElementOps<T>::kCount) ElementOp(const F& f)
+      : place_(place_in<F, ElementOps<T>>) {
+    static_assert(std::is_trivially_copyable_v<F>);
+    static_assert(sizeof(F) <= sizeof(bytes_) && alignof(F) <= kAlignment);
+    std::construct_at(reinterpret_cast<F*>(bytes_), f);
+  }
 
+  /// visitor(f) for the functor that this holds, as const F&; instantiated for every functor of the list.
   template <class Visitor>
-  decltype(auto) visit(const Visitor& visitor) const {
-    return std::visit([&](const auto& group) -> decltype(auto) { return std::visit(visitor, group); }, group_);
+  auto visit(const Visitor& visitor) const {
+    return visit(visitor, ElementOps<T>{});
   }
 
  private:
-  std::variant<Layers, Methods, Activations> group_;
+  static constexpr std::size_t kAlignment = 16;
+
+  template <class Visitor, class First, class... Rest>
+  auto visit(const Visitor& visitor, Types<First, Rest...>) const {
+    using Result = std::invoke_result_t<const Visitor&, const First&>;
+    using Call = Result (*)(const Visitor&, const std::byte*);
+    static constexpr Call kCalls[] = {&call<Result, Visitor, First>, &call<Result, Visitor, Rest>...};
+    return kCalls[place_](visitor, bytes_);
+  }
+  template <class Result, class Visitor, class F>
+  static Result call(const Visitor& visitor, const std::byte* bytes) {
+    return visitor(*std::launder(reinterpret_cast<const F*>(bytes)));
+  }
+
+  alignas(kAlignment) std::byte bytes_[256];
+  int place_;
 };
 
 }  // namespace hso::detail

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a solution with a curvature matrix takes, known before anything is computed: by the matrix, or by products.
+#pragma once
+
+#include "hsogpu/analysis.hpp"
+
+namespace hso::cli {
+
+/// The matrix and what solve() takes beside it, for `count` right-hand sides: a copy that becomes the Cholesky factor,
+/// and another where eigenvalues have to be computed. MemoryError where that is not there, with the n that would fit.
+template <class T>
+SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count);
+
+/// The vectors of cg or minres; `products` 0: as many as it takes.
+template <class T>
+SpectrumPlan plan_iterative_solve(LinearOperator<T>& a, Index count, Index products);
+
+}  // namespace hso::cli
