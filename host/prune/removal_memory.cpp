@@ -30,7 +30,8 @@ class RemovalBytes {
  private:
   Index numbers(Index count) const { return checked_multiply(count, static_cast<Index>(sizeof(T))); }
   Index square(Index order) const { return numbers(checked_multiply(order, order)); }
-  Index surgery(Index order) const { return surgery_bytes<T>(order, order); }
+  /// With the eigendecomposition that replaces a block which is not positive definite.
+  Index surgery(Index order) const { return surgery_bytes<T>(order, order) + eigh_bytes<T>(context_, order); }
   /// While the matrix of the kept parameters is formed (kept_curvature).
   Index forming() const { return square(m_) + (m_ < n_ && 2 * m_ > n_ ? square(n_) : 0); }
   Index eigenvectors() const { return std::max(forming(), 2 * square(m_) + eigh_bytes<T>(context_, m_)); }

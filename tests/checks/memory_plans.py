@@ -100,7 +100,6 @@ def commands(folder):
         "train hso float64, digits": train("hso", *larger, *double),
         "train hso.block, digits": train("hso.block", *digits),
         "train kfac, images": train("kfac", "--data", images, "--model", deep),
-        "train hso.lowrank, digits": train("hso.lowrank", "--data", "digits", "--model", "mlp:64-2000-500-10:tanh"),
         "eval, images": ["eval", "--checkpoint", "adam"],
         "gradient, images": ["gradient", "--data", images, "--model", deep, "--out", "g.npy"],
         "hessian, digits": ["hessian", *digits, *double, "--out", "h.npy"],
