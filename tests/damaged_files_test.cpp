@@ -180,7 +180,7 @@ Format model_format() {
     const ModelSpec model = parse_model(dir.file("net.toml"));
     EXPECT_GT(summarize(model).back().output.size(), 0);
   };
-  out.program = [](const TempDir& dir) { return Words{"info", "--model", dir.file("net.toml")}; };
+  out.program = [](const TempDir& dir) { return Words{"models", dir.file("net.toml")}; };
   return out;
 }
 

@@ -155,16 +155,20 @@ TEST_F(Process, AnEigendecompositionIsLeftWithTheParametersBeforeIt) {
 TEST_F(Process, AComparisonHoldsItsFolderFromTheStart) {
   train_once();
   const std::string folder = dir_.file("comparison");
-  const std::vector<Words> commands{
-      {"train", "--device", "cpu", "--data", data_, "--model", "mlp:2-4-2:tanh", "--compare", "sgd", "--compare-budget",
-       "steps:1000000000", "--evaluate-every", "1000000", "--out", folder, "--overwrite"},
-      {"prune", "--device", "cpu", "--checkpoint", run_, "--compare", "magnitude", "--finetune-steps", "1000000000",
-       "--optimizer", "sgd", "--out", folder, "--overwrite"}};
-  for (const Words& words : commands) {
+  const auto commands = [&](const std::string& steps) {
+    return std::vector<Words>{
+        {"train", "--device", "cpu", "--data", data_, "--model", "mlp:2-4-2:tanh", "--compare", "sgd",
+         "--compare-budget", "steps:" + steps, "--evaluate-every", "1000000", "--out", folder, "--overwrite"},
+        {"prune", "--device", "cpu", "--checkpoint", run_, "--compare", "magnitude", "--finetune-steps", steps,
+         "--optimizer", "sgd", "--out", folder, "--overwrite"}};
+  };
+  for (const Words& words : commands("1000000000")) {
     fs::copy(run_, folder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-    Child first(words);
-    ASSERT_TRUE(eventually([&] { return fs::exists(folder + "/.hso-lock"); }));
-    for (const Words& second : commands) {
+    const std::string err = dir_.file("err");
+    fs::remove(err);
+    Child first(words, "exec \"$@\" 2>" + err);
+    ASSERT_TRUE(eventually([&] { return fs::exists(err) && contains(read_text(err), "data "); }));
+    for (const Words& second : commands("1")) {
       const auto refused = run_program(second);
       EXPECT_EQ(refused.exit_code, 3) << second[0];
       EXPECT_TRUE(contains(refused.err, folder, "another process is writing to it")) << second[0];

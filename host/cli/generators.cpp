@@ -43,7 +43,7 @@ std::string bash_completion(const CommandLine& line) {
       if (option.words().empty()) continue;
       if (is_flag(option))
         words +=
-            fmt::format("    {} {}) words='{}' ;;\n", command->name(), option.flag(), fmt::join(option.words(), " "));
+            fmt::format("    '{} {}') words='{}' ;;\n", command->name(), option.flag(), fmt::join(option.words(), " "));
       else
         bare = option.words();
     }
