@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "backend/process_memory.hpp"
 #include "cuda_ops.hpp"
 #include "hsogpu/error.hpp"
 #include "presence.hpp"
@@ -95,7 +96,7 @@ DeviceMemory CudaContext::memory() const {
   current.require();
   std::size_t free = 0, total = 0;
   HSO_CHECK(cudaMemGetInfo(&free, &total));
-  return {static_cast<Index>(free + pool_->idle_bytes()), static_cast<Index>(total)};
+  return within_limit({static_cast<Index>(free + pool_->idle_bytes()), static_cast<Index>(total)}, allocated_bytes());
 }
 
 void CudaContext::synchronize() {

@@ -157,6 +157,21 @@ TEST(Split, IsDisjointCompleteAndRepeatable) {
   EXPECT_EQ(parts.train.inputs[0], static_cast<double>(order[360]));
 }
 
+TEST(Split, PartsAreTheSubsetsOfTheShuffle) {
+  const Dataset data = digits();
+  for (const Index test_size : {Index{1}, Index{360}, Index{1796}}) {
+    const DataSplit parts = split(data, test_size, 5);
+    const std::vector<Index> order = shuffled_indices(data.size, 5);
+    const Span<const Index> all(order);
+    const auto middle = static_cast<std::size_t>(test_size);
+    const Dataset train = data.subset(all.subspan(middle)), test = data.subset(all.first(middle));
+    EXPECT_EQ(parts.train.inputs, train.inputs);
+    EXPECT_EQ(parts.train.targets, train.targets);
+    EXPECT_EQ(parts.test.inputs, test.inputs);
+    EXPECT_EQ(parts.test.targets, test.targets);
+  }
+}
+
 TEST(Split, RefusesSizesThatDoNotFit) {
   EXPECT_TRUE(contains(message_of<UsageError>([] { split(small_set(), 3, 0); }), "test part of 3 of the 3 samples"));
   EXPECT_THROW(split(small_set(), -1, 0), UsageError);

@@ -248,10 +248,25 @@ TEST_F(DerivativeCli, OutputFolderIsLookedForBeforeAnythingElse) {
   EXPECT_TRUE(contains(r.err, "missing", "--out"));
 }
 
-TEST_F(DerivativeCli, DenseMatrixBeyondTheBudgetIsRefused) {
-  const ProgramResult r = files_.run("hessian", with_out({"--memory", "12KB"}));
-  expect_refusal(r, 4, {"n = 43", "12288", "would fit"});
-  EXPECT_EQ(files_.run("hessian", with_out({"--memory", "2GB"})).exit_code, 0);
+TEST_F(DerivativeCli, APlanComputesNothingAndALimitRefusesIt) {
+  for (const char* command : {"gradient", "hessian"}) {
+    const ProgramResult plan = files_.run(command, with_out({"--plan"}));
+    EXPECT_EQ(plan.exit_code, 0) << plan.err;
+    EXPECT_TRUE(contains(plan.err, "plan: ", "MB are free"));
+    EXPECT_EQ(plan.out, "");
+    expect_refusal(files_.run(command, with_out({"--memory", "12KB"})), 4, {"12288", "would"});
+  }
+  for (const char* command : {"gradient", "hessian"})
+    EXPECT_EQ(files_.run(command, with_out({"--memory", "2GB"})).exit_code, 0);
+}
+
+TEST(DerivativeCliMemory, DenseMatrixBeyondTheLimitIsRefused) {
+  const test::TempDir dir;
+  const ProgramResult r = run_program({"hessian", "--data", "digits", "--device", "cpu", "--precision", "float64",
+                                       "--memory", "100MB", "--model", "mlp:64-60-10", "--out", dir.file("h.npy")});
+  EXPECT_EQ(r.exit_code, 4) << r.err;
+  EXPECT_TRUE(contains(r.err, "dense curvature matrix: n = 4510", "the limit of 104857600", "would fit")) << r.err;
+  EXPECT_FALSE(std::filesystem::exists(dir.file("h.npy")));
 }
 
 TEST(DerivativeCliMemory, DenseMatrixThatCannotFitIsRefusedBeforeAnyWork) {

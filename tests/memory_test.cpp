@@ -7,10 +7,15 @@
 
 #include <fstream>
 
+#include "backend/process_memory.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "hsogpu/error.hpp"
+#include "hsogpu/linalg.hpp"
 #include "hsogpu/model.hpp"
+#include "hsogpu/network_objective.hpp"
 #include "hsogpu/tape.hpp"
 #include "support/contexts.hpp"
+#include "support/messages.hpp"
 
 namespace hso {
 namespace {
@@ -52,6 +57,42 @@ TEST_P(MemoryTest, AThousandProductsLeaveDeviceAndResidentMemoryFlat) {
   EXPECT_EQ(context().allocation_count(), made);
   // One leaked buffer of 100 bytes a round would be 25 pages; other threads of the test program may touch a few.
   EXPECT_LE(resident_pages() - pages, 16) << "pages of " << sysconf(_SC_PAGESIZE) << " bytes";
+}
+
+/// Ends with the test.
+struct Limit {
+  explicit Limit(Index bytes) { detail::limit_memory(bytes); }
+  ~Limit() { detail::limit_memory(0); }
+};
+
+TEST_P(MemoryTest, ALimitBoundsWhatIsFreeAndSaysWhatWouldFit) {
+  constexpr Index kLimit = Index{200} << 20, kHalf = kLimit / 2, kSlack = Index{16} << 20;
+  const auto square = [](Index n) { return n * n; };
+  const std::unique_ptr<Context> fresh = Context::create(context().name());
+  const Limit limit(kLimit);
+  EXPECT_LE(fresh->memory().free_bytes, kLimit);
+  EXPECT_GE(fresh->memory().free_bytes, kLimit - kSlack);
+  const Buffer<char> half(*fresh, kHalf);
+  EXPECT_LE(fresh->memory().free_bytes, kHalf);
+  EXPECT_GE(fresh->memory().free_bytes, kHalf - kSlack);
+  EXPECT_NO_THROW(require_memory(*fresh, "a square", 8000, square));
+  const std::string refused = test::message_of<MemoryError>([&] { require_memory(*fresh, "a square", 11000, square); });
+  EXPECT_TRUE(test::contains(refused, "n = 11000 needs 121000000", "the limit of 209715200", "would fit")) << refused;
+}
+
+/// Data are converted in chunks of 2^20 numbers.
+TEST_P(MemoryTest, DataOfMoreThanOneChunkArriveWhole) {
+  constexpr Index kRows = 1100, kWidth = 1000;
+  Dataset data;
+  data.size = kRows;
+  data.input_shape = Shape{kWidth};
+  data.inputs = test::normal_numbers<double>(kRows * kWidth, 3);
+  data.target_shape = Shape{1};
+  data.targets = test::normal_numbers<double>(kRows, 4);
+  const Network<double> network = build_network<double>(parse_model("mlp:1000-1"), LossKind::squared_error);
+  const DeviceData<double> placed(context(), network, data);
+  EXPECT_EQ(placed.inputs.download(), data.inputs);
+  EXPECT_EQ(placed.targets.download(), data.targets);
 }
 
 }  // namespace

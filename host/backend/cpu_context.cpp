@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
 #include "backend/blas.hpp"
 #include "backend/host_memory.hpp"
+#include "backend/process_memory.hpp"
 
 namespace hso::detail {
 
@@ -41,7 +43,10 @@ std::string cpu_description() {
 
 std::string CpuContext::description() const { return cpu_description(); }
 
-DeviceMemory CpuContext::memory() const { return host_memory(); }
+DeviceMemory CpuContext::memory() const {
+  if (memory_limit() == 0) return host_memory();
+  return within_limit(host_memory(), std::max(growth_since_limit(), allocated_bytes()));  // not all is touched yet
+}
 
 void CpuContext::to_device(const void* host, void* device, Index bytes) { copy_bytes(host, device, bytes); }
 
@@ -54,7 +59,7 @@ std::unique_ptr<Readback> CpuContext::make_readback(Index) { return std::make_un
 // Linux grants more than there is and kills the process later, so large requests are compared with what is free.
 void* CpuContext::raw_allocate(Index bytes) {
   constexpr Index kAlignment = 256, kLarge = Index{64} << 20;
-  if (bytes > INT64_MAX - kAlignment || (bytes >= kLarge && bytes > host_memory().free_bytes)) return nullptr;
+  if (bytes > INT64_MAX - kAlignment || (bytes >= kLarge && bytes > memory().free_bytes)) return nullptr;
   const Index rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   return std::aligned_alloc(kAlignment, static_cast<std::size_t>(rounded));
 }

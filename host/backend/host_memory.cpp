@@ -7,19 +7,11 @@
 #include <fstream>
 #include <string>
 
+#include "backend/process_memory.hpp"
+
 namespace hso::detail {
 
 namespace {
-
-/// The number after `key` in /proc/meminfo, in bytes; 0 when it is not there.
-Index meminfo(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string word; file >> word;) {
-    Index kilobytes = 0;
-    if (word == key && file >> kilobytes) return kilobytes * 1024;
-  }
-  return 0;
-}
 
 /// The number in a one-line file, or `otherwise` ("max", or no such file).
 Index number_in(const char* path, Index otherwise) {
@@ -31,7 +23,7 @@ Index number_in(const char* path, Index otherwise) {
 }  // namespace
 
 DeviceMemory host_memory() {
-  DeviceMemory memory{meminfo("MemAvailable:"), meminfo("MemTotal:")};
+  DeviceMemory memory{bytes_in("/proc/meminfo", "MemAvailable:"), bytes_in("/proc/meminfo", "MemTotal:")};
   const Index limit = number_in("/sys/fs/cgroup/memory.max", memory.total_bytes);
   const Index used = number_in("/sys/fs/cgroup/memory.current", 0);
   if (limit < memory.total_bytes) {

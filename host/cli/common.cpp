@@ -119,9 +119,9 @@ ProblemOptions::ProblemOptions(Command& command) : layers_(command, problem_keys
 }
 
 Problem ProblemOptions::load() const {
+  Problem p;
   std::optional<SavedRun> run;
   if (!checkpoint_.empty()) run = load_run(checkpoint_);
-  Problem p;
   if (run) p.options = run->options;
   p.options.device = TrainOptions{}.device;  // a run made on a GPU can be read where there is none
   p.options = layers_.resolve(p.options);
@@ -132,6 +132,7 @@ Problem ProblemOptions::load() const {
   set_parameters(p, own_model ? nullptr : &*run);
   PreparedData data = prepare_data(p.model, p.options.loss, request_of(p.options, run ? &*run : nullptr));
   p.data = std::move(data.split.train);
+  p.reading_bytes = p.before.most_growth();
   p.description = std::move(data.description);
   print_data(p.description);
   return p;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/process_memory.hpp"
 #include "cli/command.hpp"
 #include "cli/outputs.hpp"
 #include "hsogpu/train.hpp"
@@ -59,7 +60,9 @@ struct Problem {
   DataDescription description;  ///< what was taken from where
   std::vector<double>
       theta;  ///< from --params, else from --checkpoint, else a fresh start by --initialization and --seed
-  std::string theta_source;  ///< for people: the path, or "glorot, seed 0"
+  std::string theta_source;   ///< for people: the path, or "glorot, seed 0"
+  detail::MemoryMark before;  ///< the data were read
+  Index reading_bytes = 0;    ///< of host memory, that reading them took
 };
 
 /// --model --params --checkpoint --data --label --header --separator --loss --scaling --precision --device --tf32

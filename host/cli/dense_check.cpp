@@ -19,27 +19,9 @@ Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n) {
 }
 
 template <class T>
-Index lanes_within(const Graph<T>& graph, Index batch, Index budget) {
-  Index lanes = 32;
-  while (lanes > 1 && dense_bytes(graph, batch, lanes, graph.parameter_count()) > budget) lanes /= 2;
-  return lanes;
-}
-
-template <class T>
-void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, Index budget) {
-  const Index n = graph.parameter_count(), fixed = Tape<T>::bytes(graph, batch, 1);
-  const auto bytes_of = [&](Index m) { return dense_bytes(graph, batch, 1, m); };
-  require_memory(context, "dense curvature matrix", n, bytes_of);
-  if (budget <= 0 || bytes_of(n) <= budget) return;
-  if (fixed >= budget)
-    throw MemoryError(fmt::format(
-        "--memory: dense curvature matrix: n = {} needs {} bytes, {} are allowed; the work beside the matrix "
-        "takes {} of them already, so none would fit",
-        n, bytes_of(n), budget, fixed));
-  const double room = static_cast<double>(std::max<Index>(budget - fixed, 0)) / static_cast<double>(sizeof(T));
-  throw MemoryError(
-      fmt::format("--memory: dense curvature matrix: n = {} needs {} bytes, {} are allowed; n up to {} would fit", n,
-                  bytes_of(n), budget, static_cast<Index>(std::sqrt(room))));
+void require_dense_memory(Context& context, const Graph<T>& graph, Index batch) {
+  require_memory(context, "dense curvature matrix", graph.parameter_count(),
+                 [&](Index n) { return dense_bytes(graph, batch, 1, n); });
 }
 
 namespace {
@@ -90,10 +72,8 @@ double product_difference(LinearOperator<T>& op, const Buffer<T>& h) {
 
 template Index dense_bytes(const Graph<float>&, Index, Index, Index);
 template Index dense_bytes(const Graph<double>&, Index, Index, Index);
-template Index lanes_within(const Graph<float>&, Index, Index);
-template Index lanes_within(const Graph<double>&, Index, Index);
-template void require_dense_memory(Context&, const Graph<float>&, Index, Index);
-template void require_dense_memory(Context&, const Graph<double>&, Index, Index);
+template void require_dense_memory(Context&, const Graph<float>&, Index);
+template void require_dense_memory(Context&, const Graph<double>&, Index);
 template double product_difference(LinearOperator<float>&, const Buffer<float>&);
 template double product_difference(LinearOperator<double>&, const Buffer<double>&);
 template double asymmetry(Index, Span<const float>);

@@ -11,14 +11,9 @@ namespace hso::cli {
 template <class T>
 Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n);
 
-/// The most lanes (32 at most) for which matrix and tape stay within `budget`; 1 when not even that fits.
-template <class T>
-Index lanes_within(const Graph<T>& graph, Index batch, Index budget);
-
 /// MemoryError with the bytes needed, the bytes there and the n that would fit, before anything is computed.
-/// `budget` 0: what is free on the device.
 template <class T>
-void require_dense_memory(Context& context, const Graph<T>& graph, Index batch, Index budget);
+void require_dense_memory(Context& context, const Graph<T>& graph, Index batch);
 
 /// |H v - op(v)| / |op(v)| for a random v and h [n][n] in device memory.
 template <class T>

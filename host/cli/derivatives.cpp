@@ -7,10 +7,13 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 #include "io/shown_text.hpp"
+#include "train/memory_plan.hpp"
+#include "train/placed_data.hpp"
 
 namespace hso::cli {
 
@@ -34,25 +37,45 @@ Array read_vectors(const std::string& path, Index n) {
 namespace {
 
 template <class T>
-Buffer<T> placed(Context& context, const Problem& problem) {
-  const std::vector<T> narrowed(problem.theta.begin(), problem.theta.end());
+Buffer<T> placed(Context& context, Problem& problem) {
+  const std::vector<double> theta = std::exchange(problem.theta, {});
+  const std::vector<T> narrowed(theta.begin(), theta.end());
   return Buffer<T>(context, Span<const T>(narrowed));
+}
+
+template <class T>
+DeviceData<T> placed_data(Context& context, const Network<T>& network, Problem& problem) {
+  DataSplit own{std::exchange(problem.data, {}), {}};
+  return PlacedData<T>(context, network, own, &own).train;
 }
 
 }  // namespace
 
 template <class T>
-PlacedProblem<T>::PlacedProblem(const Problem& p)
+PlacedProblem<T>::PlacedProblem(Problem& p)
     : problem(p),
       context(Context::create(p.options.device, {.tf32 = p.options.tf32, .deterministic = p.options.deterministic})),
       network(build_network<T>(p.model, p.options.loss)),
-      data(*context, network, p.data),
-      theta(placed<T>(*context, p)) {}
+      data(placed_data<T>(*context, network, p)),
+      rows(p.options.device_batch > 0 ? std::min(p.options.device_batch, data.size)
+                                      : rows_that_fit(*context, network.graph, data.size)),
+      theta(placed<T>(*context, p)),
+      reading_bytes_(context->is_cuda() ? p.reading_bytes : p.before.most_growth()) {}
+
+template <class T>
+double PlacedProblem<T>::loss() const {
+  return objective({.batch = kLossRows, .lanes = 1})->value(theta.data());
+}
+
+template <class T>
+MemoryPlan PlacedProblem<T>::plan(Index device, Index copies) const {
+  return plan_of(*context, device, copies, reading_bytes_);
+}
 
 template <class T>
 std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkObjectiveOptions& base) const {
   NetworkObjectiveOptions options = base;
-  options.batch = std::min(problem.options.device_batch, data.size);
+  options.batch = base.batch > 0 ? std::min(base.batch, rows) : rows;
   options.weight_decay = problem.options.weight_decay;
   options.fisher_seed = problem.options.seed;
   return std::make_unique<NetworkObjective<T>>(*context, network, data, options);
@@ -72,13 +95,13 @@ void write_result(const std::string& path, const Shape& shape, Span<const T> val
   write_npy<T>(path, shape, values);
 }
 
-void print_plan(const SpectrumPlan& plan, const std::string& method, const std::string& kind, Index n,
-                const Context& context) {
+bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan,
+                 const std::string& method, const std::string& kind, Index n) {
   const std::string products = plan.products > 0 ? fmt::to_string(plan.products) : std::string("as many as it takes");
-  fmt::print(stderr, "plan: {} of {} (n = {}), {:.1f} MB in all, {:.1f} MB are free; products: {}, {:.2g} s each{}\n",
-             method, kind, n, static_cast<double>(plan.bytes) / 1e6,
-             static_cast<double>(context.memory().free_bytes) / 1e6, products, plan.product_seconds,
-             plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string());
+  return flags.stops_after(
+      memory, fmt::format("plan: {} of {} (n = {})", method, kind, n),
+      fmt::format("; products: {}, {:.2g} s each{}", products, plan.product_seconds,
+                  plan.products > 0 ? fmt::format("; about {:.2g} s", plan.seconds()) : std::string()));
 }
 
 void print_loss(double loss, const Problem& problem, bool json) {

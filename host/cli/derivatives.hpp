@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "cli/common.hpp"
+#include "cli/memory_flags.hpp"
 #include "hsogpu/analysis.hpp"
 #include "hsogpu/io.hpp"
 #include "hsogpu/network_objective.hpp"
+#include "train/placed_data.hpp"
 
 namespace hso::cli {
 
@@ -20,15 +22,27 @@ void require_finite(Span<const double> values, const std::string& source);
 /// Vectors [n] or [K][n] from the file that --vector names; InputError for another shape or what is not finite.
 Array read_vectors(const std::string& path, Index n);
 
+constexpr Index kLossRows = 2048;  ///< at a time, for a loss or a gradient: more are no faster
+
 /// Network, data and theta of a problem in device memory.
 template <class T>
 struct PlacedProblem {
-  /// InputError when theta or data are not finite or do not fit.
-  explicit PlacedProblem(const Problem& problem);
+  /// Takes data and theta out of `problem`, so that nothing is held twice. InputError when they are not finite or do
+  /// not fit the model; MemoryError says how many samples would fit the device.
+  explicit PlacedProblem(Problem& problem);
 
   Index dimension() const { return network.graph.parameter_count(); }
-  /// `base` with batch, weight decay and seed of the problem.
+  /// `base` with weight decay and seed of the problem; its batch, or all rows that go at a time where it has none.
   std::unique_ptr<NetworkObjective<T>> objective(const NetworkObjectiveOptions& base = {}) const;
+  /// The loss, by few rows at a time, so that no buffers for all rows are taken beside those of curvature products.
+  double loss() const;
+  /// What the command takes where `device` bytes are live on the device at most, and `copies` of host memory beside
+  /// them.
+  MemoryPlan plan(Index device, Index copies = 0) const;
+  /// What is live now and `added` bytes, with scratch for traversals.
+  Index live_with(Index added) const { return context->allocated_bytes() + added + kScratchBytes; }
+  /// Bytes of a tape for the rows that the device takes at a time.
+  Index tape_bytes(Index lanes = 1) const { return Tape<T>::bytes(network.graph, rows, lanes); }
   /// "mlp:4-3-2: n = 23, 40 rows, cross_entropy, float64 on cpu, theta from theta.npy"
   std::string description() const;
 
@@ -36,7 +50,11 @@ struct PlacedProblem {
   std::unique_ptr<Context> context;
   Network<T> network;
   DeviceData<T> data;
+  Index rows;  ///< on the device at a time
   Buffer<T> theta;
+
+ private:
+  Index reading_bytes_;
 };
 
 /// Device memory as the host sees it: in place on the CPU, where a second copy of a dense matrix may not fit.
@@ -59,9 +77,10 @@ class HostValues {
 template <class T>
 void write_result(const std::string& path, const Shape& shape, Span<const T> values);
 
-/// "plan: dense of hessian (n = 2410), 77.1 MB in all, 8000.0 MB are free; products: 2410, 1e-05 s each; about 1.2 s"
-void print_plan(const SpectrumPlan& plan, const std::string& method, const std::string& kind, Index n,
-                const Context& context);
+/// MemoryFlags::stops_after with "plan: dense of hessian (n = 2410): ... memory ...; products: 2410, 1e-05 s each;
+/// about 1.2 s"
+bool stops_after(const MemoryFlags& flags, const MemoryPlan& memory, const SpectrumPlan& plan,
+                 const std::string& method, const std::string& kind, Index n);
 
 /// NumericalError when the loss is not finite; else prints it to stdout with all its digits, or as JSON with the data.
 void print_loss(double loss, const Problem& problem, bool json);

@@ -7,13 +7,14 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
+#include <utility>
 
-#include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
 #include "cli/values.hpp"
+#include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"
 
@@ -22,13 +23,11 @@ namespace {
 
 class HessianCommand {
  public:
-  explicit HessianCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+  explicit HessianCommand(Command& command) : problem_(command), memory_(command), curvature_(command) {
     command.group("products");
     command.option("--vector FILE.npy", vector_, "vectors to multiply: .npy, [n] or [K][n]; without, the dense matrix");
     command.option("--lanes N", lanes_, "directions in one traversal [what memory allows, 32 at most]").whole_number(1);
     command.group(kFiles);
-    command.option("--memory BYTES", memory_, "bytes that a dense matrix and its work may take, as 2GB [what is free]")
-        .bytes();
     command.option("--out FILE.npy", out_, "where the result goes: .npy, [n][n] or the shape of --vector").required();
     command.flag("--json", json_, "print the loss, and what was taken from the data, as JSON");
   }
@@ -36,11 +35,11 @@ class HessianCommand {
   int run() const {
     const Curvature kind = curvature_.kind();
     curvature_.require_applicable();
-    require_applicable(command_, {{"--memory", vector_.empty(), "the dense matrix, without --vector"}});
     std::vector<NamedPath> inputs = problem_.inputs();
     inputs.push_back({"--vector", vector_});
     require_outputs({{"--out", out_}}, inputs);
-    const Problem p = problem_.load();
+    memory_.start();
+    Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) {
       const PlacedProblem<decltype(zero)> placed(p);
       fmt::print(stderr, "{}\n", placed.description());
@@ -60,32 +59,42 @@ class HessianCommand {
     return placed.objective(options);
   }
 
+  /// The shape of --vector, and its numbers on the device.
+  template <class T>
+  std::pair<Shape, Buffer<T>> placed_vectors(const PlacedProblem<T>& placed) const {
+    const Array v = read_vectors(vector_, placed.dimension());
+    const std::vector<T> narrowed(v.values.begin(), v.values.end());
+    return {v.shape, Buffer<T>(*placed.context, Span<const T>(narrowed))};
+  }
+
   template <class T>
   void products(const PlacedProblem<T>& placed, Curvature kind) const {
     const Index n = placed.dimension();
-    const Array v = read_vectors(vector_, n);
-    const std::vector<T> narrowed(v.values.begin(), v.values.end());
-    const Buffer<T> in(*placed.context, Span<const T>(narrowed));
-    Buffer<T> result(*placed.context, in.size());
-    const auto objective = objective_of(placed, lanes_);
-    print_loss(objective->value(placed.theta.data()), placed.problem, json_);
+    const auto [shape, in] = placed_vectors(placed);
     const Index count = in.size() / n;
+    Buffer<T> result(*placed.context, in.size());
+    const Index fit = detail::lanes_that_fit(*placed.context, placed.network.graph, placed.rows);
+    const Index lanes = std::min(count, lanes_ > 0 ? lanes_ : fit);
+    const auto objective = objective_of(placed, lanes);
+    const Index work = placed.live_with(placed.tape_bytes(lanes));
+    if (memory_.stops_after(placed.plan(work))) return;
+    print_loss(placed.loss(), placed.problem, json_);
     objective->curvature(placed.theta.data(), kind)
         ->apply(vector_view<const T>(in.data(), n, count), vector_view(result.data(), n, count));
-    write_result(out_, v.shape, HostValues<T>(*placed.context, result).get());
-    fmt::print(stderr, "{}: {} times {} vectors {}\n", out_, name_of(kind), count, v.shape.to_string());
+    write_result(out_, shape, HostValues<T>(*placed.context, result).get());
+    fmt::print(stderr, "{}: {} times {} vectors {}\n", out_, name_of(kind), count, shape.to_string());
   }
 
   template <class T>
   void dense(const PlacedProblem<T>& placed, Curvature kind) const {
-    const Index n = placed.dimension(), batch = placed.data.size;
-    const auto budget = static_cast<Index>(memory_);
-    require_dense_memory(*placed.context, placed.network.graph, batch, budget);
-    const Index within = budget > 0 ? lanes_within(placed.network.graph, batch, budget) : 0;
-    const auto objective = objective_of(placed, lanes_ > 0 ? lanes_ : within);
-    print_loss(objective->value(placed.theta.data()), placed.problem, json_);
+    const Index n = placed.dimension();
+    require_dense_memory(*placed.context, placed.network.graph, placed.rows);
+    const auto objective = objective_of(placed, lanes_);
+    const double loss = placed.loss();
     const auto op = objective->curvature(placed.theta.data(), kind);
-    print_plan(plan_matrix(*op), "dense", curvature_.name(), n, *placed.context);
+    const SpectrumPlan plan = plan_matrix(*op);
+    if (stops_after(memory_, placed.plan(plan.bytes), plan, "dense", curvature_.name(), n)) return;
+    print_loss(loss, placed.problem, json_);
     Buffer<T> h(*placed.context, checked_multiply(n, n));
     op->to_dense(h.data());
     const double product = product_difference(*op, h);
@@ -106,13 +115,12 @@ class HessianCommand {
                       product, 10 * limit));
   }
 
-  const Command& command_;
   ProblemOptions problem_;
+  MemoryFlags memory_;
   CurvatureFlags curvature_;
   std::string vector_, out_;
   bool json_ = false;
   Index lanes_ = 0;
-  std::uint64_t memory_ = 0;
 };
 
 }  // namespace

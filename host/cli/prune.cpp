@@ -16,6 +16,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/leaving.hpp"
+#include "cli/memory_flags.hpp"
 #include "cli/signals.hpp"
 #include "cli/values.hpp"
 #include "hsogpu/error.hpp"
@@ -38,7 +39,7 @@ double parse_share(const char* flag, const std::string& text) {
 
 class PruneCommand {
  public:
-  explicit PruneCommand(Command& command) : command_(command), layers_(command, training_keys()) {
+  explicit PruneCommand(Command& command) : command_(command), layers_(command, training_keys()), memory_(command) {
     add_source(command);
     add_scores(command);
     add_finetuning(command);
@@ -50,6 +51,7 @@ class PruneCommand {
   }
 
   int run() {
+    memory_.start();
     resolve();
     return compare_.empty() ? prune_one() : prune_many();
   }
@@ -168,7 +170,8 @@ class PruneCommand {
                trained = options_.finetune_epochs > 0 || options_.finetune_steps > 0;
     const char* training = "--finetune or --finetune-steps";
     require_applicable(command_,
-                       {{"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
+                       {{"--plan", compare_.empty(), "no --compare, whose runs are planned one by one"},
+                        {"--sparsity", !pattern && options_.keep == 0 && multiply_adds_.empty(),
                          "neither N:M, --keep nor --multiply-adds, which say themselves how many go"},
                         {"--keep", weights && !pattern, "--structured none"},
                         {"--multiply-adds", !weights, "whole units, --structured neurons, channels, rows or columns"},
@@ -248,6 +251,9 @@ class PruneCommand {
       if (!signals) signals.emplace();  // from now on there is something to be written
       if (!quiet_) print_stage(stage, s);
     };
+    hooks.on_plan = [&](const MemoryPlan& plan) {
+      if (memory_.stops_after(plan, "plan", "", quiet_)) throw PlanPrinted();
+    };
     const auto conclude = [&](const PruneResult& result) {
       if (!quiet_) fmt::print(stderr, "{}run {}\n", prune_table(result), result.run_directory);
       if (json_) fmt::print("{}", prune_json(options_, result));
@@ -255,7 +261,11 @@ class PruneCommand {
     };
     Leaving leaving;
     hooks.blocking = leaving.hook<PruneResult>(conclude);
-    return conclude(prune(options_, hooks));
+    try {
+      return conclude(prune(options_, hooks));
+    } catch (const PlanPrinted&) {
+      return 0;
+    }
   }
 
   int prune_many() {
@@ -291,6 +301,7 @@ class PruneCommand {
 
   const Command& command_;
   OptionLayers layers_;
+  MemoryFlags memory_;
   PruneOptions options_;
   std::vector<double> sparsities_;
   std::vector<std::string> checkpoints_, settings_;

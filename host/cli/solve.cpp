@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
@@ -21,9 +22,11 @@
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"
 #include "hsogpu/linalg.hpp"
+#include "hsogpu/optimizer.hpp"
 #include "hsogpu/solvers.hpp"
 #include "io/choice.hpp"
 #include "io/shown_text.hpp"
+#include "train/memory_plan.hpp"
 
 namespace hso::cli {
 namespace {
@@ -44,7 +47,8 @@ struct Solved {
 
 class SolveCommand {
  public:
-  explicit SolveCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+  explicit SolveCommand(Command& command)
+      : command_(command), problem_(command), memory_(command), curvature_(command) {
     command.group("system");
     command.option("--vector FILE.npy", vector_, "right-hand sides: .npy, [n] or [K][n]").required();
     command.option("--damping X", damping_, "added to the matrix's diagonal [0]").from_zero();
@@ -57,12 +61,7 @@ class SolveCommand {
     command.option("--precondition WORD", precondition_, "cg: none, or kfac (Kronecker factors and damping) [none]");
     command.option("--tolerance X", tolerance_, "of cg's and minres' residual, relative to |v| [1e-6]").above_zero();
     command.option("--max-products N", most_, "of cg and minres [twice n, of minres five times]").whole_number(1);
-    command
-        .option("--memory BYTES", memory_,
-                "dense, auto: bytes that the matrix and all that is there may take, as 2GB [what is free]")
-        .bytes();
     command.group(kFiles);
-    command.flag("--plan", plan_only_, "print what it would take, and stop");
     command.option("--out FILE.npy", out_, "where the results go: .npy, the shape of --vector").required();
     command.flag("--json", json_, "print what was found, and what was taken from the data, as JSON");
   }
@@ -74,7 +73,8 @@ class SolveCommand {
     std::vector<NamedPath> inputs = problem_.inputs();
     inputs.push_back({"--vector", vector_});
     require_outputs({{"--out", out_}}, inputs);
-    const Problem p = problem_.load();
+    memory_.start();
+    Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { solve_in<decltype(zero)>(p, kind, method); });
     return 0;
   }
@@ -84,8 +84,7 @@ class SolveCommand {
     curvature_.require_applicable();
     const bool iterative = method != Method::dense;
     require_applicable(command_, {{"--tolerance", iterative, "--method cg, minres or auto"},
-                                  {"--max-products", iterative, "--method cg, minres or auto"},
-                                  {"--memory", method == Method::automatic || !iterative, "--method dense or auto"}});
+                                  {"--max-products", iterative, "--method cg, minres or auto"}});
     if (precondition_ != "none" && precondition_ != "kfac")
       throw UsageError(fmt::format("--precondition {}: expected none or kfac", precondition_));
     if (precondition_ == "none") return;
@@ -95,23 +94,19 @@ class SolveCommand {
   }
 
   template <class T>
-  void solve_in(const Problem& p, Curvature kind, Method method) const {
+  void solve_in(Problem& p, Curvature kind, Method method) const {
     const PlacedProblem<T> placed(p);
     fmt::print(stderr, "{}\n", placed.description());
     const Index n = placed.dimension();
-    const Array v = read_vectors(vector_, n);
-    const std::vector<T> narrowed(v.values.begin(), v.values.end());
-    require_in_range<T>(narrowed);
     auto& context = *placed.context;
-    const Buffer<T> b(context, Span<const T>(narrowed));
+    const auto [shape, b] = placed_vectors(placed);
     Buffer<T> x(context, b.size());
     const auto objective = placed.objective(curvature_.options());
     const auto curvature = objective->curvature(placed.theta.data(), kind);
     AffineOperator<T> a(*curvature, 1, damping_);
     const Index count = b.size() / n;
     const SpectrumPlan plan = planned(a, count, kind, method);
-    print_plan(plan, name_of(method), curvature_.name(), n, context);
-    if (plan_only_) return;
+    if (stops_after(memory_, memory_of(placed, plan, b.size()), plan, name_of(method), curvature_.name(), n)) return;
     std::vector<Solved> solved(static_cast<std::size_t>(count));
     if (method == Method::dense)
       dense(a, b, x);
@@ -119,9 +114,28 @@ class SolveCommand {
       iterate(*objective, placed.theta.data(), a, method, b, x, solved);
     measure(a, b, x, solved);
     if (eps_ > 0) context.template ops<T>().axpby(b.size(), static_cast<T>(eps_), b.data(), T(1), x.data());
-    write_result(out_, v.shape, HostValues<T>(context, x).get());
+    write_result(out_, shape, HostValues<T>(context, x).get());
     report(p, kind, method, n, solved);
-    fmt::print(stderr, "{}: {} results {}\n", out_, count, v.shape.to_string());
+    fmt::print(stderr, "{}: {} results {}\n", out_, count, shape.to_string());
+  }
+
+  /// The shape of --vector, and its numbers on the device.
+  template <class T>
+  std::pair<Shape, Buffer<T>> placed_vectors(const PlacedProblem<T>& placed) const {
+    const Array v = read_vectors(vector_, placed.dimension());
+    const std::vector<T> narrowed(v.values.begin(), v.values.end());
+    require_in_range<T>(narrowed);
+    return {v.shape, Buffer<T>(*placed.context, Span<const T>(narrowed))};
+  }
+
+  /// Right-hand sides, solutions and their products come back at the end; factors of --precondition are not there yet.
+  template <class T>
+  MemoryPlan memory_of(const PlacedProblem<T>& placed, const SpectrumPlan& plan, Index numbers) const {
+    const Index copies = checked_multiply(3 * numbers, static_cast<Index>(sizeof(T)));
+    Index factors = 0;
+    if (precondition_ == "kfac")
+      factors = make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(placed.network));
+    return placed.plan(plan.bytes + factors, copies);
   }
 
   template <class T>
@@ -137,7 +151,7 @@ class SolveCommand {
   SpectrumPlan planned(LinearOperator<T>& a, Index count, Curvature kind, Method& method) const {
     const bool automatic = method == Method::automatic;
     if (method == Method::dense || (automatic && a.dimension() <= kDense)) try {
-        const SpectrumPlan plan = plan_dense_solve(a, count, static_cast<Index>(memory_));
+        const SpectrumPlan plan = plan_dense_solve(a, count);
         method = Method::dense;
         return plan;
       } catch (const MemoryError&) {
@@ -236,12 +250,12 @@ class SolveCommand {
 
   const Command& command_;
   ProblemOptions problem_;
+  MemoryFlags memory_;
   CurvatureFlags curvature_;
   std::string vector_, out_, method_ = "auto", precondition_ = "none";
   double damping_ = 0, eps_ = 0, tolerance_ = 1e-6;
   Index most_ = 0;
-  std::uint64_t memory_ = 0;
-  bool json_ = false, plan_only_ = false;
+  bool json_ = false;
 };
 
 }  // namespace

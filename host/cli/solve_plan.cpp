@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/solve_plan.hpp"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cmath>
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
 
 namespace hso::cli {
@@ -43,21 +40,14 @@ Index dense_solve_bytes(Index n, Index count) {
 }  // namespace
 
 template <class T>
-SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count, Index budget) {
+SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count) {
   Context& context = a.context();
   const Index n = a.dimension();
   require_memory(context, "the matrix and its factors", n, [=](Index m) { return dense_solve_bytes<T>(m, count); });
   SpectrumPlan plan = plan_products(a, std::min(a.lanes(), n), n, dense_solve_bytes<T>(n, count));
   plan.dense = true;
   plan.solver_seconds = cholesky_seconds<T>(context, n);
-  if (budget <= 0 || plan.bytes <= budget) return plan;
-  const Index fixed = plan.bytes - dense_solve_bytes<T>(n, count);
-  Index fits = n;
-  while (fits > 0 && fixed + dense_solve_bytes<T>(fits, count) > budget) --fits;
-  throw MemoryError(fmt::format(
-      "--memory: the matrix and its factors: n = {} needs {} bytes with all that is there, {} are allowed; {}, or "
-      "--method cg or minres",
-      n, plan.bytes, budget, fits > 0 ? fmt::format("n up to {} would fit", fits) : std::string("none would fit")));
+  return plan;
 }
 
 template <class T>
@@ -66,8 +56,8 @@ SpectrumPlan plan_iterative_solve(LinearOperator<T>& a, Index count, Index produ
   return plan_products(a, count, products, checked_multiply(numbers, static_cast<Index>(sizeof(T))));
 }
 
-template SpectrumPlan plan_dense_solve(LinearOperator<float>&, Index, Index);
-template SpectrumPlan plan_dense_solve(LinearOperator<double>&, Index, Index);
+template SpectrumPlan plan_dense_solve(LinearOperator<float>&, Index);
+template SpectrumPlan plan_dense_solve(LinearOperator<double>&, Index);
 template SpectrumPlan plan_iterative_solve(LinearOperator<float>&, Index, Index);
 template SpectrumPlan plan_iterative_solve(LinearOperator<double>&, Index, Index);
 

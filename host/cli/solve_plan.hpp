@@ -8,10 +8,9 @@
 namespace hso::cli {
 
 /// The matrix and what solve() takes beside it, for `count` right-hand sides: a copy that becomes the Cholesky factor,
-/// and another where eigenvalues have to be computed. MemoryError where that is not there, or above `budget` bytes
-/// (0: what is free), with the n that would fit.
+/// and another where eigenvalues have to be computed. MemoryError where that is not there, with the n that would fit.
 template <class T>
-SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count, Index budget);
+SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count);
 
 /// The vectors of cg or minres; `products` 0: as many as it takes.
 template <class T>

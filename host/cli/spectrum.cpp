@@ -28,7 +28,8 @@ namespace {
 
 class SpectrumCommand {
  public:
-  explicit SpectrumCommand(Command& command) : command_(command), problem_(command), curvature_(command) {
+  explicit SpectrumCommand(Command& command)
+      : command_(command), problem_(command), memory_(command), curvature_(command) {
     command.group("matrix");
     command.option("--layers NAMES", layers_,
                    "layers or parameters by name, as 0 or 2.weight: their diagonal block [all]");
@@ -69,7 +70,6 @@ class SpectrumCommand {
                    "--log-det of slq: none, or kfac: probes of its own with Kronecker factors of the kind (ggn, "
                    "fisher_mc, fisher_empirical) taken out, in fewer steps at small numbers [none]");
     command.group(kFiles);
-    command.flag("--plan", plan_only_, "print what it would take, and stop");
     command.flag("--json", json_, "print the result as JSON");
     command.option("--out FILE.json", out_, "where the JSON goes, as spectrum.json");
     command.option("--vectors FILE.npy", vectors_, "where eigenvectors go: .npy, [k][n], row i of value i");
@@ -79,7 +79,8 @@ class SpectrumCommand {
   int run() {
     parse();
     require_outputs({{"--out", out_}, {"--vectors", vectors_}, {"--svg", svg_}}, problem_.inputs());
-    const Problem p = problem_.load();
+    memory_.start();
+    Problem p = problem_.load();
     with_precision(p.options.precision, [&](auto zero) { analyse<decltype(zero)>(p); });
     return exit_code_;
   }
@@ -202,10 +203,10 @@ class SpectrumCommand {
   }
 
   template <class T>
-  void analyse(const Problem& p) {
+  void analyse(Problem& p) {
     const PlacedProblem<T> placed(p);
     const auto objective = placed.objective(curvature_.options());
-    const double loss = objective->value(placed.theta.data());
+    const double loss = placed.loss();
     announce_secant(placed.dimension(), sizeof(T));
     const auto whole = objective->curvature(placed.theta.data(), curvature_.kind());
     std::unique_ptr<LinearOperator<T>> part;
@@ -221,8 +222,8 @@ class SpectrumCommand {
     SpectrumPlan plan = plan_spectrum(a, request);
     const auto [factors, preconditioner] = preconditioner_of(plan, *objective, placed, p.options.weight_decay);
     if (factors) plan = plan_preconditioned(a, request, plan, preconditioner);
-    print_plan(plan, name_of(plan.method), curvature_.name(), a.dimension(), *placed.context);
-    if (plan_only_) return;
+    if (stops_after(memory_, placed.plan(plan.bytes), plan, name_of(plan.method), curvature_.name(), a.dimension()))
+      return;
     if (!svg_.empty() && plan.method == SpectrumMethod::rank && !plan.dense)
       throw UsageError(
           fmt::format("--svg: the rank of n = {} is bounded without eigenvalues or their density, expected a matrix "
@@ -270,13 +271,14 @@ class SpectrumCommand {
 
   const Command& command_;
   ProblemOptions problem_;
+  MemoryFlags memory_;
   CurvatureFlags curvature_;
   int exit_code_ = 0;
   SpectrumRequest request_;
   std::string method_ = "auto", which_ = "largest", trace_method_ = "auto", near_, log_det_, precondition_ = "none",
               out_, vectors_, svg_;
   std::vector<std::string> layers_;
-  bool plan_only_ = false, json_ = false;
+  bool json_ = false;
 };
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
 #include "cli/leaving.hpp"
+#include "cli/memory_flags.hpp"
 #include "cli/outputs.hpp"
 #include "cli/progress.hpp"
 #include "cli/signals.hpp"
@@ -38,7 +39,7 @@ std::vector<std::string> all_keys() {
 class TrainCommand {
  public:
   explicit TrainCommand(Command& command)
-      : command_(command), layers_(command, all_keys()), compare_(command), against_(command) {
+      : command_(command), layers_(command, all_keys()), memory_(command), compare_(command), against_(command) {
     command.group("method");
     command.option("--set NAME=VALUE", settings_, "an option of the optimizer; may be repeated");
     command.option("--rate X", rate_, "short for --set rate=VALUE");
@@ -61,11 +62,9 @@ class TrainCommand {
     ProgressPrinter progress(::isatty(STDERR_FILENO) == 1);
     TrainHooks hooks;
     hooks.interrupted = [] { return SignalWatch::caught() != 0; };
-    hooks.on_plan = [&](Index planned, Index free) {
+    hooks.on_plan = [&](const MemoryPlan& plan) {
+      if (memory_.stops_after(plan, "plan", "", quiet_)) throw PlanPrinted();
       signals.emplace();  // the data is read, and nothing written yet
-      if (!quiet_)
-        fmt::print(stderr, "plan: about {:.1f} MB on the device, {:.1f} MB are free\n",
-                   static_cast<double>(planned) / 1e6, static_cast<double>(free) / 1e6);
     };
     if (!quiet_) {
       hooks.on_data = print_data;
@@ -79,7 +78,13 @@ class TrainCommand {
     };
     Leaving leaving;
     hooks.blocking = leaving.hook<TrainResult>(conclude);
-    const TrainResult result = train(options, hooks);
+    memory_.start();
+    TrainResult result;
+    try {
+      result = train(options, hooks);
+    } catch (const PlanPrinted&) {
+      return 0;
+    }
     const int code = conclude(result);
     if (code != 0 || !against_.requested()) return code;
     return against_.run(options, result, hooks.interrupted) ? 0 : 128 + SignalWatch::caught();
@@ -103,6 +108,8 @@ class TrainCommand {
     for (const char* flag : {"--optimizer", "--set", "--rate", "--against"})
       if (command_.given(flag))
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
+    require_applicable(command_, {{"--plan", false, "no --compare, whose runs are planned one by one"}});
+    memory_.start();
     TrainOptions base = of_start(layers_.resolve());
     check_applicable(base);
     base.overwrite = overwrite_;
@@ -183,6 +190,7 @@ class TrainCommand {
 
   const Command& command_;
   OptionLayers layers_;
+  MemoryFlags memory_;
   CompareFlags compare_;
   AgainstFlag against_;
   std::vector<std::string> settings_;

@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hsogpu/error.hpp"
 #include "hsogpu/network_objective.hpp"
 
 namespace hso {
 namespace {
 
+constexpr std::size_t kChunk = std::size_t{1} << 20;  // numbers that are converted at a time
+
+/// Without a second copy of all numbers in host memory.
 template <class T>
 Buffer<T> uploaded(Context& context, const std::vector<double>& values) {
-  const std::vector<T> narrowed(values.begin(), values.end());
-  return Buffer<T>(context, Span<const T>(narrowed));
+  Buffer<T> out(context, static_cast<Index>(values.size()));
+  const detail::InUse in_use(context);
+  std::vector<T> chunk;
+  for (std::size_t begin = 0; begin < values.size(); begin += kChunk) {
+    const auto from = values.begin() + static_cast<std::ptrdiff_t>(begin);
+    const std::size_t count = std::min(kChunk, values.size() - begin);
+    chunk.assign(from, from + static_cast<std::ptrdiff_t>(count));
+    context.to_device(chunk.data(), out.data() + begin, static_cast<Index>(count * sizeof(T)));
+  }
+  return out;
 }
 
 template <class T>
@@ -37,35 +50,38 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
                                  data.target_shape.to_string(), network.output.to_string()));
 }
 
-/// Targets in the form of the loss.
-template <class T>
-std::vector<double> encoded_targets(const Network<T>& network, const Dataset& data) {
-  const Index outputs = network.output.size();
-  if (data.classes == 0 || network.loss == LossKind::cross_entropy || outputs == 1) return data.targets;
-  std::vector<double> rows(static_cast<std::size_t>(data.size * outputs), 0.0);
+/// Class numbers as one-hot rows.
+std::vector<double> one_hot(const Dataset& data, Index outputs) {
+  std::vector<double> rows(static_cast<std::size_t>(checked_multiply(data.size, outputs)), 0.0);
   for (Index i = 0; i < data.size; ++i)
     rows[static_cast<std::size_t>(i * outputs + static_cast<Index>(data.targets[static_cast<std::size_t>(i)]))] = 1;
   return rows;
 }
 
-template <class T>
-std::vector<double> checked_targets(const Network<T>& network, const Dataset& data) {
-  check_shapes(network, data);
-  std::vector<double> targets = encoded_targets(network, data);
-  if (network.loss != LossKind::bce) return targets;
+void check_probabilities(const Dataset& data, const std::vector<double>& targets) {
   for (double t : targets)
     if (!(t >= 0 && t <= 1))
       throw InputError(fmt::format("data '{}': bce target {}, expected a value in [0, 1]", data.name, t));
-  return targets;
+}
+
+/// Targets in the form of the loss.
+template <class T>
+Buffer<T> placed_targets(Context& context, const Network<T>& network, const Dataset& data) {
+  const Index outputs = network.output.size();
+  const bool as_they_are = data.classes == 0 || network.loss == LossKind::cross_entropy || outputs == 1;
+  const std::vector<double> rows = as_they_are ? std::vector<double>() : one_hot(data, outputs);
+  const std::vector<double>& targets = as_they_are ? data.targets : rows;
+  if (network.loss == LossKind::bce) check_probabilities(data, targets);
+  return uploaded<T>(context, targets);
 }
 
 }  // namespace
 
 template <class T>
 DeviceData<T>::DeviceData(Context& context, const Network<T>& network, const Dataset& data) : size(data.size) {
-  const std::vector<double> encoded = checked_targets(network, data);
+  check_shapes(network, data);
+  targets = placed_targets(context, network, data);
   inputs = uploaded<T>(context, data.inputs);
-  targets = uploaded<T>(context, encoded);
   if (data.classes > 0) labels = uploaded<T>(context, data.targets);
 }
 

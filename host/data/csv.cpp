@@ -28,6 +28,7 @@ class CsvReader {
       : path_(path),
         options_(options),
         separator_(options.separator != 0 ? options.separator : detect_separator(path, file.text)),
+        text_(file.text),
         lines_(path, file.text, separator_),
         labels_(path, options) {
     data_.name = path;
@@ -83,6 +84,13 @@ class CsvReader {
           "line {} was taken for the names of the columns, though there are numbers in it (--header no denies it)",
           first.number));
     whole_below_.assign(columns_, false);
+    data_.inputs.reserve(most_inputs());
+  }
+
+  /// By the lines of the text, and no more than it has room for: what is not written takes no memory.
+  std::size_t most_inputs() const {
+    const auto lines = static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '\n')) + 1;
+    return std::min(lines * (columns_ - 1), text_.size() / 2 + 1);
   }
 
   /// numpy.savetxt writes its header as a comment.
@@ -176,6 +184,7 @@ class CsvReader {
   const std::string& path_;
   const DataOptions& options_;
   char separator_;
+  std::string_view text_;
   CsvLines lines_;
   CsvLabels labels_;
   bool header_ = false;

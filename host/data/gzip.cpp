@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "backend/host_memory.hpp"
 #include "hsogpu/error.hpp"
@@ -37,6 +38,9 @@ UnpackedText read_unpacked(const std::string& path) {
   const auto most = static_cast<std::size_t>(detail::host_memory().free_bytes / 4);
   GzipReader file(path);
   UnpackedText out;
+  std::error_code unknown;
+  if (const auto size = std::filesystem::file_size(path, unknown); !unknown && size < most)
+    out.text.reserve(size + kStep);
   for (std::size_t n = kStep; n == kStep;) {
     const std::size_t begin = out.text.size();
     if (begin > most)

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "data/checks.hpp"
-#include "hsogpu/data.hpp"
+#include "data/split.hpp"
 #include "hsogpu/error.hpp"
 #include "io/file.hpp"
 #include "io/suggest.hpp"
@@ -99,8 +99,9 @@ DataSplit load_data(const std::string& spec, double test_fraction, std::uint64_t
   check_options(kind, spec, options);
   if (kind == SourceKind::fashion_mnist) return fashion_mnist(options);
   if (kind == SourceKind::idx_folder) return read_idx_folder(spec, options);
-  const Dataset data = read_whole(kind, spec, options);
-  return split(data, kind == SourceKind::digits ? kDigitsTestSize : test_size_of(data, test_fraction), seed);
+  Dataset data = read_whole(kind, spec, options);
+  const Index test_size = kind == SourceKind::digits ? kDigitsTestSize : test_size_of(data, test_fraction);
+  return split_in_place(std::move(data), test_size, seed);
 }
 
 Dataset load_all(const std::string& spec, const DataOptions& options) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "data/split.hpp"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/data.hpp"
 #include "hsogpu/detail/philox.hpp"
 #include "hsogpu/error.hpp"
 
@@ -38,6 +40,32 @@ class UniformIndex {
   std::uint64_t counter_ = 0;
 };
 
+/// Row i of [order.size()][width] becomes what row order[i] was. Follows the cycles of the permutation, so that one row
+/// alone is held twice.
+void permute_rows(Span<const Index> order, Index width, std::vector<double>& values) {
+  const auto row = [&](std::size_t i) { return values.begin() + static_cast<Index>(i) * width; };
+  std::vector<bool> done(order.size(), false);
+  std::vector<double> first(static_cast<std::size_t>(width));
+  for (std::size_t start = 0; start < order.size(); ++start) {
+    if (done[start]) continue;
+    std::copy_n(row(start), width, first.begin());
+    std::size_t to = start;
+    for (auto from = static_cast<std::size_t>(order[to]); from != start; from = static_cast<std::size_t>(order[to])) {
+      std::copy_n(row(from), width, row(to));
+      done[to] = true;
+      to = from;
+    }
+    std::copy(first.begin(), first.end(), row(to));
+    done[to] = true;
+  }
+}
+
+/// Moves the rows behind the first `rows` to `to`.
+void move_tail(Index rows, Index width, std::vector<double>& from, std::vector<double>& to) {
+  to.assign(from.begin() + rows * width, from.end());
+  from.resize(static_cast<std::size_t>(rows * width));
+}
+
 }  // namespace
 
 std::vector<Index> shuffled_indices(Index n, std::uint64_t seed) {
@@ -49,14 +77,24 @@ std::vector<Index> shuffled_indices(Index n, std::uint64_t seed) {
   return order;
 }
 
-DataSplit split(const Dataset& data, Index test_size, std::uint64_t seed) {
+DataSplit split_in_place(Dataset data, Index test_size, std::uint64_t seed) {
   if (test_size < 0 || test_size >= data.size)
     throw UsageError(fmt::format("split: found a test part of {} of the {} samples of {}, expected 0 to {}", test_size,
                                  data.size, data.name, data.size - 1));
-  const std::vector<Index> order = shuffled_indices(data.size, seed);
-  const auto middle = static_cast<std::size_t>(test_size);
-  const Span<const Index> all(order);
-  return {data.subset(all.subspan(middle)), data.subset(all.first(middle))};
+  std::vector<Index> order = shuffled_indices(data.size, seed);
+  std::rotate(order.begin(), order.begin() + test_size, order.end());  // the test part behind the training part
+  const Index kept = data.size - test_size, width = data.input_shape.size(), target = data.target_shape.size();
+  permute_rows(order, width, data.inputs);
+  permute_rows(order, target, data.targets);
+  Dataset test{data.name, test_size, data.input_shape, {}, data.target_shape, {}, data.classes, data.source};
+  move_tail(kept, width, data.inputs, test.inputs);
+  move_tail(kept, target, data.targets, test.targets);
+  data.size = kept;
+  return {std::move(data), std::move(test)};
+}
+
+DataSplit split(const Dataset& data, Index test_size, std::uint64_t seed) {
+  return split_in_place(data, test_size, seed);
 }
 
 }  // namespace hso

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "backend/process_memory.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
@@ -39,8 +40,10 @@ void require_memory(Context& context, const std::string& what, Index n, const st
   const Index free = context.memory().free_bytes + held;
   if (needed <= free) return;
   const std::string bytes = needed == INT64_MAX ? "more than 2^63" : fmt::to_string(needed);
-  throw MemoryError(fmt::format("{}: n = {} needs {} bytes, {} are free on {}; n up to {} would fit", what, n, bytes,
-                                free, context.name(), largest_fit(free, n, bytes_of)));
+  const Index limit = detail::memory_limit();
+  const std::string within = limit > 0 ? fmt::format(" within the limit of {}", limit) : std::string();
+  throw MemoryError(fmt::format("{}: n = {} needs {} bytes, {} are free on {}{}; n up to {} would fit", what, n, bytes,
+                                free, context.name(), within, largest_fit(free, n, bytes_of)));
 }
 
 }  // namespace hso

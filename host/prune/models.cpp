@@ -18,8 +18,6 @@ namespace hso::detail {
 
 namespace {
 
-constexpr Index kFisherWhole = 4096, kFisherBlock = 512;
-
 template <class T>
 NetworkObjective<T>& network_of(Stage<T>& stage) {
   auto* network = network_inside(stage.objective);

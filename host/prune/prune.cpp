@@ -8,13 +8,17 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/process_memory.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/interrupt.hpp"
 #include "hsogpu/unit_removal.hpp"
 #include "prune/outcome.hpp"
 #include "prune/remembered_curvature.hpp"
+#include "prune/removal_memory.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
+#include "train/memory_plan.hpp"
+#include "train/placed_data.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
 
@@ -58,6 +62,7 @@ void check(const PruneOptions& o) {
 struct Inputs {
   explicit Inputs(const PruneOptions& options) {
     check(options);
+    before = {};
     run = load_run(options.checkpoint);
     RunDirectory::require_other("prune " + options.checkpoint, options.run_directory, run.options.run_directory);
     tuned = options.finetune ? options.finetune(run.options) : run.options;
@@ -66,11 +71,14 @@ struct Inputs {
     DataRequest request = data_request(run.options, run);
     request.single = options.precision == "float32";
     data = prepare_data(run.model, run.options.loss, request);
+    reading_bytes = before.most_growth();
     context = Context::create(options.device, {.tf32 = run.options.tf32, .deterministic = run.options.deterministic});
   }
+  detail::MemoryMark before;  ///< anything is read
   SavedRun run;
   TrainOptions tuned;
   PreparedData data;
+  Index reading_bytes = 0;  ///< of host memory
   std::unique_ptr<Context> context;
 };
 
@@ -83,20 +91,18 @@ class Pruning {
         in_(options),
         context_(*in_.context),
         network_(build_network<T>(in_.run.model, in_.run.options.loss)),
-        train_data_(context_, network_, in_.data.split.train),
-        curvature_(context_, network_, train_data_, objective_options(in_.run.options.weight_decay)),
-        train_(context_, network_, train_data_, objective_options(0)),
+        placed_(context_, network_, in_.data.split, nullptr),
+        curvature_(context_, network_, placed_.train, objective_options(in_.run.options.weight_decay)),
+        train_(context_, network_, placed_.train, objective_options(0)),
         remembered_(curvature_, options.memory.get()) {
-    if (in_.data.split.test.size > 0) {
-      test_data_.emplace(context_, network_, in_.data.split.test);
-      test_.emplace(context_, network_, *test_data_, objective_options(0));
-    }
+    if (placed_.test) test_.emplace(context_, network_, *placed_.test, objective_options(0));
     if (options.rows > 0 && options.rows < in_.data.split.train.size) {
       const auto order = shuffled_indices(in_.data.split.train.size, options.rule.seed);
       curvature_.select({order.data(), static_cast<std::size_t>(options.rows)});
     }
     result_.data = in_.data.description;
     if (hooks.on_data) hooks.on_data(result_.data);
+    if (hooks.on_plan) hooks.on_plan(plan());
     result_.theta = in_.run.theta;
     result_.mask = in_.run.mask;
     result_.device = context_.description();
@@ -120,6 +126,30 @@ class Pruning {
     NetworkObjectiveOptions o{std::min(rows, in_.data.split.train.size), 0, decay};
     o.fisher_seed = options_.rule.seed;
     return o;
+  }
+
+  /// The host keeps the data, for the fine-tuning and the checks at the end, and some copies of theta.
+  MemoryPlan plan() {
+    constexpr Index kThetas = 6;
+    const Dataset &train = in_.data.split.train, &test = in_.data.split.test;
+    const ParameterLayout layout = parameter_layout(network_);
+    const Index rows = objective_options(0).batch;
+    const Index tapes =
+        Tape<T>::bytes(network_.graph, rows, curvature_.lanes()) + Tape<T>::bytes(network_.graph, rows, 1);
+    Index work = removal_bytes<T>(context_, layout, in_.run.mask.count(), train.size, options_.rule);
+    const auto values =
+        static_cast<Index>(train.inputs.size() + train.targets.size() + test.inputs.size() + test.targets.size());
+    if (options_.finetune_epochs > 0 || options_.finetune_steps > 0) work = std::max(work, finetuning(layout, values));
+    const Index device = context_.allocated_bytes() + 3 * tapes + work + kScratchBytes;
+    const Index doubles = checked_multiply(values + kThetas * layout.n, static_cast<Index>(sizeof(double)));
+    return plan_of(context_, device, doubles, in_.reading_bytes);
+  }
+  Index finetuning(const ParameterLayout& layout, Index values) {
+    const ModelSpec& model = in_.run.model;
+    const LossKind loss = in_.run.options.loss;
+    if (in_.tuned.precision == "float64")
+      return finetuning_bytes<double>(context_, build_network<double>(model, loss).graph, layout, values, in_.tuned);
+    return finetuning_bytes<float>(context_, build_network<float>(model, loss).graph, layout, values, in_.tuned);
   }
 
   /// A stage that is left in its middle was none; the first one leaves nothing to be written.
@@ -280,8 +310,7 @@ class Pruning {
   Inputs in_;
   Context& context_;
   Network<T> network_;
-  DeviceData<T> train_data_;
-  std::optional<DeviceData<T>> test_data_;
+  PlacedData<T> placed_;
   NetworkObjective<T> curvature_, train_;
   std::optional<NetworkObjective<T>> test_;
   detail::RememberedCurvature<T> remembered_;  ///< curvature_

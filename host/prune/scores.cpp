@@ -69,8 +69,6 @@ Index matrix_bytes(Index n) {
 }
 
 /// Exact where the matrix is formed; above that, of a network's ggn, its exact diagonal.
-constexpr Index kDiagonalByMatrix = 4096;
-
 template <class T>
 Buffer<double> curvature_diagonal(Stage<T>& stage) {
   auto* network = network_inside(stage.objective);

@@ -10,6 +10,10 @@
 
 namespace hso::detail {
 
+constexpr Index kDiagonalByMatrix = 4096;  ///< parameters up to which obd forms the whole matrix
+constexpr Index kFisherWhole = 4096;       ///< the same of fisher, where no block is asked for;
+constexpr Index kFisherBlock = 512;        ///< above, the order of its diagonal blocks
+
 template <class T>
 struct Stage {
   Objective<T>& objective;

@@ -13,11 +13,13 @@
 #include "train/batch_order.hpp"
 #include "train/best_point.hpp"
 #include "train/fields.hpp"
+#include "train/memory_plan.hpp"
 #include "train/pending_steps.hpp"
+#include "train/placed_data.hpp"
 #include "train/run_files.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
-#include "train/train_inputs.hpp"
+#include "train/training_inputs.hpp"
 #include "train/training_memory.hpp"
 
 namespace hso {
@@ -106,32 +108,26 @@ class Trainer {
 
   /// Data, objectives and theta in device memory.
   void place() {
-    const std::vector<double> start = starting_parameters(from_, network_.parameters, asked_);
-    const Dataset &train = data_.train, &test = data_.test;
-    const MemoryPlan plan = make_plan();
+    placed_.emplace(context_, network_, data_, from_.split == nullptr ? &in_.data.split : nullptr);
+    const TrainingPlan plan = make_plan();
     options_.device_batch = plan.rows;
-    result_.planned_bytes = plan.bytes;
-    if (hooks_.on_plan) hooks_.on_plan(plan.bytes, context_.memory().free_bytes);
-    train_data_.emplace(context_, network_, train);
-    objective_.emplace(context_, network_, *train_data_,
+    announce(plan);
+    theta_ = starting_point();
+    objective_.emplace(context_, network_, placed_->train,
                        NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
     seen_ = &*objective_;
     if (asked_.curvature_batch > 0) {
-      const Index rows = std::min({plan.rows, asked_.curvature_batch, train.size});
-      curvature_.emplace(context_, network_, *train_data_,
+      const Index rows = std::min({plan.rows, asked_.curvature_batch, placed_->train.size});
+      curvature_.emplace(context_, network_, placed_->train,
                          NetworkObjectiveOptions{rows, plan.lanes, asked_.weight_decay});
       separate_.emplace(*objective_, *curvature_);
       seen_ = &*separate_;
     }
     if (is_masked()) seen_ = &masked_.emplace(*seen_, from_.mask, MaskedOptions{asked_.l1});
     const auto evaluation = [&](std::size_t i) { return NetworkObjectiveOptions{plan.evaluation_rows.at(i), 1, 0}; };
-    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, *train_data_, evaluation(0));
-    if (test.size > 0) {
-      test_data_.emplace(context_, network_, test);
-      test_evaluation_.emplace(context_, network_, *test_data_, evaluation(schedule_.whole ? 0 : 1));
-    }
-    theta_ = Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
-    in_.data.split = {};
+    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, placed_->train, evaluation(0));
+    if (placed_->test)
+      test_evaluation_.emplace(context_, network_, *placed_->test, evaluation(schedule_.whole ? 0 : 1));
     if (can_queue(plan.rows)) queue_.emplace(context_, *optimizer_);
   }
 
@@ -143,21 +139,31 @@ class Trainer {
 
   bool is_masked() const { return !from_.mask.kept.empty() || asked_.l1 > 0; }
 
-  MemoryPlan make_plan() const {
-    const Dataset &train = data_.train, &test = data_.test;
-    const Index target = asked_.loss == LossKind::cross_entropy ? 1 : network_.output.size();
-    const Index a_row = train.input_shape.size() + target + (train.classes > 0 ? 1 : 0);
-    ParameterLayout layout{network_.graph.parameter_count()};
-    for (const ParameterInfo& p : network_.parameters) layout.tensors.push_back(p.shape);
-    TrainingNeeds needs{checked_multiply(train.size + test.size, a_row), schedule_.batch, asked_.device_batch,
-                        optimizer_->dense(), optimizer_->bytes(context_, layout)};
+  Buffer<T> starting_point() {
+    const std::vector<double> start = starting_parameters(from_, network_.parameters, asked_);
+    return Buffer<T>(context_, std::vector<T>(start.begin(), start.end()));
+  }
+
+  /// theta is read, written and kept in double precision, beside the device's numbers on their way.
+  void announce(const TrainingPlan& plan) {
+    result_.planned_bytes = plan.bytes;
+    if (!hooks_.on_plan) return;
+    const Index n = network_.graph.parameter_count(), bytes = static_cast<Index>(sizeof(double) + sizeof(T));
+    const Index copies = checked_multiply(n, bytes) + static_cast<Index>(from_.theta.size() * sizeof(double));
+    hooks_.on_plan(plan_of(context_, plan.bytes, copies, in_.before.most_growth()));
+  }
+
+  TrainingPlan make_plan() const {
+    const Index rows = placed_->train.size, test_rows = placed_->test ? placed_->test->size : 0;
+    const ParameterLayout layout = parameter_layout(network_);
+    TrainingNeeds needs{schedule_.batch, asked_.device_batch, optimizer_->dense(), optimizer_->bytes(context_, layout)};
     const Index wanted = asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, schedule_.batch);
     if (is_masked()) needs.method += MaskedObjective<T>::bytes(layout.n);
-    needs.curvature_rows = std::min(asked_.curvature_batch, train.size);
-    if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, train.size));
-    if (!schedule_.whole) needs.order = context_.ops<T>().sort_workspace_bytes(train.size);
-    if (test.size > 0) needs.evaluations.push_back(std::min(wanted, test.size));
-    return plan_memory<T>(context_, network_.graph, needs);
+    needs.curvature_rows = std::min(asked_.curvature_batch, rows);
+    if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, rows));
+    if (!schedule_.whole) needs.order = context_.ops<T>().sort_workspace_bytes(rows);
+    if (test_rows > 0) needs.evaluations.push_back(std::min(wanted, test_rows));
+    return plan_training<T>(context_, network_.graph, needs);
   }
 
   void open_directory() {
@@ -166,8 +172,8 @@ class Trainer {
     directory_->clear();
     options_.run_directory = result_.run_directory = directory_->path();
     write_description(*directory_,
-                      {options_, in_.model, in_.data.standardizer, &context_, train_data_->size,
-                       test_data_ ? test_data_->size : 0, from_.split == nullptr ? &result_.data : nullptr});
+                      {options_, in_.model, in_.data.standardizer, &context_, placed_->train.size,
+                       placed_->test ? placed_->test->size : 0, from_.split == nullptr ? &result_.data : nullptr});
     directory_->append_metrics(result_.last);
     log_spectra();
     directory_->keep();
@@ -349,7 +355,7 @@ class Trainer {
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
   const TrainStart& from_;
-  TrainInputs in_;
+  TrainingInputs in_;
   const DataSplit& data_;  ///< until it is on the device
   Context& context_;       // what follows owns memory of it
   std::unique_ptr<Optimizer<T>> optimizer_;
@@ -358,7 +364,7 @@ class Trainer {
   TrainOptions options_;  ///< resolved
   BatchOrder order_, curvature_order_;
   BestPoint<T> best_;
-  std::optional<DeviceData<T>> train_data_, test_data_;
+  std::optional<PlacedData<T>> placed_;
   std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
   std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch
   std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1

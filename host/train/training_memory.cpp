@@ -8,12 +8,12 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/linalg.hpp"
+#include "train/placed_data.hpp"
 
 namespace hso {
 namespace {
 
-constexpr Index kVectors = 3;                   // theta, theta before the step, the point that products stand at
-constexpr Index kSmallChange = Index{8} << 20;  // scratch of traversals, row numbers, ends of arena blocks
+constexpr Index kVectors = 3;  // theta, theta before the step, the point that products stand at
 
 /// The curvature matrix of a method that decomposes it.
 template <class T>
@@ -30,13 +30,13 @@ Index tape_bytes(const Graph<T>& graph, Index rows, Index lanes) {
 }  // namespace
 
 template <class T>
-MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNeeds& needs) {
+TrainingPlan plan_training(Context& context, const Graph<T>& graph, const TrainingNeeds& needs) {
   const Index n = graph.parameter_count(), element = static_cast<Index>(sizeof(T));
   const auto fixed = [&](Index size) {
-    const Index numbers = kVectors * size + needs.values;
+    const Index numbers = checked_multiply(kVectors, size);
     const double share = static_cast<double>(size) / static_cast<double>(std::max<Index>(n, 1));
     return (needs.dense ? dense_bytes<T>(context, size) : 0) + checked_multiply(numbers, element) +
-           static_cast<Index>(share * static_cast<double>(needs.method)) + needs.order + kSmallChange;
+           static_cast<Index>(share * static_cast<double>(needs.method)) + needs.order + kScratchBytes;
   };
   const auto tapes = [&](Index rows, Index lanes) {
     const Index own = std::min(rows, needs.curvature_rows);
@@ -44,16 +44,16 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   };
   const auto all = [&](Index size, Index rows) { return fixed(size) + tapes(rows, 1); };
   const bool chosen = needs.device_rows > 0;
-  MemoryPlan plan{std::min(needs.rows, chosen ? needs.device_rows : needs.rows), 1};
+  TrainingPlan plan{std::min(needs.rows, chosen ? needs.device_rows : needs.rows), 1};
   const std::string what =
-      fmt::format("train: {}the data and the buffers of {} rows at a time",
+      fmt::format("train: {}the buffers of {} rows at a time",
                   needs.dense ? "the dense curvature matrix, its eigendecomposition, " : "", chosen ? plan.rows : 1);
   require_memory(context, what, n, [&](Index size) { return all(size, chosen ? plan.rows : 1); });
   const Index left = (context.memory().free_bytes + context.arena().unused_bytes() - fixed(n)) / 2;
   while (!chosen && plan.rows > 1 && tapes(plan.rows, 1) > left) plan.rows = (plan.rows + 1) / 2;
   if (needs.dense) plan.lanes = std::min(std::max<Index>(n, 1), Tape<T>::useful_lanes(context, graph, plan.rows));
   while (plan.lanes > 1 && tapes(plan.rows, plan.lanes) > left) plan.lanes /= 2;
-  plan.bytes = fixed(n) + tapes(plan.rows, plan.lanes);
+  plan.bytes = context.allocated_bytes() + fixed(n) + tapes(plan.rows, plan.lanes);
   for (Index rows : needs.evaluations) {
     while (rows > 1 && Tape<T>::bytes(graph, rows, 1) > left / 2) rows = (rows + 1) / 2;
     plan.evaluation_rows.push_back(rows);
@@ -62,7 +62,7 @@ MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNe
   return plan;
 }
 
-template MemoryPlan plan_memory<float>(Context&, const Graph<float>&, const TrainingNeeds&);
-template MemoryPlan plan_memory<double>(Context&, const Graph<double>&, const TrainingNeeds&);
+template TrainingPlan plan_training<float>(Context&, const Graph<float>&, const TrainingNeeds&);
+template TrainingPlan plan_training<double>(Context&, const Graph<double>&, const TrainingNeeds&);
 
 }  // namespace hso

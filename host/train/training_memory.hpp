@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a training takes on the device, known before anything is allocated or written.
+// What a training or an evaluation takes on the device, known before anything is computed or written.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,6 @@
 namespace hso {
 
 struct TrainingNeeds {
-  Index values = 0;       ///< numbers of the data set, targets included
   Index rows = 0;         ///< of one step
   Index device_rows = 0;  ///< asked for; 0: choose
   bool dense = false;     ///< the method forms and decomposes an [n][n] matrix
@@ -22,18 +21,19 @@ struct TrainingNeeds {
   Index order = 0;           ///< bytes in which an epoch's order of rows is made
 };
 
-struct MemoryPlan {
+struct TrainingPlan {
   Index rows = 0;   ///< on the device at a time
   Index lanes = 1;  ///< directions of one traversal
   Index bytes = 0;  ///< the most that is live at once; spectra over training are left out
   std::vector<Index> evaluation_rows{};
 };
 
-/// Data, theta and the point of an operator, the method's own, two tapes (of the steps and of trial points), a tape for
-/// each further evaluation, the making of orders, and a small change for the scratch of traversals.
+/// Beside what the context holds already, which is the data: theta and the point of an operator, the method's own, two
+/// tapes (of the steps and of trial points), a tape for each further evaluation, the making of orders, and a small
+/// change for the scratch of traversals.
 /// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes
 /// and evaluations likewise. MemoryError says what is needed, what is there, and which n a dense method could have.
 template <class T>
-MemoryPlan plan_memory(Context& context, const Graph<T>& graph, const TrainingNeeds& needs);
+TrainingPlan plan_training(Context& context, const Graph<T>& graph, const TrainingNeeds& needs);
 
 }  // namespace hso

@@ -124,6 +124,7 @@ struct PruneResult {
 
 struct PruneHooks {
   std::function<void(const DataDescription&)> on_data;  ///< before anything is computed
+  std::function<void(const MemoryPlan&)> on_plan;       ///< behind it; an exception ends the pruning there
   std::function<void(Index stage, const PruneStage&)> on_stage;
   /// Asked after every stage. Under an InterruptScope (interrupt.hpp) a stage is left in its middle as well: the result
   /// is that of the stages before, and Interrupted is thrown where there is none.

@@ -107,9 +107,17 @@ struct TrainResult {
   DataDescription data{};  ///< what was taken from options.data; empty where TrainStart has the data
 };
 
+/// What a command will take at most, in bytes.
+struct MemoryPlan {
+  std::string device;      ///< "cpu" or "cuda:0"
+  Index device_bytes = 0;  ///< buffers and scratch on the device
+  Index host_bytes = 0;  ///< of host memory, the reading of the data included; where the device is the CPU, everything
+  Index free_bytes = 0;  ///< on the device, beside what is in use already
+};
+
 struct TrainHooks {
-  /// Before anything is computed: bytes that the training is expected to take on the device, and bytes that are free.
-  std::function<void(Index planned, Index free)> on_plan;
+  /// When the data are on the device, before anything is computed or written. An exception ends the training there.
+  std::function<void(const MemoryPlan&)> on_plan;
   std::function<void(const DataDescription&)> on_data;  ///< before that, where data is read
   std::function<void(const TrainRecord&)> on_record;    ///< after every evaluation
   /// After every optimizer step, which is waited for then; steps that nobody looks at are queued (step_queue.hpp).
