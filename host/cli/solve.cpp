@@ -134,7 +134,7 @@ class SolveCommand {
     const Index copies = checked_multiply(3 * numbers, static_cast<Index>(sizeof(T)));
     Index factors = 0;
     if (precondition_ == "kfac")
-      factors = make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(placed.network));
+      factors = make_optimizer<T>("kfac")->bytes(*placed.context, parameter_layout(*placed.context, placed.network));
     return placed.plan(plan.bytes + factors, copies);
   }
 

@@ -132,7 +132,7 @@ class Pruning {
   MemoryPlan plan() {
     constexpr Index kThetas = 6;
     const Dataset &train = in_.data.split.train, &test = in_.data.split.test;
-    const ParameterLayout layout = parameter_layout(network_);
+    const ParameterLayout layout = parameter_layout(*in_.context, network_);
     const Index rows = objective_options(0).batch;
     const Index tapes =
         Tape<T>::bytes(network_.graph, rows, curvature_.lanes()) + Tape<T>::bytes(network_.graph, rows, 1);

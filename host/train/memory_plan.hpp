@@ -3,6 +3,11 @@
 // From what a command takes of its device to what it takes of the machine.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hsogpu/error.hpp"
 #include "hsogpu/train.hpp"
 
 namespace hso {
@@ -15,9 +20,14 @@ inline MemoryPlan plan_of(const Context& context, Index device, Index copies, In
   return plan;
 }
 
+/// MemoryError for a network whose parameters alone do not fit; multiples of their number are sizes then.
 template <class T>
-ParameterLayout parameter_layout(const Network<T>& network) {
+ParameterLayout parameter_layout(const Context& context, const Network<T>& network) {
   ParameterLayout layout{network.graph.parameter_count()};
+  const Index free = context.memory().free_bytes;
+  if (layout.n > free / static_cast<Index>(sizeof(T)))
+    throw MemoryError(fmt::format("a network of {} parameters does not fit the memory: {:.1f} MB are free", layout.n,
+                                  static_cast<double>(free) / 1e6));
   for (const ParameterInfo& p : network.parameters) layout.tensors.push_back(p.shape);
   return layout;
 }

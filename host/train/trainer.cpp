@@ -155,7 +155,7 @@ class Trainer {
 
   TrainingPlan make_plan() const {
     const Index rows = placed_->train.size, test_rows = placed_->test ? placed_->test->size : 0;
-    const ParameterLayout layout = parameter_layout(network_);
+    const ParameterLayout layout = parameter_layout(context_, network_);
     TrainingNeeds needs{schedule_.batch, asked_.device_batch, optimizer_->dense(), optimizer_->bytes(context_, layout)};
     const Index wanted = asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, schedule_.batch);
     if (is_masked()) needs.method += MaskedObjective<T>::bytes(layout.n);

@@ -71,7 +71,7 @@ void check_interrupted();
 bool interruptible();
 
 /// Marks work of order^3 operations, `count` times, that cannot be left early; asks once before it begins. Work of a
-/// few hundredths of a second is not worth marking: it does nothing then.
+/// tenth of a second is not worth marking: it does nothing then.
 class BlockingWork {
  public:
   explicit BlockingWork(Index order, Index count = 1);
