@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A network with its data and point on the device that is timed, and the products that are timed.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A network is compared with float64 on the CPU before it is timed.
 #pragma once
 
 #include "fixture.hpp"

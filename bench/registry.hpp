@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The benchmarks of hso_bench by theme.
 #pragma once
 
 namespace hso::bench {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What one more unit of work costs: the ledger of the emulated device after many units less that after few.
 #pragma once
 
 #include <functional>

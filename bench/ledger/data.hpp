@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Random data that fits a model: the ledger depends on shapes alone.
 #pragma once
 
 #include <cstdint>

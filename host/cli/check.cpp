@@ -10,7 +10,6 @@
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
-#include "cli/values.hpp"
 #include "hsogpu/check.hpp"
 #include "hsogpu/error.hpp"
 #include "io/shown_text.hpp"

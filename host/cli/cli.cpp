@@ -4,16 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <sstream>
 
 #include "cli/commands.hpp"
-#include "cli/judge.hpp"
+#include "cli/exit_code.hpp"
 #include "cli/signals.hpp"
 #include "cli/streams.hpp"
-#include "hsogpu/error.hpp"
 #include "hsogpu/version.hpp"
 #include "io/shown_text.hpp"
-#include "io/suggest.hpp"
 
 namespace hso::cli {
 namespace {
@@ -57,7 +54,7 @@ void add_commands(CommandLine& line) {
 int run(int argc, const char* const* argv) {
   Streams streams;
   SignalWatch::forget();
-  return streams.finish(judged(command_of(argc, argv), [&] {
+  return streams.finish(exit_code_of(command_of(argc, argv), [&] {
     limit_threads();
     return parse_and_run(argc, argv);
   }));

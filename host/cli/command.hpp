@@ -83,8 +83,6 @@ class Command {
   Option& flag(const std::string& flag, bool& target, const std::string& help);
   /// A word without a flag: `hso optimizers NAME`.
   Option& word(const std::string& name, std::string& target, const std::string& help);
-  /// What stands below the options in the help.
-  void footer(std::string text) { footer_ = std::move(text); }
   /// Called after parsing; returns the exit code.
   void runs(std::function<int()> work) { work_ = std::move(work); }
 
@@ -92,7 +90,6 @@ class Command {
   const std::string& name() const { return name_; }
   const std::string& summary() const { return summary_; }
   const std::string& section() const { return section_; }
-  const std::string& footer() const { return footer_; }
   const std::deque<Option>& options() const { return options_; }
   /// The same with those of a group together, groups in the order in which they begin, kFiles last.
   std::vector<const Option*> in_groups() const;
@@ -103,7 +100,7 @@ class Command {
   Option& add(const std::string& words, T& target, const std::string& help);
 
   CLI::App& parser_;
-  std::string name_, summary_, section_, footer_, group_ = "options";
+  std::string name_, summary_, section_, group_ = "options";
   std::deque<Option> options_;  // what option() returns stays where it is
   std::function<int()> work_;
 };
@@ -117,6 +114,7 @@ class CommandLine {
 
   /// Commands of one section stand together in the help.
   Command& add(const std::string& name, const std::string& summary, const std::string& section);
+  /// What stands below the commands in the help.
   void footer(std::string text) { footer_ = std::move(text); }
 
   /// Parses, and runs the command that is named. Help goes to stdout. What the parser refuses goes to stderr with the

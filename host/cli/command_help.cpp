@@ -77,7 +77,6 @@ std::string help_screen(const CommandLine& line, const Command& command) {
     group = option->group();
     out += row(left_of(*option), option->help(), 28);
   }
-  if (!command.footer().empty()) out += "\n" + command.footer();
   return out;
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "cli/common.hpp"
-#include "cli/leaving.hpp"
+#include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "train/run_files.hpp"
@@ -51,8 +51,8 @@ int CompareFlags::run(const TrainOptions& base, const std::string& path, bool js
     directory.reset();
     return result.complete ? 0 : 128 + SignalWatch::caught();
   };
-  Leaving leaving;
-  options.blocking = leaving.hook<Comparison>([&](const Comparison& known) {
+  SaveOnSignal saving;
+  options.blocking = saving.hook<Comparison>([&](const Comparison& known) {
     if (!known.contenders.front().trials.empty()) return conclude(known);
     directory.reset();
     return 128 + SignalWatch::caught();

@@ -13,7 +13,6 @@
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
-#include "cli/values.hpp"
 #include "curvature/lanes_that_fit.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/io.hpp"

@@ -32,6 +32,12 @@ std::vector<std::string> names_of(const Table& table) {
   return names;
 }
 
+std::vector<std::string> optimizers_and_wrappers() {
+  std::vector<std::string> names = names_of(optimizer_table());
+  for (const WrapperInfo& info : wrapper_table()) names.push_back(info.name);
+  return names;
+}
+
 void print_options(const std::vector<OptionInfo>& options, const char* none) {
   for (const OptionInfo& o : options)
     fmt::print("  {:<18}{} [{}]\n", o.name, o.help, o.default_value.empty() ? none : o.default_value);
@@ -57,8 +63,7 @@ int print_optimizer(const std::string& name) {
       print_options(info.arguments, "required");
       return 0;
     }
-  std::vector<std::string> names = names_of(optimizer_table());
-  for (const WrapperInfo& info : wrapper_table()) names.push_back(info.name);
+  const std::vector<std::string> names = optimizers_and_wrappers();
   throw UsageError(fmt::format("optimizers: found '{}'{}, expected one of {}", name, did_you_mean(name, names),
                                fmt::join(names, ", ")));
 }
@@ -67,9 +72,7 @@ void add_optimizers(CommandLine& line) {
   Command& command =
       line.add("optimizers", "methods for --optimizer and wrappers for --wrap, or the options of one", kListSection);
   const auto name = std::make_shared<std::string>();
-  std::vector<std::string> names = names_of(optimizer_table());
-  for (const WrapperInfo& info : wrapper_table()) names.push_back(info.name);
-  command.word("NAME", *name, "an optimizer or a wrapper, to list its options").words(names);
+  command.word("NAME", *name, "an optimizer or a wrapper, to list its options").words(optimizers_and_wrappers());
   command.runs([name] {
     if (!name->empty()) return print_optimizer(*name);
     print_optimizers();

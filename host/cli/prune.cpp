@@ -15,8 +15,8 @@
 #include "cli/applies.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
-#include "cli/leaving.hpp"
 #include "cli/memory_flags.hpp"
+#include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
 #include "cli/values.hpp"
 #include "hsogpu/error.hpp"
@@ -259,8 +259,8 @@ class PruneCommand {
       if (json_) fmt::print("{}", prune_json(options_, result));
       return result.complete ? 0 : 128 + SignalWatch::caught();
     };
-    Leaving leaving;
-    hooks.blocking = leaving.hook<PruneResult>(conclude);
+    SaveOnSignal saving;
+    hooks.blocking = saving.hook<PruneResult>(conclude);
     try {
       return conclude(prune(options_, hooks));
     } catch (const PlanPrinted&) {
@@ -271,7 +271,7 @@ class PruneCommand {
   int prune_many() {
     const std::string path = directory_for("compare");
     for (const std::string& checkpoint : checkpoints_)
-      RunDirectory::require_other("--checkpoint " + checkpoint, path, load_run(checkpoint).options.run_directory);
+      RunDirectory::require_other("--checkpoint " + checkpoint, path, checkpoint);
     std::optional<RunDirectory> directory(std::in_place, path, options_.overwrite);  // locked now
     std::optional<SignalWatch> signals;
     const SignalScope scope;
@@ -290,8 +290,8 @@ class PruneCommand {
       directory.reset();
       return result.complete ? 0 : 128 + SignalWatch::caught();
     };
-    Leaving leaving;
-    hooks.blocking = leaving.hook<PruneComparison>([&](const PruneComparison& known) {
+    SaveOnSignal saving;
+    hooks.blocking = saving.hook<PruneComparison>([&](const PruneComparison& known) {
       if (!known.rows.front().runs.empty()) return conclude(known);
       directory.reset();
       return 128 + SignalWatch::caught();

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// INT, TERM and HUP as requests to end early, while there is something to be saved.
 #pragma once
 
 #include <array>

@@ -17,7 +17,6 @@
 #include "cli/derivatives.hpp"
 #include "cli/outputs.hpp"
 #include "cli/solve_plan.hpp"
-#include "cli/values.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/error.hpp"
 #include "hsogpu/kronecker.hpp"

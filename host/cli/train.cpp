@@ -17,10 +17,10 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/compare.hpp"
-#include "cli/leaving.hpp"
 #include "cli/memory_flags.hpp"
 #include "cli/outputs.hpp"
 #include "cli/progress.hpp"
+#include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/error.hpp"
 #include "train/fields.hpp"
@@ -76,8 +76,8 @@ class TrainCommand {
       if (json_) print_json(result);
       return exit_code(result, SignalWatch::caught());
     };
-    Leaving leaving;
-    hooks.blocking = leaving.hook<TrainResult>(conclude);
+    SaveOnSignal saving;
+    hooks.blocking = saving.hook<TrainResult>(conclude);
     memory_.start();
     TrainResult result;
     try {

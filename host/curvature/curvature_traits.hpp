@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What operators know of themselves beside their products: error of entries, gradients spent, whether stored.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Checks that vectors and ranges fit an operator's dimension.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How many directions go through a traversal at once, by the memory that is free.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Checks of labels and of numbers that are not finite, whatever format they came from.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Names and ranges for the description of what was read (hsogpu/prepared_data.hpp).
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Files that may be compressed with gzip, read without asking.
 #pragma once
 
 #include <zlib.h>

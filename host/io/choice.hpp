@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Enumerators by their names.
 #pragma once
 
 #include <fmt/format.h>

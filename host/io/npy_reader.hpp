@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// NumPy arrays from sources other than a file of their own: memory, and archives that are open.
 #pragma once
 
 #include "hsogpu/io.hpp"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// "did you mean" for words that are not known.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A stochastic estimate as JSON, the same in every result.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The mean of a diagonal, in which dampings are measured.
 #pragma once
 
 #include <algorithm>

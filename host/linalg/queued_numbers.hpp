@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Numbers that steps of a solver leave in device memory, read by the host later and all at once.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The networks that have names, beside mlp.
 #pragma once
 
 #include <string>

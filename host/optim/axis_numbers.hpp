@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Memory of methods that keep a matrix for every axis of a tensor.
 #pragma once
 
 #include "hsogpu/optimizer.hpp"

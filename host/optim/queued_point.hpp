@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Value, gradient and inner products at a point, queued together and read with one wait.
 #pragma once
 
 #include <utility>

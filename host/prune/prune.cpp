@@ -112,7 +112,7 @@ class Pruning {
     std::tie(result_.train_before, result_.test_before) = evaluate();
     result_.complete = true;
     {
-      const InterruptScope scope(hooks_.blocking, [this] { return left(); });
+      const InterruptScope scope(hooks_.blocking, [this] { return interrupted_result(); });
       stages();
     }
     const InterruptScope to_the_end({});  // what follows writes what is known
@@ -170,7 +170,7 @@ class Pruning {
   }
 
   /// What is known in the middle of work that cannot be left, and on the disk. The device is at work for the stage.
-  PruneResult left() {
+  PruneResult interrupted_result() {
     if (result_.stages.empty()) throw Interrupted();
     go_back();
     const auto another = Context::create(

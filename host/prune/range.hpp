@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Mean, least and most of a figure over the runs of a comparison.
 #pragma once
 
 #include <algorithm>

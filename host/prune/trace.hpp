@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The order in which a block gives up its parameters, and what each costs, for the merge over all blocks.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// From the options of a training to what prepare_data is asked for.
 #pragma once
 
 #include "hsogpu/train.hpp"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Training options from TOML.
 #pragma once
 
 #include <string>

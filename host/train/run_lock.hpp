@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The lock by which two processes keep out of one run directory.
 #pragma once
 
 #include <string>

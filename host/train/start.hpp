@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Where a training starts: parameters, mask and scaling of an earlier run, or fresh parameters.
 #pragma once
 
 #include "hsogpu/train.hpp"

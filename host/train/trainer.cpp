@@ -72,18 +72,18 @@ class Trainer {
     BlockingHook<TrainResult> hook;
     if (hooks_.blocking)
       hook = [this](std::function<TrainResult()> known) {
-        if (known) left_theta_ = to_host(before_step_ ? before_ : theta_);
+        if (known) theta_before_work_ = to_host(before_step_ ? before_ : theta_);
         hooks_.blocking(std::move(known));
       };
-    const InterruptScope scope(hook, [this] { return left(); });
+    const InterruptScope scope(hook, [this] { return interrupted_result(); });
     while (result_.stop_reason.empty()) advance_or_stop();
   }
 
   /// What is known in the middle of work that cannot be left, and on the disk. Nothing of the device is touched: it is
   /// at work.
-  TrainResult left() {
+  TrainResult interrupted_result() {
     if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
-    result_.theta = left_theta_;
+    result_.theta = theta_before_work_;
     checkpoint(result_.theta);
     choose_best();
     conclude();
@@ -370,7 +370,7 @@ class Trainer {
   std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1
   Objective<T>* seen_ = nullptr;                  ///< the outermost
   Buffer<T> theta_, before_;                      ///< before the current step
-  std::vector<double> left_theta_;                ///< where work began that cannot be left
+  std::vector<double> theta_before_work_;         ///< where work began that cannot be left
   bool before_step_ = false;                      ///< theta may not be that of a whole step
   std::optional<RunDirectory> directory_;
   Progress progress_;

@@ -179,10 +179,10 @@ def check_commands(tree, page, program, folder):
         if language not in ("sh", "console") or comment.startswith("<!-- not run"):
             continue
         expected = int((re.findall(r"<!-- exit code: (\d+)", comment) or [0])[0])
-        todo = [(text, None)] if language == "sh" else commands(text)
-        for place, (command, shown) in enumerate(todo, 1):
+        to_run = [(text, None)] if language == "sh" else commands(text)
+        for place, (command, shown) in enumerate(to_run, 1):
             code, lines = run(command, folder, environment)
-            if code != (expected if place == len(todo) else 0):
+            if code != (expected if place == len(to_run) else 0):
                 print(f"{page}:{line}: the command ended with exit code {code}")
                 return 1
             if shown and not agrees([s for s in shown if s.strip()], [o for o in lines if o.strip()]):

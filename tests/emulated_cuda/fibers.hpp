@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The threads of a block as fibers on one thread of the host.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Memory of the emulated device: protected from the host, poisoned when fresh and when freed.
 #pragma once
 
 #include <cstddef>

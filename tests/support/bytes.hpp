@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Bytes of small files that tests write.
 #pragma once
 
 #include <initializer_list>

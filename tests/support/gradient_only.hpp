@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A function that gives its value and gradient alone, and counts how often it is asked.
 #pragma once
 
 #include <functional>

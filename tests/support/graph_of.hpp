@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The library's graph of a network that the oracle describes.
 #pragma once
 
 #include "hsogpu/graph.hpp"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Files of one JSON value a line, as metrics.jsonl.
 #pragma once
 
 #include <fstream>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Damaged copies of a file, the same for the same seed and number.
 #pragma once
 
 #include <cstdint>

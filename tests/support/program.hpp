@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The program called inside the process of the tests.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A folder that goes with the test.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// A small problem on which a training takes milliseconds.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Whether text is well-formed XML, for pictures.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// HSO_HD marks functions that the host and the device compile.
 #pragma once
 
 /// Marks a function that runs on the host and, when nvcc compiles it, on the device. The host inlines it whatever its

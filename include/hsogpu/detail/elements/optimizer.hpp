@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Element functors of the optimizers' steps.
 #pragma once
 
 #include <cmath>

@@ -12,7 +12,7 @@
 
 namespace hso::cli {
 
-class Leaving {
+class SaveOnSignal {
  public:
   /// For the `blocking` of a call of the library. `conclude` gets what is known at the signal, prints it or writes what
   /// the call does not write itself, and returns the exit code. It runs while the caller of the library waits inside

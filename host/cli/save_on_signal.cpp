@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/leaving.hpp"
+#include "cli/save_on_signal.hpp"
 
 #include <omp.h>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "cli/judge.hpp"
+#include "cli/exit_code.hpp"
 #include "cli/signals.hpp"
 #include "cli/streams.hpp"
 
@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kBetweenLooks{20};  // a handler of signals 
 
 }  // namespace
 
-void Leaving::begin(std::function<int()> end) {
+void SaveOnSignal::begin(std::function<int()> end) {
   // OpenMP's number of threads is the calling thread's: a new one would start with OMP_NUM_THREADS again.
   waiting_ = std::jthread([end = std::move(end), threads = omp_get_max_threads()](const std::stop_token& done) {
     omp_set_num_threads(threads);
@@ -27,7 +27,7 @@ void Leaving::begin(std::function<int()> end) {
     std::unique_lock lock(mutex);
     while (!never.wait_for(lock, done, kBetweenLooks, [] { return SignalWatch::caught() != 0; }))
       if (done.stop_requested()) return;
-    Streams::end_process(judged("hso", end));
+    Streams::end_process(exit_code_of("hso", end));
   });
 }
 

@@ -10,6 +10,6 @@ namespace hso::cli {
 
 /// What `work` returns, or the exit code of what it throws (commands.hpp), which is printed. `command` names what was
 /// asked for, for errors that know nothing of it.
-int judged(const std::string& command, const std::function<int()>& work);
+int exit_code_of(const std::string& command, const std::function<int()>& work);
 
 }  // namespace hso::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/judge.hpp"
+#include "cli/exit_code.hpp"
 
 #include <fmt/format.h>
 
@@ -33,7 +33,7 @@ int fail(const std::string& message, int code) {
 
 }  // namespace
 
-int judged(const std::string& command, const std::function<int()>& work) {
+int exit_code_of(const std::string& command, const std::function<int()>& work) {
   try {
     return work();
   } catch (const Error& e) {
