@@ -269,6 +269,22 @@ TEST(CheckNetwork, UnitsOnTheirKinkAreInconclusive) {
   EXPECT_TRUE(contains(report.find(kGradient)->note, "relu", ".bias"));
 }
 
+TEST(CheckNetwork, AZeroGradientIsNotAFailure) {
+  // Equal inputs, classes in equal numbers, theta = 0: the gradient is odd about theta, and so is its rounding error.
+  for (const char* network : {"mlp:2-2", "mlp:2-3:tanh", "mlp:2-4-2:tanh", "mlp:2-5-3:sigmoid"}) {
+    const ModelSpec model = parse_model(network);
+    const auto parameters = build_network<double>(model, LossKind::cross_entropy).parameters;
+    Dataset data = random_classes(6, {2}, model.outputs());
+    std::fill(data.inputs.begin(), data.inputs.end(), 1.0);
+    for (std::size_t i = 0; i < 6; ++i) data.targets[i] = static_cast<double>(static_cast<Index>(i) % model.outputs());
+    NetworkCheckOptions options;
+    options.device = "cpu";
+    const std::vector<double> theta(static_cast<std::size_t>(parameters.size()), 0.0);
+    const CheckReport report = check_network(model, LossKind::cross_entropy, data, theta, options);
+    EXPECT_TRUE(report.passed()) << network << report.table();
+  }
+}
+
 TEST(CheckNetwork, NearlyZeroLossIsNotAFailure) {
   const ModelSpec model = parse_model("mlp:3-3:tanh");
   Dataset data = random_classes(6, {3}, 3);

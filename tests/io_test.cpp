@@ -131,6 +131,9 @@ TEST(Suggest, NearestWordWithinReach) {
   EXPECT_EQ(edit_distance("", "abc"), 3u);
   EXPECT_EQ(did_you_mean("digts", {"fashion-mnist", "digits"}), " (did you mean 'digits'?)");
   EXPECT_EQ(did_you_mean("elephant", {"fashion-mnist", "digits"}), "");
+  EXPECT_EQ(did_you_mean("mse", {"cross_entropy", "bce"}), "") << "two letters of three differ";
+  EXPECT_EQ(did_you_mean("--rhs", {"--eps"}), "") << "the dashes are no letters";
+  EXPECT_EQ(did_you_mean("sgb", {"sgd"}), " (did you mean 'sgd'?)");
 }
 
 }  // namespace

@@ -199,6 +199,26 @@ TEST_F(Prune, UnitsGoAsAWholeAndTheNetworkShrinks) {
   }
 }
 
+/// Barely trained, the Hessian is indefinite: whole units as single weights are ranked by absolute eigenvalues, and
+/// the result says so.
+TEST_F(Prune, AnIndefiniteHessianRanksUnitsToo) {
+  TrainOptions few = test::tiny_options(dir_, "sgd");
+  few.model = "mlp:2-6-2:tanh";
+  few.steps = 1;
+  few.run_directory = dir_.file("barely");
+  train(few);
+  for (const Granularity granularity : {Granularity::weights, Granularity::units}) {
+    PruneOptions o = options(PruneScore::obs, 0.5);
+    o.checkpoint = dir_.file("barely");
+    o.granularity = granularity;
+    if (granularity == Granularity::units) o.multiply_adds = 0.5;
+    const PruneResult r = prune(o);
+    ASSERT_EQ(r.stages.size(), 1U);
+    ASSERT_FALSE(r.stages[0].notes.empty());
+    EXPECT_TRUE(contains(r.stages[0].notes[0], "not positive definite (smallest eigenvalue -", "absolute values"));
+  }
+}
+
 TEST_F(Prune, UnitsGoInStagesFromEveryLayer) {
   TrainOptions o = test::tiny_options(dir_, "hso");
   o.model = "mlp:2-10-10-2:tanh";

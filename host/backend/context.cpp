@@ -64,7 +64,7 @@ void* Context::allocate(Index bytes) {
     throw MemoryError(fmt::format("allocate: {} bytes asked on {}, {} of {} bytes are free", bytes, name(),
                                   there.free_bytes, there.total_bytes));
   }
-  const Index live = std::atomic_ref(allocated_bytes_).fetch_add(bytes) + bytes;
+  const Index live = allocated_bytes_.fetch_add(bytes) + bytes;
   peak_bytes_ = std::max(peak_bytes_, live);
   ++allocation_count_;
   return memory;
@@ -74,7 +74,7 @@ void* Context::allocate(Index bytes) {
 void Context::release(void* memory, Index bytes) noexcept {
   if (memory == nullptr) return;
   raw_release(memory);
-  std::atomic_ref(allocated_bytes_).fetch_sub(bytes);
+  allocated_bytes_.fetch_sub(bytes);
 }
 
 template <>

@@ -20,12 +20,15 @@ Central central(const DifferenceTask& task, const Vector& v, double h) {
   return {combine(0.5 / h, plus, -0.5 / h, minus), std::max(norm(plus), norm(minus))};
 }
 
-/// The rounding error of F near theta: a second difference whose step is too short for curvature, eps |F| at least.
+/// The rounding error of F near theta: second differences whose step is too short for curvature, eps |F| at least. One
+/// is about theta, one beside it: where F is odd about theta, as a gradient at a symmetric start, the rounding errors of
+/// the first cancel.
 double noise(const DifferenceTask& task, const Vector& v, double length) {
   const double h = 0.01 * std::sqrt(task.epsilon) * length;
-  const Vector middle = task.f(task.theta);
-  const Vector plus = task.f(combine(1, task.theta, h, v)), minus = task.f(combine(1, task.theta, -h, v));
-  return std::max(distance(combine(0.5, plus, 0.5, minus), middle), 2 * task.epsilon * norm(middle));
+  const auto at = [&](int steps) { return task.f(combine(1, task.theta, steps * h, v)); };
+  const Vector middle = at(0), next = at(1), beside = at(2);
+  return std::max({distance(combine(0.5, at(-1), 0.5, next), middle),
+                   distance(combine(0.5, next, 0.5, at(3)), beside), 2 * task.epsilon * norm(middle)});
 }
 
 Difference attempt(const DifferenceTask& task, const Vector& v, const Vector& exact, double h, double rounding) {

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kCharactersShown = 40;
 constexpr Index kRowsLookedAt = 1000;  // for oddities of the first line
+constexpr std::string_view kTableEndings[] = {".csv", ".tsv", ".txt", ".data"};
 
 constexpr const char* kLooksLikeHeader =
     "the first line holds whole numbers alone, unlike those below it; --header yes if it names the columns";
@@ -214,7 +215,11 @@ char parse_csv_separator(const std::string& word) {
   throw UsageError(fmt::format("separator: found '{}', expected auto, comma, semicolon, tab, bar or space", word));
 }
 
-bool is_csv(const std::string& spec) { return spec.ends_with(".csv") || spec.ends_with(".csv.gz"); }
+bool is_csv(const std::string& spec) {
+  std::string_view name = spec;
+  if (name.ends_with(".gz")) name.remove_suffix(3);
+  return std::any_of(std::begin(kTableEndings), std::end(kTableEndings), [&](auto end) { return name.ends_with(end); });
+}
 
 Dataset read_csv(const std::string& path, const DataOptions& options) {
   UnpackedText file = read_unpacked(path);

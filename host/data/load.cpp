@@ -18,8 +18,8 @@ namespace {
 constexpr Index kDigitsTestSize = 360;
 
 constexpr const char* kExpected =
-    "digits, fashion-mnist, X.npy,Y.npy, FILE.npz, FILE.npz:X:Y, FILE.csv, FILE.csv.gz or an existing folder of IDX "
-    "files";
+    "digits, fashion-mnist, X.npy,Y.npy, FILE.npz, FILE.npz:X:Y, FILE.csv (or .tsv, .txt, .data; .gz) or an existing "
+    "folder of IDX files";
 
 enum class SourceKind { digits, fashion_mnist, npy_pair, npz, csv, idx_folder };
 

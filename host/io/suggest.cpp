@@ -23,12 +23,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// Half of a short word would be another word.
+static std::size_t allowed_distance(std::string_view candidate) {
+  const std::size_t letters = candidate.size() - std::min(candidate.find_first_not_of('-'), candidate.size());
+  return letters < 4 ? 1 : std::max<std::size_t>(2, letters / 3);
+}
+
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
   const std::string* best = nullptr;
   std::size_t best_distance = 0;
   for (const std::string& candidate : known) {
     const std::size_t distance = edit_distance(word, candidate);
-    if (distance > std::max<std::size_t>(2, candidate.size() / 3)) continue;
+    if (distance > allowed_distance(candidate)) continue;
     if (best != nullptr && distance >= best_distance) continue;
     best = &candidate;
     best_distance = distance;

@@ -12,7 +12,8 @@ namespace hso {
 /// Insertions, deletions and replacements of one character that turn a into b.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// " (did you mean 'x'?)" for the nearest known word within a third of its length (two at least), or "".
+/// " (did you mean 'x'?)" for the nearest known word within a third of its letters (two at least, one where it has
+/// fewer than four), or "".
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace hso

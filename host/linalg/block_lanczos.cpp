@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <numbers>
 #include <numeric>
+#include <optional>
 #include <utility>
+
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 
@@ -63,8 +66,11 @@ EigenPairs<T> BlockLanczos<T>::run() {
     advance();
     const bool stopped = o_.interrupted && o_.interrupted();
     if (wait_for_each_ || stopped || time_to_look() || !log_.room(most_panels(block_))) collect();
-    if (out_.stop.empty() && steps_.empty() && (stopped || time_to_look()))
+    if (out_.stop.empty() && steps_.empty() && (stopped || time_to_look())) {
+      std::optional<InterruptScope> to_the_end;  // what was found before the stop is still projected
+      if (stopped) to_the_end.emplace([] { return false; });
       search_.on ? look_for_missing(stopped) : look(stopped);
+    }
     if (out_.stop.empty() && steps_.empty() && basis_.size() + block_ > capacity_) restart();
   }
   return finish();

@@ -6,6 +6,7 @@
 #include "backend/blas.hpp"
 #include "backend/blas_threads.hpp"
 #include "hsogpu/error.hpp"
+#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 
@@ -19,6 +20,7 @@ HostEigen host_eigh(std::vector<double> a, Index m) {
   std::vector<double> work(static_cast<std::size_t>(lwork));
   std::vector<int> iwork(static_cast<std::size_t>(liwork));
   int info = 0;
+  const BlockingWork blocking(m);
   const BlasThreads one(1);
   Blas<double>::syevd(&job, &triangle, &order, a.data(), &order, out.values.data(), work.data(), &lwork, iwork.data(),
                       &liwork, &info, 1, 1);

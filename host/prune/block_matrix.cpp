@@ -17,6 +17,28 @@
 namespace hso::detail {
 
 template <class T>
+std::string make_positive_definite(Context& context, Index size, Index m, T* h, double delta, bool reciprocal) {
+  const EighResult e = eigh<T>(context, {h, Shape{m, m}});
+  if (!e.ok()) throw NumericalError(fmt::format("a block's eigendecomposition {}", name_of(e.status)));
+  double top = 0;
+  for (const double value : e.values) top = std::max(top, std::abs(value));
+  const double floor = std::max(delta, top * static_cast<double>(m) * std::numeric_limits<T>::epsilon());
+  std::vector<double> f(e.values.size());
+  std::transform(e.values.begin(), e.values.end(), f.begin(), [=](double value) {
+    const double kept = floor > 0 ? std::max(std::abs(value), floor) : 1;
+    return reciprocal ? 1 / kept : kept;
+  });
+  Scratch scratch(context);
+  T* made = scratch.take<T>(m * m);
+  from_spectrum<T>(context, m, h, f, made);
+  context.ops<T>().copy(m * m, made, h);
+  return fmt::format(
+      "a block of {} is not positive definite (smallest eigenvalue {:.3g}): absolute values of at least "
+      "{:.3g} instead",
+      size, e.values.front(), floor);
+}
+
+template <class T>
 void BlockMatrix<T>::gather(const std::vector<Index>& rows, Index m, T* to) {
   std::vector<Index> index(static_cast<std::size_t>(m), -1);
   std::copy(rows.begin(), rows.end(), index.begin());
@@ -25,28 +47,6 @@ void BlockMatrix<T>::gather(const std::vector<Index>& rows, Index m, T* to) {
   ops.for_each(m, m, GatherBlock<T>{a_, order_, where.data(), to, m, T(0)});
   delta_ = damping_ * mean_diagonal(context_, m, to, static_cast<Index>(rows.size()));
   ops.for_each(1, m, AddDiagonal<T>{to, m, static_cast<T>(delta_)});
-}
-
-template <class T>
-std::string BlockMatrix<T>::replace(Index size, Index m, T* h, bool reciprocal) {
-  const EighResult e = eigh<T>(context_, {h, Shape{m, m}});
-  if (!e.ok()) throw NumericalError(fmt::format("operate: a block's eigendecomposition {}", name_of(e.status)));
-  double top = 0;
-  for (const double value : e.values) top = std::max(top, std::abs(value));
-  const double floor = std::max(delta_, top * static_cast<double>(m) * std::numeric_limits<T>::epsilon());
-  std::vector<double> f(e.values.size());
-  std::transform(e.values.begin(), e.values.end(), f.begin(), [=](double value) {
-    const double kept = floor > 0 ? std::max(std::abs(value), floor) : 1;
-    return reciprocal ? 1 / kept : kept;
-  });
-  Scratch scratch(context_);
-  T* made = scratch.take<T>(m * m);
-  from_spectrum<T>(context_, m, h, f, made);
-  context_.ops<T>().copy(m * m, made, h);
-  return fmt::format(
-      "a block of {} is not positive definite (smallest eigenvalue {:.3g}): absolute values of at least "
-      "{:.3g} instead",
-      size, e.values.front(), floor);
 }
 
 /// A's Cholesky factor in its place. What is not finite is refused here: factorisations may let NaN through.
@@ -69,7 +69,7 @@ std::string BlockMatrix<T>::inverse(const std::vector<Index>& rows, Index m, T* 
   const BlockingWork work(m);
   if (!factors(m, to) || ops.potri(m, to) != 0) {
     gather(rows, m, to);
-    inverse_note_ = replace(static_cast<Index>(rows.size()), m, to, true);
+    inverse_note_ = make_positive_definite(context_, static_cast<Index>(rows.size()), m, to, delta_, true);
   }
   if (inverse_.size() != m * m) inverse_ = Buffer<T>(context_, m * m);
   ops.copy(m * m, to, inverse_.data());
@@ -95,7 +95,7 @@ std::vector<T> BlockMatrix<T>::compensation(const std::vector<Index>& rows, bool
   const auto size = static_cast<Index>(kept.size());
   Buffer<T> h(context_, m * m), part(context_, size * size), full(context_, m), shift(context_, size);
   gather(rows, m, h.data());
-  if (replaced) replace(m, m, h.data(), false);
+  if (replaced) make_positive_definite(context_, m, m, h.data(), delta_, false);
   const Buffer<T> values(context_, lost);
   const Buffer<Index> where(context_, kept);
   ops.gemm({.m = m,
@@ -126,6 +126,8 @@ std::vector<T> BlockMatrix<T>::compensation(const std::vector<Index>& rows, bool
   return shift.download();
 }
 
+template std::string make_positive_definite<float>(Context&, Index, Index, float*, double, bool);
+template std::string make_positive_definite<double>(Context&, Index, Index, double*, double, bool);
 template class BlockMatrix<float>;
 template class BlockMatrix<double>;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The damped block H = A_SS + delta I of a surgery, delta = damping times the mean of A_SS' diagonal; where that is not
+// The damped block H = A_SS + delta I of a removal, delta = damping times the mean of A_SS' diagonal; where that is not
 // positive definite, V max(|L|, delta) V' of its eigendecomposition.
 #pragma once
 
@@ -10,6 +10,11 @@
 #include "hsogpu/surgeon.hpp"
 
 namespace hso::detail {
+
+/// h[m][m] := V f(max(|L|, floor)) V' of its eigendecomposition, f the reciprocal or nothing; floor = delta, or what
+/// rounding leaves of the largest |L|. Returns a note that says so; `size` <= m is what it calls the block's size.
+template <class T>
+std::string make_positive_definite(Context& context, Index size, Index m, T* h, double delta, bool reciprocal);
 
 template <class T>
 class BlockMatrix {
@@ -29,9 +34,6 @@ class BlockMatrix {
  private:
   void gather(const std::vector<Index>& rows, Index m, T* to);
   bool factors(Index m, T* a);
-  /// h := V f(max(|L|, floor)) V', f the reciprocal or nothing. Returns the note.
-  std::string replace(Index size, Index m, T* h, bool reciprocal);
-
   Context& context_;
   const T* a_;
   Index order_;

@@ -12,6 +12,7 @@
 #include "hsogpu/linalg.hpp"
 #include "hsogpu/network_objective.hpp"
 #include "linalg/mean_diagonal.hpp"
+#include "prune/block_matrix.hpp"
 #include "prune/group_inverse.hpp"
 #include "prune/models.hpp"
 
@@ -34,13 +35,13 @@ class AddedCosts final : public UnitCosts {
   std::vector<double> theta_;
 };
 
-/// Of entries that group inverses removed without making up for them.
-std::string note_of(Index uncompensated) {
-  if (uncompensated == 0) return {};
+/// What was replaced, and of entries that group inverses removed without making up for them.
+std::string note_of(const std::string& replaced, Index uncompensated) {
+  if (uncompensated == 0) return replaced;
   return fmt::format(
-      "units: {} parameters were removed without making up for them, because their block of the inverse curvature was "
-      "not positive definite to rounding; more damping avoids it",
-      uncompensated);
+      "{}{}units: {} parameters were removed without making up for them, because their block of the inverse curvature "
+      "was not positive definite to rounding; more damping avoids it",
+      replaced, replaced.empty() ? "" : "; ", uncompensated);
 }
 
 double sum_at(const std::vector<double>& values, const std::vector<Index>& where) {
@@ -104,17 +105,27 @@ std::unique_ptr<UnitCosts> added_costs(Stage<T>& stage, const std::vector<UnitGr
   return std::make_unique<AddedCosts>(std::move(costs), stage.theta);
 }
 
-template <class T>
-Buffer<T> inverse_of(Stage<T>& stage, Index m, Buffer<T> h, double damping) {
+/// (A + delta I)^-1 of the matrix A[m][m] that make() returns; where A + delta I is not positive definite, A is made
+/// once more and absolute eigenvalues take its place, as the note then says.
+template <class T, class Make>
+Buffer<T> inverse_of(Stage<T>& stage, Index m, const Make& make, double damping, std::string& note) {
   auto& ops = stage.context.template ops<T>();
-  const double delta = damping * mean_diagonal(stage.context, m, h.data(), m);
-  ops.for_each(1, m, AddDiagonal<T>{h.data(), m, static_cast<T>(delta)});
+  double delta = 0;
+  const auto damped = [&] {
+    Buffer<T> h = make();
+    delta = damping * mean_diagonal(stage.context, m, h.data(), m);
+    ops.for_each(1, m, AddDiagonal<T>{h.data(), m, static_cast<T>(delta)});
+    return h;
+  };
+  Buffer<T> h = damped();
   const InverseReport report = inverse<T>(stage.context, {h.data(), Shape{m, m}}, {.route = InverseRoute::cholesky});
-  if (report.status != LinalgStatus::ok)
-    throw NumericalError(std::string(name_of(stage.rule.score)) + ": the damped curvature is " +
-                         name_of(report.status) +
-                         ", expected a positive definite matrix: more damping, ggn, or "
-                         "hsp_saliency");
+  if (report.status == LinalgStatus::ok) return h;
+  if (report.status != LinalgStatus::not_positive_definite)
+    throw NumericalError(fmt::format("{}: the inverse of the damped curvature: {}", name_of(stage.rule.score),
+                                     name_of(report.status)));
+  h = {};
+  h = damped();
+  note = make_positive_definite(stage.context, m, m, h.data(), delta, true);
   return h;
 }
 
@@ -123,7 +134,7 @@ template <class T>
 class DenseCosts final : public UnitCosts {
  public:
   explicit DenseCosts(Stage<T>& stage)
-      : stage_(stage), place_(stage.mask.kept.size(), -1), inverse_(make(stage, place_)) {}
+      : stage_(stage), place_(stage.mask.kept.size(), -1), inverse_(make(stage, place_, replaced_)) {}
   double cost(const Unit& unit) override { return inverse_.cost(rows_of(unit)); }
   void remove(const Unit& unit) override {
     const std::vector<Index> rows = rows_of(unit);
@@ -139,10 +150,10 @@ class DenseCosts final : public UnitCosts {
     return out;
   }
   bool changes() const override { return true; }
-  std::string note() const override { return note_of(inverse_.uncompensated()); }
+  std::string note() const override { return note_of(replaced_, inverse_.uncompensated()); }
 
  private:
-  static GroupInverse<T> make(Stage<T>& stage, std::vector<Index>& place) {
+  static GroupInverse<T> make(Stage<T>& stage, std::vector<Index>& place, std::string& replaced) {
     std::vector<T> w;
     for (const Index j : stage.kept) {
       place[static_cast<std::size_t>(j)] = static_cast<Index>(w.size());
@@ -154,16 +165,17 @@ class DenseCosts final : public UnitCosts {
       throw UsageError(
           "units: a block size or a large network makes several matrices, expected kfac_obs or obs of one");
     const Index order = model.model.orders.front();
-    Buffer<T> h(stage.context, order * order);
-    model.model.fill(0, h.data());
-    if (order != m) {
+    const auto matrix = [&] {
+      Buffer<T> h(stage.context, order * order);
+      model.model.fill(0, h.data());
+      if (order == m) return h;
       Buffer<T> kept(stage.context, m * m);
       const Buffer<Index> rows(stage.context, model.model.blocks.front().rows);
       stage.context.template ops<T>().for_each(m, m,
                                                GatherBlock<T>{h.data(), order, rows.data(), kept.data(), m, T(0)});
-      h = std::move(kept);
-    }
-    return {stage.context, m, inverse_of(stage, m, std::move(h), model.damping), w, {1.0}};
+      return kept;
+    };
+    return {stage.context, m, inverse_of(stage, m, matrix, model.damping, replaced), w, {1.0}};
   }
   std::vector<Index> rows_of(const Unit& unit) const {
     std::vector<Index> out;
@@ -174,6 +186,7 @@ class DenseCosts final : public UnitCosts {
   }
   Stage<T>& stage_;
   std::vector<Index> place_;  ///< of a parameter in the matrix, -1 when it is gone
+  std::string replaced_;      ///< before inverse_, whose making writes it
   GroupInverse<T> inverse_;
 };
 
@@ -190,8 +203,8 @@ class KroneckerCosts final : public UnitCosts {
       std::vector<double> b;
       for (Index r = 0; r < layer.block.outputs; ++r)
         b.push_back(static_cast<double>(layer.output_diagonal[static_cast<std::size_t>(r)]));
-      Buffer<T> a(stage.context, layer.input_factor);
-      inverses_.emplace_back(stage.context, in, inverse_of(stage, in, std::move(a), stage.rule.damping), w, b);
+      const auto factor = [&] { return Buffer<T>(stage.context, layer.input_factor); };
+      inverses_.emplace_back(stage.context, in, inverse_of(stage, in, factor, stage.rule.damping, replaced_), w, b);
       inverses_.back().remove(dead_columns(layer), false);
     }
   }
@@ -221,7 +234,7 @@ class KroneckerCosts final : public UnitCosts {
   std::string note() const override {
     Index sum = 0;
     for (const GroupInverse<T>& inverse : inverses_) sum += inverse.uncompensated();
-    return note_of(sum);
+    return note_of(replaced_, sum);
   }
 
  private:
@@ -267,6 +280,7 @@ class KroneckerCosts final : public UnitCosts {
   Stage<T>& stage_;
   std::vector<KroneckerLayer<T>> layers_;
   std::vector<GroupInverse<T>> inverses_;
+  std::string replaced_;
 };
 
 }  // namespace

@@ -56,8 +56,8 @@ Group data() {
           {{.key = "data",
             .member = &O::data,
             .value = "DATA",
-            .help = "digits, fashion-mnist, X.npy,Y.npy, FILE.npz (arrays x and y) or FILE.npz:X:Y, FILE.csv, "
-                    "FILE.csv.gz, or a folder of IDX files"},
+            .help = "digits, fashion-mnist, X.npy,Y.npy, FILE.npz (arrays x and y) or FILE.npz:X:Y, FILE.csv "
+                    "(or .tsv, .txt, .data; each also .gz), or a folder of IDX files"},
            {.key = "label",
             .member = &O::label,
             .value = "COLUMN",

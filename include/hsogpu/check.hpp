@@ -7,7 +7,7 @@
 //                dense matrix = products, G positive semidefinite, batches add up, float32 = float64, CPU = CUDA.
 //   differences  tie the gradient to the value and Hv to the gradient: D(h) = (F(x + h v) - F(x - h v)) / 2h. Its
 //                truncation error is about |D(2h) - D(h)| / 3, and its rounding error is noise / h, where the noise of
-//                F is measured by a second difference too short to see any curvature.
+//                F is measured by second differences too short to see any curvature.
 // Differences across a kink (relu, max pooling) are no derivative of anything. The step is then cut, and where that
 // does not help the item is inconclusive, not failed, provided that every identity holds.
 // All of it is meant for double: differences in float are often off by 1 % and more.

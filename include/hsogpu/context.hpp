@@ -90,7 +90,7 @@ class Context {
   /// Device memory, 256-byte aligned, not initialised. MemoryError says how much was asked and how much is there.
   void* allocate(Index bytes);
   void release(void* memory, Index bytes) noexcept;
-  Index allocated_bytes() const { return allocated_bytes_; }    ///< live
+  Index allocated_bytes() const { return allocated_bytes_; }    ///< live; buffers may end in any thread
   Index peak_bytes() const { return peak_bytes_; }              ///< the most that was live at once
   Index allocation_count() const { return allocation_count_; }  ///< ever made: flat in a loop that allocates nothing
 
@@ -124,8 +124,8 @@ class Context {
   std::atomic<const void*> user_{nullptr};  ///< names the thread that is inside a call
   Index depth_ = 0;                         ///< of its nested calls
   std::unique_ptr<detail::Arena> arena_;
-  Index allocated_bytes_ = 0, peak_bytes_ = 0;
-  Index allocation_count_ = 0;
+  std::atomic<Index> allocated_bytes_{0};
+  Index peak_bytes_ = 0, allocation_count_ = 0;
 };
 
 namespace detail {
