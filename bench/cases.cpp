@@ -4,7 +4,7 @@
 #include <cmath>
 #include <random>
 
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso::bench {
 

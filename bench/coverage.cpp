@@ -12,8 +12,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/context.hpp"
-#include "hsogpu/operators.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/linalg/operators.hpp"
 #include "support/coverage_cases.hpp"
 
 namespace {

@@ -6,9 +6,10 @@
 #include <stdexcept>
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/objective/network_objective.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "reference.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"

@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "cases.hpp"
-#include "hsogpu/context.hpp"
-#include "hsogpu/model.hpp"
-#include "hsogpu/objective.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/objective/objective.hpp"
 
 namespace hso::bench {
 

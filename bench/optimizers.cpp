@@ -11,9 +11,9 @@
 
 #include "fixture.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/separate_curvature.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/objective/network_objective.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"
 
@@ -96,7 +96,7 @@ void run_row(State& state, const Row& row) {
   std::vector<Index> first(row.curvature_rows);
   std::iota(first.begin(), first.end(), Index{0});
   if (!first.empty()) few.select(first);
-  SeparateCurvature<float> separate(objective, few);
+  SubsampledCurvature<float> separate(objective, few);
   Objective<float>& seen = first.empty() ? static_cast<Objective<float>&>(objective) : separate;
   Stepper own(seen, fixture.theta, row), plain(objective, fixture.theta, {"sgd", "sgd", {}, 1, 0});
   fixture.gradient();

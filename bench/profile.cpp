@@ -13,7 +13,7 @@
 
 #include "backend/processor_kernels.hpp"
 #include "fixture.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "sampler.hpp"
 #include "sgemm.hpp"
 #include "timed_ops.hpp"

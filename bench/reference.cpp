@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 #include <algorithm>
 #include <map>

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::bench {
 

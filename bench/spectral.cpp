@@ -6,7 +6,8 @@
 
 #include "fixture.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "registry.hpp"
 #include "sampler.hpp"
 

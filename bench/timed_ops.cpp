@@ -27,125 +27,142 @@ struct Launches final : Recorded {
   void run(Span<const std::uintptr_t>, const std::function<void()>& launch) override { launch(); }
 };
 
+/// Every verb of the inner context, timed under a name that says its sizes.
+template <class T>
+class TimedOps final : public detail::Ops<T> {
+ public:
+  TimedOps(Context& outer, Context& inner, VerbTimes& times) : outer_(outer), inner_(inner), times_(times) {}
+  Context& context() override { return outer_; }
+
+  void for_each(Index outer, Index inner, const detail::ElementOp<T>& op) override {
+    const std::string name = op.visit([](const auto& f) { return readable(typeid(f).name()); });
+    timed(fmt::format("{} {} x {}", name, outer, inner), [&] { inner_.ops<T>().for_each(outer, inner, op); });
+  }
+
+  void recur(Index lanes, Index n, const detail::LaneRecurrence<T>& op, double* squares) override {
+    timed(fmt::format("recur {} x {}", lanes, n), [&] { inner_.ops<T>().recur(lanes, n, op, squares); });
+  }
+
+  void gemm(const detail::GemmArgs<T>& g) override {
+    const std::string verb = fmt::format("gemm{}{} {} x {} x {} batch {} beta {}", g.trans_a ? 'T' : 'N',
+                                         g.trans_b ? 'T' : 'N', g.m, g.n, g.k, g.batch, g.beta);
+    times_[verb].multiply_adds +=
+        static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) * static_cast<double>(g.batch);
+    timed(verb, [&] { inner_.ops<T>().gemm(g); });
+  }
+
+  void sum_rows(const detail::ReduceArgs<T>& r) override {
+    timed(fmt::format("sum_rows {} x {} x {}", r.lanes, r.rows, r.cols), [&] { inner_.ops<T>().sum_rows(r); });
+  }
+
+  void sum_columns(const detail::ReduceArgs<T>& r) override {
+    timed(fmt::format("sum_columns {} x {} x {}", r.lanes, r.rows, r.cols), [&] { inner_.ops<T>().sum_columns(r); });
+  }
+
+  void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override {
+    timed("dots", [&] { inner_.ops<T>().dots(lanes, n, x, x_stride, y, y_stride, host); });
+  }
+
+  void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
+                      double* results) override {
+    timed("dots", [&] { inner_.ops<T>().dots_on_device(lanes, n, x, x_stride, y, y_stride, results); });
+  }
+
+  void norms_on_device(Index n, const T* x, double* results) override {
+    timed("norms", [&] { inner_.ops<T>().norms_on_device(n, x, results); });
+  }
+
+  double max_abs(Index n, const T* x) override {
+    return timed("max_abs", [&] { return inner_.ops<T>().max_abs(n, x); });
+  }
+
+  void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override {
+    timed("argmin", [&] { inner_.ops<T>().argmin(lanes, n, x, x_stride, at); });
+  }
+
+  void sort(Index n, const T* x, Index* order) override {
+    timed(fmt::format("sort {}", n), [&] { inner_.ops<T>().sort(n, x, order); });
+  }
+
+  void permute(Index n, std::uint64_t seed, Index* order) override {
+    timed(fmt::format("permute {}", n), [&] { inner_.ops<T>().permute(n, seed, order); });
+  }
+
+  void select(Index n, const std::uint8_t* flags, Index* at, Index* count) override {
+    timed(fmt::format("select {}", n), [&] { inner_.ops<T>().select(n, flags, at, count); });
+  }
+
+  void copy(Index n, const T* from, T* to) override {
+    timed(fmt::format("copy {}", n), [&] { inner_.ops<T>().copy(n, from, to); });
+  }
+
+  Index potrf(Index n, T* a) override {
+    return timed("potrf", [&] { return inner_.ops<T>().potrf(n, a); });
+  }
+
+  void potrs(Index n, Index nrhs, const T* factor, T* b) override {
+    timed("potrs", [&] { inner_.ops<T>().potrs(n, nrhs, factor, b); });
+  }
+
+  Index potri(Index n, T* factor) override {
+    return timed("potri", [&] { return inner_.ops<T>().potri(n, factor); });
+  }
+
+  Index syevd(Index n, T* a, T* w, bool vectors) override {
+    return timed("syevd", [&] { return inner_.ops<T>().syevd(n, a, w, vectors); });
+  }
+
+  Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override {
+    return timed("syevd_range", [&] { return inner_.ops<T>().syevd_range(n, a, il, iu, w, z); });
+  }
+
+  Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override {
+    return timed("syevd_batched", [&] { return inner_.ops<T>().syevd_batched(n, batch, a, w, vectors); });
+  }
+
+  Index syevd_workspace_bytes(Index n, bool vectors) override {
+    return inner_.ops<T>().syevd_workspace_bytes(n, vectors);
+  }
+  Index sort_workspace_bytes(Index n) override { return inner_.ops<T>().sort_workspace_bytes(n); }
+  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override {
+    return inner_.ops<T>().syevd_range_workspace_bytes(n, il, iu, vectors);
+  }
+  Index syevd_limit(bool vectors) override { return inner_.ops<T>().syevd_limit(vectors); }
+  Index chunk_bytes() const override { return inner_.ops<T>().chunk_bytes(); }
+
+ private:
+  template <class Call>
+  auto timed(const std::string& verb, const Call& call) {
+    VerbTime& entry = times_[verb];
+    ++entry.calls;
+    const double start = seconds_now();
+    const auto stop = [&] {
+      inner_.synchronize();
+      entry.seconds += seconds_now() - start;
+    };
+    if constexpr (std::is_void_v<decltype(call())>) {
+      call();
+      stop();
+    } else {
+      const auto result = call();
+      stop();
+      return result;
+    }
+  }
+
+  Context& outer_;
+  Context& inner_;
+  VerbTimes& times_;
+};
+
 }  // namespace
 
+TimedContext::TimedContext(Context& inner)
+    : Context(inner.options()),
+      inner_(inner),
+      narrow_(std::make_unique<TimedOps<float>>(*this, inner, times)),
+      wide_(std::make_unique<TimedOps<double>>(*this, inner, times)) {}
+
 std::unique_ptr<Recorded> TimedContext::make_recorded() { return std::make_unique<Launches>(); }
-
-template <class T>
-template <class Call>
-auto TimedOps<T>::timed(const std::string& verb, const Call& call) {
-  VerbTime& entry = times_[verb];
-  ++entry.calls;
-  const double start = seconds_now();
-  const auto stop = [&] {
-    inner_.synchronize();
-    entry.seconds += seconds_now() - start;
-  };
-  if constexpr (std::is_void_v<decltype(call())>) {
-    call();
-    stop();
-  } else {
-    const auto result = call();
-    stop();
-    return result;
-  }
-}
-
-template <class T>
-void TimedOps<T>::for_each(Index outer, Index inner, const detail::ElementOp<T>& op) {
-  const std::string name = op.visit([](const auto& f) { return readable(typeid(f).name()); });
-  timed(fmt::format("{} {} x {}", name, outer, inner), [&] { inner_.ops<T>().for_each(outer, inner, op); });
-}
-
-template <class T>
-void TimedOps<T>::recur(Index lanes, Index n, const detail::LaneRecurrence<T>& op, double* squares) {
-  timed(fmt::format("recur {} x {}", lanes, n), [&] { inner_.ops<T>().recur(lanes, n, op, squares); });
-}
-
-template <class T>
-void TimedOps<T>::gemm(const detail::GemmArgs<T>& g) {
-  const std::string verb = fmt::format("gemm{}{} {} x {} x {} batch {} beta {}", g.trans_a ? 'T' : 'N',
-                                       g.trans_b ? 'T' : 'N', g.m, g.n, g.k, g.batch, g.beta);
-  times_[verb].multiply_adds +=
-      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) * static_cast<double>(g.batch);
-  timed(verb, [&] { inner_.ops<T>().gemm(g); });
-}
-
-template <class T>
-void TimedOps<T>::sum_rows(const detail::ReduceArgs<T>& r) {
-  timed(fmt::format("sum_rows {} x {} x {}", r.lanes, r.rows, r.cols), [&] { inner_.ops<T>().sum_rows(r); });
-}
-template <class T>
-void TimedOps<T>::sum_columns(const detail::ReduceArgs<T>& r) {
-  timed(fmt::format("sum_columns {} x {} x {}", r.lanes, r.rows, r.cols), [&] { inner_.ops<T>().sum_columns(r); });
-}
-template <class T>
-void TimedOps<T>::dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) {
-  timed("dots", [&] { inner_.ops<T>().dots(lanes, n, x, x_stride, y, y_stride, host); });
-}
-template <class T>
-void TimedOps<T>::dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
-                                 double* results) {
-  timed("dots", [&] { inner_.ops<T>().dots_on_device(lanes, n, x, x_stride, y, y_stride, results); });
-}
-template <class T>
-void TimedOps<T>::norms_on_device(Index n, const T* x, double* results) {
-  timed("norms", [&] { inner_.ops<T>().norms_on_device(n, x, results); });
-}
-template <class T>
-double TimedOps<T>::max_abs(Index n, const T* x) {
-  return timed("max_abs", [&] { return inner_.ops<T>().max_abs(n, x); });
-}
-template <class T>
-void TimedOps<T>::argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) {
-  timed("argmin", [&] { inner_.ops<T>().argmin(lanes, n, x, x_stride, at); });
-}
-template <class T>
-void TimedOps<T>::sort(Index n, const T* x, Index* order) {
-  timed(fmt::format("sort {}", n), [&] { inner_.ops<T>().sort(n, x, order); });
-}
-template <class T>
-void TimedOps<T>::permute(Index n, std::uint64_t seed, Index* order) {
-  timed(fmt::format("permute {}", n), [&] { inner_.ops<T>().permute(n, seed, order); });
-}
-template <class T>
-void TimedOps<T>::select(Index n, const std::uint8_t* flags, Index* at, Index* count) {
-  timed(fmt::format("select {}", n), [&] { inner_.ops<T>().select(n, flags, at, count); });
-}
-template <class T>
-void TimedOps<T>::copy(Index n, const T* from, T* to) {
-  timed(fmt::format("copy {}", n), [&] { inner_.ops<T>().copy(n, from, to); });
-}
-template <class T>
-Index TimedOps<T>::potrf(Index n, T* a) {
-  return timed("potrf", [&] { return inner_.ops<T>().potrf(n, a); });
-}
-template <class T>
-void TimedOps<T>::potrs(Index n, Index nrhs, const T* factor, T* b) {
-  timed("potrs", [&] { inner_.ops<T>().potrs(n, nrhs, factor, b); });
-}
-template <class T>
-Index TimedOps<T>::potri(Index n, T* factor) {
-  return timed("potri", [&] { return inner_.ops<T>().potri(n, factor); });
-}
-template <class T>
-Index TimedOps<T>::syevd(Index n, T* a, T* w, bool vectors) {
-  return timed("syevd", [&] { return inner_.ops<T>().syevd(n, a, w, vectors); });
-}
-template <class T>
-Index TimedOps<T>::syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) {
-  return timed("syevd_range", [&] { return inner_.ops<T>().syevd_range(n, a, il, iu, w, z); });
-}
-template <class T>
-Index TimedOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
-  return timed("syevd_batched", [&] { return inner_.ops<T>().syevd_batched(n, batch, a, w, vectors); });
-}
-template <class T>
-Index TimedOps<T>::syevd_workspace_bytes(Index n, bool vectors) {
-  return inner_.ops<T>().syevd_workspace_bytes(n, vectors);
-}
-
-template class TimedOps<float>;
-template class TimedOps<double>;
 
 }  // namespace hso::bench

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "hsogpu/detail/ops.hpp"
@@ -18,53 +19,9 @@ struct VerbTime {
 };
 using VerbTimes = std::map<std::string, VerbTime>;
 
-template <class T>
-class TimedOps final : public detail::Ops<T> {
- public:
-  TimedOps(Context& outer, Context& inner, VerbTimes& times) : outer_(outer), inner_(inner), times_(times) {}
-  Context& context() override { return outer_; }
-
-  void for_each(Index outer, Index inner, const detail::ElementOp<T>& op) override;
-  void recur(Index lanes, Index n, const detail::LaneRecurrence<T>& op, double* squares) override;
-  void gemm(const detail::GemmArgs<T>& args) override;
-  void sum_rows(const detail::ReduceArgs<T>& args) override;
-  void sum_columns(const detail::ReduceArgs<T>& args) override;
-  void dots(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride, double* host) override;
-  void dots_on_device(Index lanes, Index n, const T* x, Index x_stride, const T* y, Index y_stride,
-                      double* results) override;
-  void norms_on_device(Index n, const T* x, double* results) override;
-  double max_abs(Index n, const T* x) override;
-  void argmin(Index lanes, Index n, const T* x, Index x_stride, Index* at) override;
-  void sort(Index n, const T* x, Index* order) override;
-  void permute(Index n, std::uint64_t seed, Index* order) override;
-  void select(Index n, const std::uint8_t* flags, Index* at, Index* count) override;
-  Index sort_workspace_bytes(Index n) override { return inner_.ops<T>().sort_workspace_bytes(n); }
-  void copy(Index n, const T* from, T* to) override;
-  Index potrf(Index n, T* a) override;
-  void potrs(Index n, Index nrhs, const T* factor, T* b) override;
-  Index potri(Index n, T* factor) override;
-  Index syevd(Index n, T* a, T* w, bool vectors) override;
-  Index syevd_range(Index n, T* a, Index il, Index iu, T* w, T* z) override;
-  Index syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) override;
-  Index syevd_workspace_bytes(Index n, bool vectors) override;
-  Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override {
-    return inner_.ops<T>().syevd_range_workspace_bytes(n, il, iu, vectors);
-  }
-  Index syevd_limit(bool vectors) override { return inner_.ops<T>().syevd_limit(vectors); }
-  Index chunk_bytes() const override { return inner_.ops<T>().chunk_bytes(); }
-
- private:
-  template <class Call>
-  auto timed(const std::string& verb, const Call& call);
-  Context& outer_;
-  Context& inner_;
-  VerbTimes& times_;
-};
-
 class TimedContext final : public Context {
  public:
-  explicit TimedContext(Context& inner)
-      : Context(inner.options()), inner_(inner), narrow_(*this, inner, times), wide_(*this, inner, times) {}
+  explicit TimedContext(Context& inner);
   ~TimedContext() override { destroy_arena(); }
 
   bool is_cuda() const override { return inner_.is_cuda(); }
@@ -82,13 +39,13 @@ class TimedContext final : public Context {
  protected:
   void* raw_allocate(Index bytes) override { return inner_.allocate(bytes); }
   void raw_release(void* memory) noexcept override { inner_.release(memory, 0); }
-  detail::Ops<float>& ops_float() override { return narrow_; }
-  detail::Ops<double>& ops_double() override { return wide_; }
+  detail::Ops<float>& ops_float() override { return *narrow_; }
+  detail::Ops<double>& ops_double() override { return *wide_; }
 
  private:
   Context& inner_;
-  TimedOps<float> narrow_;
-  TimedOps<double> wide_;
+  std::unique_ptr<detail::Ops<float>> narrow_;
+  std::unique_ptr<detail::Ops<double>> wide_;
 };
 
 }  // namespace hso::bench

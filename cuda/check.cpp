@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::detail {
 

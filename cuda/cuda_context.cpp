@@ -8,7 +8,7 @@
 
 #include "backend/process_memory.hpp"
 #include "cuda_ops.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "presence.hpp"
 #include "readback.hpp"
 #include "recorded.hpp"

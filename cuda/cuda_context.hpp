@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "handles.hpp"
-#include "hsogpu/context.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/core/error.hpp"
 #include "launch.hpp"
 #include "memory_pool.hpp"
 #include "staging.hpp"

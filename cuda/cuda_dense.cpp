@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "cuda_ops.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 #include "solver_types.hpp"
 
 namespace hso::detail {

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "cuda_ops.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 #include "solver_types.hpp"
 
 namespace hso::detail {

@@ -50,6 +50,7 @@ class CudaOps final : public Ops<T>, public QueuedFactorisations<T> {
   Index syevd_range_workspace_bytes(Index n, Index il, Index iu, bool vectors) override;
   Index syevd_limit(bool vectors) override;
 
+  QueuedFactorisations<T>* queued_factorisations() override { return this; }
   using Matrix = typename QueuedFactorisations<T>::Matrix;
   void syevd_queued(Span<const Matrix> matrices, int* info) override;
   void invert_queued(Span<const Matrix> matrices, int* info) override;

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/elements/digits.hpp"
-#include "hsogpu/error.hpp"
 #include "index_math.hpp"
 
 namespace hso::detail {

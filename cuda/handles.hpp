@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "check.hpp"
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 

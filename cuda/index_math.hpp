@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "hsogpu/core/types.hpp"
 #include "hsogpu/detail/hd.hpp"
-#include "hsogpu/types.hpp"
 
 namespace hso::detail {
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "cuda_context.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::detail {
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "handles.hpp"
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "cuda_context.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso::detail {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "handles.hpp"
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "check.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "index_math.hpp"
 #include "reduce.hpp"
 #include "shared_memory.cuh"

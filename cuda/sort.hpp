@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 #include "launch.hpp"
 
 namespace hso::detail {

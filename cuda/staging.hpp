@@ -9,7 +9,7 @@
 #include <array>
 
 #include "handles.hpp"
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plans against the allocator's high-water mark, and what an analysis says of matrices with known spectra.
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/symmetric.hpp"

@@ -5,10 +5,11 @@
 
 #include <limits>
 
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/masked_objective.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/analysis.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 

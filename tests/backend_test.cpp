@@ -5,8 +5,8 @@
 
 #include <cstring>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 #include "support/contexts.hpp"
 
 namespace hso {

@@ -5,10 +5,10 @@
 
 #include <filesystem>
 
-#include "hsogpu/compare.hpp"
-#include "hsogpu/interrupt.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/prune_compare.hpp"
+#include "hsogpu/core/interrupt.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/prune/compare.hpp"
+#include "hsogpu/train/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/json_lines.hpp"
 #include "support/temp_dir.hpp"

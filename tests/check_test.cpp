@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The checker accepts right derivatives and finds planted errors.
-#include "hsogpu/check.hpp"
+#include "hsogpu/objective/check.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 
@@ -240,7 +240,8 @@ TEST(CheckNetwork, SmoothNetworksPassEveryItem) {
     EXPECT_TRUE(report.passed()) << report.table();
     for (const CheckItem& item : report.items)
       EXPECT_TRUE(item.status == CheckStatus::passed || item.name == "cpu = cuda") << name_of(loss) << report.table();
-    for (const char* name : {"batches: parts add up", "batches: pieces = whole", "float32 = float64", "ggn: symmetry"})
+    for (const char* name :
+         {"batches: parts add up", "batches: micro-batches = whole", "float32 = float64", "ggn: symmetry"})
       EXPECT_NE(report.find(name), nullptr) << name;
   }
 }
@@ -271,15 +272,18 @@ TEST(CheckNetwork, UnitsOnTheirKinkAreInconclusive) {
 
 TEST(CheckNetwork, AZeroGradientIsNotAFailure) {
   // Equal inputs, classes in equal numbers, theta = 0: the gradient is odd about theta, and so is its rounding error.
-  for (const char* network : {"mlp:2-2", "mlp:2-3:tanh", "mlp:2-4-2:tanh", "mlp:2-5-3:sigmoid"}) {
+  for (const auto& [network, classes] : {std::pair<const char*, Index>{"mlp:2-2", 2},
+                                         {"mlp:2-3:tanh", 3},
+                                         {"mlp:2-4-2:tanh", 2},
+                                         {"mlp:2-5-3:sigmoid", 3}}) {
     const ModelSpec model = parse_model(network);
     const auto parameters = build_network<double>(model, LossKind::cross_entropy).parameters;
-    Dataset data = random_classes(6, {2}, model.outputs());
+    Dataset data = random_classes(6, {2}, classes);
     std::fill(data.inputs.begin(), data.inputs.end(), 1.0);
-    for (std::size_t i = 0; i < 6; ++i) data.targets[i] = static_cast<double>(static_cast<Index>(i) % model.outputs());
+    for (std::size_t i = 0; i < 6; ++i) data.targets[i] = static_cast<double>(static_cast<Index>(i) % classes);
     NetworkCheckOptions options;
     options.device = "cpu";
-    const std::vector<double> theta(static_cast<std::size_t>(parameters.size()), 0.0);
+    const std::vector<double> theta(initial_parameters(parameters, Initialization::glorot, 1).size(), 0.0);
     const CheckReport report = check_network(model, LossKind::cross_entropy, data, theta, options);
     EXPECT_TRUE(report.passed()) << network << report.table();
   }

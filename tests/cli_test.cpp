@@ -12,10 +12,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "hsogpu/io.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "hsogpu/version.hpp"
-#include "hsogpu/wrappers.hpp"
 #include "support/child.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
@@ -152,7 +152,7 @@ TEST_F(Program, BadVariablesAndSettingsAreUsageErrors) {
   expect_refused({"--set", "delta"}, 2, {"--set", "found 'delta'", "NAME=VALUE"});
   expect_refused({"--set", "dleta=1"}, 2, {"dleta", "did you mean 'delta'"});
   expect_refused({"--set", "delta=big"}, 2, {"delta", "big", "a number"});
-  expect_refused({"--set", "sign=absolute"}, 2, {"absolute", "abs"});
+  expect_refused({"--optimizer", "hso", "--set", "sign=absolute"}, 2, {"absolute", "abs"});
   expect_refused({"--optimizer", "sdg"}, 2, {"--optimizer", "did you mean 'sgd'"});
   expect_refused({"--wrap", "coisne:3"}, 2, {"--wrap", "did you mean 'cosine'"});
   expect_refused({"--wrap", "warmup"}, 2, {"--wrap", "warmup:STEPS"});
@@ -217,12 +217,13 @@ TEST_F(Program, DevicesThatAreNotThere) {
 }
 
 TEST_F(Program, ADenseHessianThatDoesNotFit) {
-  expect_refused({"--model", "mlp:2-400000-2"}, 4, {"n = 2000002 needs", "are free", "would fit"});
+  expect_refused({"--optimizer", "hso", "--model", "mlp:2-400000-2"}, 4,
+                 {"n = 2000002 needs", "are free", "would fit"});
 }
 
 TEST_F(Program, ANumericalFailureExitsWith5AndKeepsTheRun) {
-  const ProgramResult r = train({"--precision", "float64", "--set", "sign=raw", "--set", "delta=0", "--set",
-                                 "eps_scale=0", "--set", "adaptive=false"});
+  const ProgramResult r = train({"--optimizer", "hso", "--precision", "float64", "--set", "sign=raw", "--set",
+                                 "delta=0", "--set", "eps_scale=0", "--set", "adaptive=false"});
   EXPECT_EQ(r.exit_code, 5);
   EXPECT_TRUE(contains(r.err, "training stopped at step 1: singular", "delta"));
   EXPECT_TRUE(fs::exists(out_ + "/model.safetensors"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Comparisons: equal budgets and grids, the best trial, numbers that repeat, what is written, and bad input.
-#include "hsogpu/compare.hpp"
+#include "hsogpu/train/compare.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"

@@ -3,7 +3,7 @@
 // Orders of convergence, from the errors of the iterates.
 #include <gtest/gtest.h>
 
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/objectives.hpp"
 #include "support/rosenbrock.hpp"
 

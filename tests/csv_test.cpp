@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 

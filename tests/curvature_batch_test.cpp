@@ -3,10 +3,10 @@
 // Curvature from other rows than the gradient's.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/separate_curvature.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/train/train.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/temp_dir.hpp"
@@ -23,7 +23,7 @@ TEST_P(CurvatureBatch, ValueAndGradientAreOneObjectivesAndProductsTheOthers) {
   auto loss = s.objective(), few = s.objective(), alone = s.objective();
   const std::vector<Index> rows{3, 14, 15, 9, 26};
   few.select(rows);
-  SeparateCurvature<double> f(loss, few);
+  SubsampledCurvature<double> f(loss, few);
   Buffer<double> g(context(), s.n()), whole(context(), s.n()), h(context(), s.n() * s.n());
   auto [value, curvature] = f.linearize(s.theta.data(), g.data(), Curvature::hessian);
   EXPECT_EQ(value, alone.gradient(s.theta.data(), whole.data()));
@@ -38,7 +38,7 @@ TEST_P(CurvatureBatch, ValueAndGradientAreOneObjectivesAndProductsTheOthers) {
 
   Setting<double> other(context(), "mlp:5-7-3:tanh", LossKind::cross_entropy, 60);
   auto larger = other.objective();
-  EXPECT_TRUE(contains(message_of<InputError>([&] { SeparateCurvature<double>(loss, larger); }), "57", "66"));
+  EXPECT_TRUE(contains(message_of<InputError>([&] { SubsampledCurvature<double>(loss, larger); }), "57", "66"));
 }
 
 /// Every form takes it, and every step is judged on the gradient's rows.
@@ -46,7 +46,7 @@ TEST_P(CurvatureBatch, FormsOfHsoLowerTheLossOfTheGradientsRows) {
   for (const char* name : {"hso", "hso.lowrank", "hso.cg", "hso.kfac", "hso.ekfac"}) {
     Setting<double> s(context(), "mlp:5-6-3:tanh", LossKind::cross_entropy, 60);
     auto loss = s.objective(), few = s.objective();
-    SeparateCurvature<double> f(loss, few);
+    SubsampledCurvature<double> f(loss, few);
     auto optimizer = make_optimizer<double>(name);
     const double start = loss.value(s.theta.data());
     for (Index step = 0; step < 5; ++step) {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 

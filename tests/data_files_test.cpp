@@ -10,9 +10,9 @@
 #include <filesystem>
 #include <numeric>
 
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/bytes.hpp"
 #include "support/messages.hpp"
 #include "support/reference_data.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include <numeric>
 #include <set>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 #include "support/test_file.hpp"

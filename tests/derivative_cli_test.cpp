@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "hsogpu/io.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/graph/model.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/prepared_data.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/prepared_data.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"

@@ -5,10 +5,10 @@
 #include <omp.h>
 
 #include "backend/blas_threads.hpp"
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/cases.hpp"
 #include "support/contexts.hpp"
 #include "support/network_setting.hpp"

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"
 

@@ -3,8 +3,8 @@
 // Curvature from a few products or gradients: Hutchinson's diagonals with their error bars, and secant matrices.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

@@ -8,7 +8,7 @@
 #include <limits>
 #include <random>
 
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 #include "linalg/block_lanczos.hpp"
 #include "linalg/hidden_weight.hpp"
 #include "support/dense_operator.hpp"

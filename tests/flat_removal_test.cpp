@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "prune/stage.hpp"
+#include "hsogpu/core/error.hpp"
+#include "prune/select/stage.hpp"
 #include "support/bowl.hpp"
 
 namespace hso {

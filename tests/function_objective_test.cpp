@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Users' own functions: callbacks, least squares, and graphs that are differentiated exactly.
-#include "hsogpu/function_objective.hpp"
+#include "hsogpu/objective/function_objective.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "hsogpu/check.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph_objective.hpp"
-#include "hsogpu/minimize.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/check.hpp"
+#include "hsogpu/objective/graph_objective.hpp"
+#include "hsogpu/optim/minimize.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 

@@ -4,8 +4,8 @@
 // made against fourth-order differences.
 #include <gtest/gtest.h>
 
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "support/array_file.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"

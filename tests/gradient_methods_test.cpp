@@ -6,8 +6,8 @@
 #include <cmath>
 #include <functional>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 

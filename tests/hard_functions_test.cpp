@@ -4,7 +4,7 @@
 // nonlinear regression and the test functions of More, Garbow and Hillstrom.
 #include <gtest/gtest.h>
 
-#include "hsogpu/minimize.hpp"
+#include "hsogpu/optim/minimize.hpp"
 #include "support/compare.hpp"
 #include "support/least_squares.hpp"
 #include "support/mgh_problems.hpp"
@@ -86,8 +86,8 @@ TEST_F(HardFunctions, NistWithTheGaussNewtonMatrix) {
       if (digits < 4) t.lost += " " + p.name;
       EXPECT_NEAR(s.value, f.value(b.data()), 1e-12 * s.value) << p.name;
       EXPECT_TRUE(!s.converged() || digits >= 4) << p.name << " claims to have converged, " << s.message;
-      EXPECT_TRUE(s.converged() || s.verdict == Verdict::stalled || s.verdict == Verdict::steps)
-          << p.name << " " << name_of(s.verdict) << ": " << s.message;
+      EXPECT_TRUE(s.converged() || s.termination == Termination::stalled || s.termination == Termination::steps)
+          << p.name << " " << name_of(s.termination) << ": " << s.message;
       if (!s.converged()) continue;
       EXPECT_TRUE(same_deviations(p, f.standard_deviations(b.data()))) << p.name;
       ++t.standard_deviations;
@@ -109,7 +109,7 @@ TEST_F(HardFunctions, NistWithTheExactHessianAlone) {
       const double digits = correct_digits(p, b);
       t.right += digits >= 4;
       ++t.runs;
-      if (digits < 4) t.lost += " " + p.name + " (" + name_of(s.verdict) + ")";
+      if (digits < 4) t.lost += " " + p.name + " (" + name_of(s.termination) + ")";
       if (!s.converged()) continue;
       // Where the answer is another one, it is a stationary point of its own.
       f.gradient(b.data(), g.data());
@@ -147,7 +147,7 @@ TEST_F(HardFunctions, MghFromTheStandardStart) {
       Numbers x = p.points[0].x;
       auto f = least_squares(*cpu_, p.residuals, x, std::sqrt(2.0));
       const Summary s = solve(f, x, curvature);
-      EXPECT_TRUE(solved(p, x, s.value)) << p.name << " with " << curvature << ": " << name_of(s.verdict)
+      EXPECT_TRUE(solved(p, x, s.value)) << p.name << " with " << curvature << ": " << name_of(s.termination)
                                          << ", f = " << s.value << " against " << p.minimum.value;
     }
 }
@@ -162,9 +162,9 @@ TEST_F(HardFunctions, MghFromFarAwayHasAnHonestVerdict) {
         auto f = least_squares(*cpu_, p.residuals, x, std::sqrt(2.0));
         const double before = f.value(x.data());
         const Summary s = solve(f, x, curvature);
-        SCOPED_TRACE(p.name + " " + curvature + " x" + std::to_string(factor) + ": " + name_of(s.verdict));
+        SCOPED_TRACE(p.name + " " + curvature + " x" + std::to_string(factor) + ": " + name_of(s.termination));
         if (!std::isfinite(before)) {
-          EXPECT_EQ(s.verdict, Verdict::not_finite);
+          EXPECT_EQ(s.termination, Termination::not_finite);
           continue;
         }
         const double after = f.gradient(x.data(), g.data());

@@ -11,11 +11,11 @@
 #include <sstream>
 
 #include "cli/commands.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/model.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/removal.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/optim/wrappers.hpp"
+#include "hsogpu/prune/removal.hpp"
 #include "io/text_parts.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

@@ -3,10 +3,10 @@
 // Diagonal blocks of curvature, and the forms of HSO by blocks and by Cholesky.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "optim/blocks.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "optim/hso/blocks.hpp"
 #include "support/functions.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"

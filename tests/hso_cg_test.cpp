@@ -4,10 +4,10 @@
 // vanish.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/solvers.hpp"
-#include "optim/model_cg.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "optim/hso/model_cg.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

@@ -3,10 +3,10 @@
 // The forms of HSO that scale, against the dense formula and against systems solved by hand.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

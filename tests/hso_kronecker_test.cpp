@@ -6,12 +6,11 @@
 #include <cmath>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/kronecker.hpp"
-#include "hsogpu/masked_objective.hpp"
-#include "hsogpu/minimize.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/separate_curvature.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/objective/kronecker.hpp"
+#include "hsogpu/optim/minimize.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 
@@ -284,7 +283,7 @@ TEST_P(HsoKronecker, FactorsAndProductsAreOfTheCurvatureBatch) {
     std::vector<Index> rows(static_cast<std::size_t>(curvature_rows));
     std::iota(rows.begin(), rows.end(), Index{0});
     if (curvature_rows > 0) few.select(rows);
-    SeparateCurvature<double> both(loss, few);
+    SubsampledCurvature<double> both(loss, few);
     Objective<double>& f = curvature_rows > 0 ? static_cast<Objective<double>&>(both) : loss;
     auto optimizer = make_optimizer<double>("hso.kfac", settings);
     for (int i = 0; i < 4; ++i) {

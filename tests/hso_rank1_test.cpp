@@ -3,9 +3,9 @@
 // Inverses from rank-one updates against matrices that are formed and solved here.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/functions.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 namespace {

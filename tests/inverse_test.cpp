@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 #include "support/contexts.hpp"
 #include "support/symmetric.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/file.hpp"
 #include "io/suggest.hpp"
 #include "support/messages.hpp"
@@ -129,11 +129,14 @@ TEST(AtomicWriter, AFailureInTheMiddleLeavesTheOldFile) {
 TEST(Suggest, NearestWordWithinReach) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
   EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("sdg", "sgd"), 1u);
+  EXPECT_EQ(edit_distance("ca", "abc"), 3u) << "no edits between the letters of a swap";
   EXPECT_EQ(did_you_mean("digts", {"fashion-mnist", "digits"}), " (did you mean 'digits'?)");
   EXPECT_EQ(did_you_mean("elephant", {"fashion-mnist", "digits"}), "");
   EXPECT_EQ(did_you_mean("mse", {"cross_entropy", "bce"}), "") << "two letters of three differ";
   EXPECT_EQ(did_you_mean("--rhs", {"--eps"}), "") << "the dashes are no letters";
   EXPECT_EQ(did_you_mean("sgb", {"sgd"}), " (did you mean 'sgd'?)");
+  EXPECT_EQ(did_you_mean("sdg", {"adam", "sgd"}), " (did you mean 'sgd'?)");
 }
 
 }  // namespace

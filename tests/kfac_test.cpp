@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/matrix_methods.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

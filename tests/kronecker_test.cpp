@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Kronecker factors, their eigenvalue correction and exact diagonals against dense Gauss-Newton and Fisher matrices.
-#include "hsogpu/kronecker.hpp"
+#include "hsogpu/objective/kronecker.hpp"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/solvers.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 

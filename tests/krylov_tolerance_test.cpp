@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/linalg/analysis.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/dense_operator.hpp"
 #include "support/network_setting.hpp"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/contexts.hpp"
 
 namespace hso {

@@ -6,9 +6,9 @@
 
 #include <cmath>
 
-#include "hsogpu/solvers.hpp"
-#include "optim/model_cg.hpp"
-#include "optim/truncated_cg.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "optim/hso/model_cg.hpp"
+#include "optim/quasi_newton/truncated_cg.hpp"
 #include "support/dense_operator.hpp"
 #include "support/late_context.hpp"
 #include "support/symmetric.hpp"

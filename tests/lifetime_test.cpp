@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "backend/cpu_context.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/function_objective.hpp"
-#include "hsogpu/minimize.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/step_queue.hpp"
+#include "hsogpu/objective/function_objective.hpp"
+#include "hsogpu/optim/minimize.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/optim/step_queue.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Eigendecompositions by residual and orthogonality in units of n eps (at most 30), and their failure policy.
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/contexts.hpp"
 #include "support/failing_context.hpp"
 #include "support/symmetric.hpp"

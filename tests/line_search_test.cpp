@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "optim/line_search.hpp"
+#include "optim/step/line_search.hpp"
 
 #include <gtest/gtest.h>
 

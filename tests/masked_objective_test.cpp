@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What optimizers see of a masked network, and what they leave of it.
-#include "hsogpu/masked_objective.hpp"
+#include "hsogpu/objective/adapters.hpp"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <limits>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/separate_curvature.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

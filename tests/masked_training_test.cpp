@@ -9,9 +9,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/train/train.hpp"
 #include "support/json_lines.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

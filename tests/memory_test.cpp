@@ -8,12 +8,12 @@
 #include <fstream>
 
 #include "backend/process_memory.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/model.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/functions.hpp"
 #include "support/objectives.hpp"
 #include "support/runner.hpp"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Why minimize stops, what it counts, and where it leaves theta.
-#include "hsogpu/minimize.hpp"
+#include "hsogpu/optim/minimize.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/function_objective.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/function_objective.hpp"
 #include "support/messages.hpp"
 #include "support/objectives.hpp"
 
@@ -36,7 +36,7 @@ class Minimize : public testing::Test {
 TEST_F(Minimize, ConvergesWhereTheGradientIsSmallAndNowhereElse) {
   Numbers x{10, -10}, g(2);
   const Summary s = minimize(bowl_, x);
-  EXPECT_EQ(s.verdict, Verdict::gradient) << s.message;
+  EXPECT_EQ(s.termination, Termination::gradient) << s.message;
   EXPECT_TRUE(s.converged());
   bowl_.gradient(x.data(), g.data());
   EXPECT_LE(std::hypot(g[0], g[1]), 1e-6);
@@ -47,26 +47,26 @@ TEST_F(Minimize, ConvergesWhereTheGradientIsSmallAndNowhereElse) {
 }
 
 TEST_F(Minimize, EveryTestOfTheBoxStops) {
-  const auto verdict = [&](MinimizeOptions o, const char* name = "sgd") {
+  const auto termination = [&](MinimizeOptions o, const char* name = "sgd") {
     Numbers x{10, -10};
     o.gradient_scaled = o.gradient_fallback = 0;
     const Summary s = run(name, {}, bowl_, x, o);
-    EXPECT_EQ(s.value, bowl_.value(x.data())) << name_of(s.verdict);
+    EXPECT_EQ(s.value, bowl_.value(x.data())) << name_of(s.termination);
     EXPECT_FALSE(s.message.empty());
-    return s.verdict;
+    return s.termination;
   };
-  EXPECT_EQ(verdict({.gradient_absolute = 0.1}), Verdict::gradient);
-  EXPECT_EQ(verdict({.gradient_relative = 0.01}), Verdict::gradient);
-  EXPECT_EQ(verdict({.step = 1e-3}), Verdict::step);
-  EXPECT_EQ(verdict({.loss = 1e-3}, "hso"), Verdict::loss);
-  EXPECT_EQ(verdict({.target = 0.0}), Verdict::target);
-  EXPECT_EQ(verdict({.max_steps = 3}), Verdict::steps);
-  EXPECT_EQ(verdict({.max_evaluations = 5}), Verdict::evaluations);
-  EXPECT_EQ(verdict({.max_seconds = 0}), Verdict::time);
-  EXPECT_EQ(verdict({.callback = [](const StepRecord& r, const StepReport&) { return r.step < 2; }}),
-            Verdict::stopped_by_user);
+  EXPECT_EQ(termination({.gradient_absolute = 0.1}), Termination::gradient);
+  EXPECT_EQ(termination({.gradient_relative = 0.01}), Termination::gradient);
+  EXPECT_EQ(termination({.step = 1e-3}), Termination::step);
+  EXPECT_EQ(termination({.loss = 1e-3}, "hso"), Termination::loss);
+  EXPECT_EQ(termination({.target = 0.0}), Termination::target);
+  EXPECT_EQ(termination({.max_steps = 3}), Termination::steps);
+  EXPECT_EQ(termination({.max_evaluations = 5}), Termination::evaluations);
+  EXPECT_EQ(termination({.max_seconds = 0}), Termination::time);
+  EXPECT_EQ(termination({.callback = [](const StepRecord& r, const StepReport&) { return r.step < 2; }}),
+            Termination::stopped_by_user);
   std::vector<std::string> names;
-  for (int v = 0; v <= static_cast<int>(Verdict::saddle); ++v) names.push_back(name_of(Verdict(v)));
+  for (int v = 0; v <= static_cast<int>(Termination::saddle); ++v) names.push_back(name_of(Termination(v)));
   EXPECT_EQ(names.front(), "gradient");
   EXPECT_EQ(names.back(), "saddle");
 }
@@ -101,7 +101,7 @@ TEST_F(Minimize, AWrongGradientStalls) {
   });
   Numbers x{0.1};
   const Summary s = minimize(f, x);
-  EXPECT_EQ(s.verdict, Verdict::stalled) << s.message;
+  EXPECT_EQ(s.termination, Termination::stalled) << s.message;
   EXPECT_EQ(x, Numbers{0.1});
 }
 
@@ -122,10 +122,10 @@ TEST_F(Minimize, AFunctionWithoutAMinimumIsAVerdictAndNotALoop) {
     return x[0] > 0.25 ? std::log(x[0]) : -std::numeric_limits<double>::infinity();
   });
   Numbers x{1, 1e-3};
-  EXPECT_EQ(minimize(concave, x).verdict, Verdict::unbounded);
+  EXPECT_EQ(minimize(concave, x).termination, Termination::unbounded);
   Numbers y{1}, z{1};
-  EXPECT_EQ(minimize(linear, y).verdict, Verdict::unbounded);
-  EXPECT_EQ(minimize(hole, z).verdict, Verdict::unbounded);
+  EXPECT_EQ(minimize(linear, y).termination, Termination::unbounded);
+  EXPECT_EQ(minimize(hole, z).termination, Termination::unbounded);
   EXPECT_GT(z[0], 0.25);
 }
 
@@ -136,7 +136,7 @@ TEST_F(Minimize, NumbersThatAreNoneAreAVerdict) {
     return nan;
   });
   Numbers x{2};
-  EXPECT_EQ(minimize(nowhere, x).verdict, Verdict::not_finite);
+  EXPECT_EQ(minimize(nowhere, x).termination, Termination::not_finite);
   EXPECT_EQ(x, Numbers{2});
   // Only inside (0, inf): trials outside are rejected like any bad step.
   auto barrier = function(1, [](const double* at, double* g) {
@@ -145,11 +145,11 @@ TEST_F(Minimize, NumbersThatAreNoneAreAVerdict) {
   });
   Numbers y{5};
   const Summary s = minimize(barrier, y);
-  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << s.message;
+  EXPECT_TRUE(s.converged()) << name_of(s.termination) << s.message;
   EXPECT_NEAR(y[0], 1e-3, 1e-8);
   Quadratic flat(*cpu_, {1, 0, 0, 0}, {1, 1});
   Numbers z{0, 0};
-  EXPECT_EQ(run("hso", kNewton, flat, z).verdict, Verdict::singular);
+  EXPECT_EQ(run("hso", kNewton, flat, z).termination, Termination::singular);
 }
 
 /// Every registered method: what the function throws passes, and theta is the best point that was seen.
@@ -185,7 +185,7 @@ TEST_F(Minimize, ExceptionsPassAndLeaveTheBestPoint) {
 TEST_F(Minimize, ADivergingMethodLeavesTheBestPoint) {
   Numbers x{3, 4};
   const Summary s = run("sgd", {{"rate", "10"}}, bowl_, x, {.max_steps = 10});
-  EXPECT_EQ(s.verdict, Verdict::steps);
+  EXPECT_EQ(s.termination, Termination::steps);
   EXPECT_EQ(x, (Numbers{3, 4}));
   EXPECT_EQ(s.value, bowl_.value(x.data()));
 }
@@ -211,7 +211,7 @@ TEST_F(Minimize, RawIsCaughtByASaddleThatAbsLeaves) {
   Numbers caught{1, 1e-9}, free{1, 1e-9}, robust{1, 1e-9};
   const MinimizeOptions by_gradient{.gradient_absolute = 1e-8, .gradient_scaled = 0};
   const Summary raw = run("hso", kNewton, f, caught, by_gradient);
-  EXPECT_EQ(raw.verdict, Verdict::saddle) << raw.message;
+  EXPECT_EQ(raw.termination, Termination::saddle) << raw.message;
   EXPECT_NEAR(std::hypot(caught[0], caught[1]), 0, 1e-8);
   const Summary abs = run("hso", {{"sign", "abs"}, {"eps_scale", "0"}}, f, free, by_gradient);
   EXPECT_TRUE(abs.converged()) << abs.message;
@@ -304,7 +304,7 @@ TEST_F(Minimize, WorksInFloat) {
   }});
   std::vector<float> x{5, 5};
   const Summary s = minimize(f, x, {.target = 1e-6});
-  EXPECT_LE(s.value, 1e-6) << name_of(s.verdict) << s.message;
+  EXPECT_LE(s.value, 1e-6) << name_of(s.termination) << s.message;
   EXPECT_NEAR(x[0], 1, 1e-3);
 }
 

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/function_objective.hpp"
-#include "hsogpu/minimize.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/function_objective.hpp"
+#include "hsogpu/optim/minimize.hpp"
 #include "support/functions.hpp"
 #include "support/gradient_only.hpp"
 #include "support/least_squares.hpp"
@@ -39,7 +39,7 @@ TEST_F(MinimizeUnits, AStartNearZeroIsNoObstacle) {
       for (double sign : {1.0, -1.0}) {
         Numbers x{sign * std::pow(10.0, -power)};
         const Summary s = minimize(*objective, x);
-        EXPECT_TRUE(s.converged()) << "from " << sign << "e-" << power << ": " << name_of(s.verdict) << ", "
+        EXPECT_TRUE(s.converged()) << "from " << sign << "e-" << power << ": " << name_of(s.termination) << ", "
                                    << s.message;
         EXPECT_NEAR(x[0], 1, 1e-7) << "from 1e-" << power;
       }
@@ -80,7 +80,8 @@ TEST_F(MinimizeUnits, AFitIsTheSameInEveryUnit) {
         Numbers b{y, 1 / t, 0};
         auto f = least_squares(*cpu_, decay(y, t), b);
         const Summary s = solve(curvature, f, b);
-        EXPECT_TRUE(s.converged()) << curvature << " y " << y << " t " << t << ": " << name_of(s.verdict) << s.message;
+        EXPECT_TRUE(s.converged()) << curvature << " y " << y << " t " << t << ": " << name_of(s.termination)
+                                   << s.message;
         EXPECT_NEAR(b[0] / y, plain[0], 1e-5 * plain[0]) << curvature << " y " << y << " t " << t;
         EXPECT_NEAR(b[1] * t, plain[1], 1e-5 * plain[1]) << curvature << " y " << y << " t " << t;
         EXPECT_NEAR(b[2] / y, plain[2], 1e-5 * plain[2]) << curvature << " y " << y << " t " << t;
@@ -100,7 +101,7 @@ TEST_F(MinimizeUnits, RosenbrockIsSolvedInEveryUnitOfTheValue) {
          {static_cast<Objective<double>*>(&f), static_cast<Objective<double>*>(&differences.objective)}) {
       Numbers x{-1.2, 1};
       const Summary s = minimize(*objective, x);
-      EXPECT_TRUE(s.converged()) << unit << ": " << name_of(s.verdict) << ", " << s.message;
+      EXPECT_TRUE(s.converged()) << unit << ": " << name_of(s.termination) << ", " << s.message;
       EXPECT_NEAR(x[0], 1, 1e-6) << unit;
       EXPECT_NEAR(x[1], 1, 1e-6) << unit;
     }
@@ -115,7 +116,7 @@ TEST_F(MinimizeUnits, AMinimumOfZeroAtZeroIsConvergence) {
   const auto solved = [](Objective<double>& f, Numbers x) {
     const double first = f.value(x.data());
     const Summary s = minimize(f, x);
-    EXPECT_TRUE(s.converged()) << "from " << x[0] << ": " << name_of(s.verdict) << ", " << s.message;
+    EXPECT_TRUE(s.converged()) << "from " << x[0] << ": " << name_of(s.termination) << ", " << s.message;
     EXPECT_LE(s.value, 1e-24 * first) << "from " << x[0];
   };
   for (double factor : {1.0, 10.0, 100.0}) {
@@ -178,13 +179,13 @@ TEST_F(MinimizeUnits, AMinimumWithoutFullRankIsConvergence) {
   Numbers x{0.5, -2};
   auto f = least_squares(*cpu_, freudenstein_roth, x);
   Summary s = solve("ggn", f, x);
-  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_TRUE(s.converged()) << name_of(s.termination) << ": " << s.message;
   EXPECT_NEAR(2 * s.value, 48.98425, 1e-4);
   EXPECT_NEAR(x[0], 11.4128, 1e-3);
   x = {0.3, 0.4};
   auto g = least_squares(*cpu_, jennrich_sampson, x);
   s = solve("ggn", g, x);
-  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_TRUE(s.converged()) << name_of(s.termination) << ": " << s.message;
   EXPECT_NEAR(2 * s.value, 124.36218, 1e-4);
   x = {3, 4};  // thrown far to where e^x0 is flat: not a minimum
   s = solve("ggn", g, x);
@@ -230,9 +231,9 @@ TEST_F(MinimizeUnits, AStartThatIsNoNumberHasItsOwnValue) {
   Smooth f(*cpu_, 2, rosenbrock);
   Numbers nan{std::nan(""), 1}, far{1e200, 1};
   const Summary s = minimize(f, nan), t = minimize(f, far);
-  EXPECT_EQ(s.verdict, Verdict::not_finite);
+  EXPECT_EQ(s.termination, Termination::not_finite);
   EXPECT_TRUE(std::isnan(s.value)) << s.value;
-  EXPECT_EQ(t.verdict, Verdict::not_finite);
+  EXPECT_EQ(t.termination, Termination::not_finite);
   EXPECT_EQ(t.value, INFINITY);
 }
 
@@ -249,7 +250,7 @@ TEST_F(MinimizeUnits, ABudgetCountsCalls) {
       for (double e : jacobian_of(*r, at)) *j++ = e;
   }});
   const Summary s = solve("ggn", f, b, {.max_evaluations = 7});
-  EXPECT_EQ(s.verdict, Verdict::evaluations);
+  EXPECT_EQ(s.termination, Termination::evaluations);
   EXPECT_EQ(s.values + s.gradients, values + jacobians);
   EXPECT_EQ(s.products + s.hessians, 0);
   EXPECT_GE(s.steps, 3);
@@ -290,7 +291,7 @@ TEST_F(MinimizeUnits, ASlopeAndACurvatureThatVanishTogetherAreConvergence) {
     });
     Numbers x{0, 1};
     const Summary s = minimize(f.objective, x);
-    EXPECT_TRUE(s.converged()) << seed << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_TRUE(s.converged()) << seed << " " << name_of(s.termination) << ": " << s.message;
     EXPECT_NEAR(x[0], 1, 1e-6);
     EXPECT_LE(s.value, 1 + 1e-13);
   }
@@ -312,7 +313,7 @@ TEST_F(MinimizeUnits, AFunctionInFloatConvergesByItsGradientAlone) {
   }});
   std::vector<float> x{-1.2f, 1};
   const Summary s = minimize(f, x);
-  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_TRUE(s.converged()) << name_of(s.termination) << ": " << s.message;
   EXPECT_NEAR(x[0], 1, 1e-3);
   EXPECT_NEAR(x[1], 1, 1e-3);
   EXPECT_TRUE(!s.inertia || s.inertia->negative == 0);
@@ -337,7 +338,7 @@ TEST_F(MinimizeUnits, AFitInFloatConverges) {
     }});
     std::vector<float> b{unit, 1, 0};
     const Summary s = minimize(*make_optimizer<float>("hso", robust_settings("ggn")), f, b);
-    EXPECT_TRUE(s.converged()) << unit << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_TRUE(s.converged()) << unit << " " << name_of(s.termination) << ": " << s.message;
     EXPECT_NEAR(b[0] / unit, in_double[0], 1e-3);
     EXPECT_NEAR(b[1], in_double[1], 1e-4);
     EXPECT_NEAR(b[2] / unit, in_double[2], 1e-3);

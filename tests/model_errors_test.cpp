@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 namespace {

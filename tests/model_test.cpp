@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 namespace hso {
 namespace {

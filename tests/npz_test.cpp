@@ -3,9 +3,9 @@
 // .npz archives as numpy writes them (data/formats), and what targets are taken for.
 #include <gtest/gtest.h>
 
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Operators made of operators against the matrices they stand for, and conjugate gradients.
-#include "hsogpu/operators.hpp"
+#include "hsogpu/linalg/operators.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/solvers.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
 #include "support/messages.hpp"

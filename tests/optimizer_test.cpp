@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/hso_methods.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/hso.hpp"
 #include "support/objectives.hpp"
 
 namespace hso {

@@ -3,8 +3,8 @@
 // Shampoo, SOAP and Muon against float64 code written from the papers, and what all preconditioned methods share.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/matrix_methods.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"

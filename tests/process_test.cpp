@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "hsogpu/io.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/graph/model.hpp"
 #include "support/child.hpp"
 #include "support/json_lines.hpp"
 #include "support/messages.hpp"

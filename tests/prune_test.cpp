@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pruning from a run to a smaller run: schedules, stages, fine-tuning under the mask, files, the program, bad input.
-#include "hsogpu/prune.hpp"
+#include "hsogpu/prune/prune.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/prune_compare.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/prune/compare.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"

@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 #include "linalg/host_eigen.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"

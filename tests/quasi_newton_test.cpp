@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/quasi_newton.hpp"
+#include "hsogpu/optim/quasi_newton.hpp"
 
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/operators.hpp"
-#include "optim/sr1_update.hpp"
-#include "optim/truncated_cg.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/operators.hpp"
+#include "optim/quasi_newton/sr1_update.hpp"
+#include "optim/quasi_newton/truncated_cg.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

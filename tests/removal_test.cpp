@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One stage of pruning: what each score removes, and what the rule keeps.
-#include "hsogpu/removal.hpp"
+#include "hsogpu/prune/removal.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/bowl.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <cstdint>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/function_objective.hpp"
-#include "hsogpu/minimize.hpp"
-#include "optim/spectral.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/function_objective.hpp"
+#include "hsogpu/optim/minimize.hpp"
+#include "optim/hso/spectral.hpp"
 #include "support/functions.hpp"
 #include "support/gradient_only.hpp"
 #include "support/messages.hpp"
@@ -56,7 +56,7 @@ TEST_F(SaddlePoints, TheTrustRegionLeavesASaddleUnderEverySignPolicy) {
                        std::to_string(start[1]) + (f == &exact ? "" : " by differences"));
           Numbers x = start;
           const Summary s = solve(robust(sign, scaling), *f, x);
-          EXPECT_EQ(s.verdict, Verdict::gradient) << name_of(s.verdict) << ": " << s.message;
+          EXPECT_EQ(s.termination, Termination::gradient) << name_of(s.termination) << ": " << s.message;
           EXPECT_NEAR(s.value, -0.25, 1e-12);
           EXPECT_NEAR(x[0], 0, 1e-6);
           EXPECT_NEAR(std::fabs(x[1]), std::sqrt(0.5), 1e-6);
@@ -74,7 +74,7 @@ TEST_F(SaddlePoints, TheTrustRegionLeavesAMaximum) {
   for (const char* sign : {"raw", "abs", "clip", "shift"}) {
     Numbers x{0, 0};
     const Summary s = solve(robust(sign), f, x);
-    EXPECT_TRUE(s.converged()) << sign << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_TRUE(s.converged()) << sign << " " << name_of(s.termination) << ": " << s.message;
     EXPECT_NEAR(s.value, -2, 1e-12) << sign;
     EXPECT_EQ(s.inertia, (Inertia{2, 0, 0})) << sign;
   }
@@ -94,7 +94,7 @@ TEST_F(SaddlePoints, ADoubleLowestEigenvalueIsNoObstacle) {
   for (const char* sign : {"raw", "abs", "clip", "shift"}) {
     Numbers x{1, 0, 0};
     const Summary s = solve(robust(sign), f, x);
-    EXPECT_TRUE(s.converged()) << sign << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_TRUE(s.converged()) << sign << " " << name_of(s.termination) << ": " << s.message;
     EXPECT_NEAR(s.value, -0.25, 1e-12) << sign;
     ASSERT_TRUE(s.inertia.has_value());
     EXPECT_EQ(s.inertia->negative, 0) << sign;
@@ -107,7 +107,7 @@ TEST_F(SaddlePoints, WhatCannotLeaveASaddleSaysSo) {
     for (double start : {0.0, 1.0}) {
       Numbers x{start, 0};
       const Summary s = solve({{"sign", sign}, {"eps_scale", "0"}}, f, x);
-      EXPECT_EQ(s.verdict, Verdict::saddle) << sign << " " << name_of(s.verdict) << ": " << s.message;
+      EXPECT_EQ(s.termination, Termination::saddle) << sign << " " << name_of(s.termination) << ": " << s.message;
       EXPECT_FALSE(s.converged());
       EXPECT_EQ(s.inertia, (Inertia{1, 0, 1}));
       EXPECT_TRUE(contains(s.message, "1 negative"));
@@ -121,10 +121,10 @@ TEST_F(SaddlePoints, WhatCannotLeaveASaddleSaysSo) {
   });
   Numbers top{0};
   const Summary s = solve({}, hill, top);
-  EXPECT_EQ(s.verdict, Verdict::saddle);
+  EXPECT_EQ(s.termination, Termination::saddle);
   EXPECT_TRUE(contains(s.message, "a maximum"));
   EXPECT_EQ(top, Numbers{0});
-  EXPECT_EQ(minimize(hill, top).verdict, Verdict::unbounded);
+  EXPECT_EQ(minimize(hill, top).termination, Termination::unbounded);
 }
 
 /// L-BFGS sees no curvature across its path: the exact Hessian, or the differences that were allowed, do.
@@ -135,10 +135,10 @@ TEST_F(SaddlePoints, AMethodWithoutEigenvaluesIsLookedAtOrTheInertiaIsUnknown) {
     Numbers x{1, 0};
     return minimize(*make_optimizer<double>("lbfgs"), objective, x, o);
   };
-  EXPECT_EQ(run(f, {}).verdict, Verdict::saddle);
-  EXPECT_EQ(run(differences.objective, {.inertia_by_differences_up_to = 2}).verdict, Verdict::saddle);
+  EXPECT_EQ(run(f, {}).termination, Termination::saddle);
+  EXPECT_EQ(run(differences.objective, {.inertia_by_differences_up_to = 2}).termination, Termination::saddle);
   for (const Summary& s : {run(f, {.inertia_up_to = 0}), run(differences.objective, {})}) {
-    EXPECT_EQ(s.verdict, Verdict::gradient);
+    EXPECT_EQ(s.termination, Termination::gradient);
     EXPECT_FALSE(s.inertia.has_value());
     EXPECT_TRUE(contains(s.message, "unknown"));
   }
@@ -159,10 +159,10 @@ TEST_F(SaddlePoints, GaussNewtonAtASaddleIsLookedAtToo) {
   EXPECT_TRUE(unknown.converged());
   EXPECT_FALSE(unknown.inertia.has_value());
   EXPECT_TRUE(contains(unknown.message, "unknown"));
-  EXPECT_EQ(run({.inertia_by_differences_up_to = 2}).verdict, Verdict::saddle);
+  EXPECT_EQ(run({.inertia_by_differences_up_to = 2}).termination, Termination::saddle);
   callbacks.hessian = [](const double* x, double* h) { h[0] = 1, h[1] = h[2] = 0, h[3] = 6 * x[1] * x[1] - 2; };
   const Summary exact = run({});
-  EXPECT_EQ(exact.verdict, Verdict::saddle);
+  EXPECT_EQ(exact.termination, Termination::saddle);
   EXPECT_EQ(exact.inertia, (Inertia{1, 0, 1}));
   EXPECT_EQ(exact.hessians, 1);
 }
@@ -220,7 +220,7 @@ TEST_F(SaddlePoints, MinimaThatFormASurfaceAreConvergence) {
         const bool dense = std::string(method) != "lbfgs";
         const Summary s = dense ? solve(robust(method), f, p) : minimize(*lbfgs, f, p);
         SCOPED_TRACE(std::string(method) + ", seed " + std::to_string(seed) + ", " + std::to_string(n) + " factors");
-        EXPECT_EQ(s.verdict, Verdict::gradient) << name_of(s.verdict) << ": " << s.message;
+        EXPECT_EQ(s.termination, Termination::gradient) << name_of(s.termination) << ": " << s.message;
         EXPECT_NEAR(Product::all(p.data(), model.n), model.best, 1e-6);
         ASSERT_TRUE(s.inertia.has_value());
         EXPECT_EQ(s.inertia->negative, 0);
@@ -235,7 +235,7 @@ TEST_F(SaddlePoints, WhereGaussNewtonStallsItIsLookedAtToo) {
   LeastSquaresObjective<double> f(*cpu_, 2, 12, model.callbacks());
   Numbers p{1, -1};
   const Summary s = solve(robust_settings("ggn"), f, p);
-  EXPECT_EQ(s.verdict, Verdict::saddle) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_EQ(s.termination, Termination::saddle) << name_of(s.termination) << ": " << s.message;
   EXPECT_EQ(s.inertia, (Inertia{1, 0, 1}));
   EXPECT_NEAR(p[0], 0, 1e-6);
   ResidualCallbacks<double> callbacks = model.callbacks();
@@ -243,7 +243,7 @@ TEST_F(SaddlePoints, WhereGaussNewtonStallsItIsLookedAtToo) {
   LeastSquaresObjective<double> unknown(*cpu_, 2, 12, callbacks);
   p = {1, -1};
   const Summary u = solve(robust_settings("ggn"), unknown, p);
-  EXPECT_EQ(u.verdict, Verdict::stalled) << name_of(u.verdict) << ": " << u.message;
+  EXPECT_EQ(u.termination, Termination::stalled) << name_of(u.termination) << ": " << u.message;
   EXPECT_FALSE(u.inertia.has_value());  // the signs of the Gauss-Newton matrix are not those of the Hessian
 }
 
@@ -258,11 +258,11 @@ TEST_F(SaddlePoints, OneRejectedStepIsNotTheEnd) {
     });
     Numbers x{1e6};
     const Summary s = minimize(f, x);
-    EXPECT_TRUE(s.converged()) << k << " " << name_of(s.verdict) << ": " << s.message;
+    EXPECT_TRUE(s.converged()) << k << " " << name_of(s.termination) << ": " << s.message;
     EXPECT_GT(s.solves, 1);
     EXPECT_NEAR(std::fabs(x[0] - 1e6) * std::sqrt(2 * k), 1, 0.1) << k;
     Numbers again{1e6};
-    EXPECT_EQ(minimize(f, again, {.max_rejections = 1}).verdict, Verdict::saddle);
+    EXPECT_EQ(minimize(f, again, {.max_rejections = 1}).termination, Termination::saddle);
   }
 }
 
@@ -282,14 +282,14 @@ TEST_F(SaddlePoints, InFloatAClearlyNegativeEigenvalueIsKnownBesideAZero) {
                                   }});
   std::vector<float> x{1, 0, 1};
   const Summary s = minimize(f, x);
-  EXPECT_TRUE(s.converged()) << name_of(s.verdict) << ": " << s.message;
+  EXPECT_TRUE(s.converged()) << name_of(s.termination) << ": " << s.message;
   EXPECT_NEAR(s.value, 0.75, 1e-6);
   x = {1, 0, 1};
   const Summary stays = minimize(*make_optimizer<float>("hso", {{"eps_scale", "0"}}), f, x);
-  EXPECT_EQ(stays.verdict, Verdict::saddle) << name_of(stays.verdict) << ": " << stays.message;
+  EXPECT_EQ(stays.termination, Termination::saddle) << name_of(stays.termination) << ": " << stays.message;
   EXPECT_EQ(stays.inertia, (Inertia{1, 1, 1}));
   x = {1, 0, 1};
-  EXPECT_EQ(minimize(*make_optimizer<float>("lbfgs"), f, x).verdict, Verdict::saddle);
+  EXPECT_EQ(minimize(*make_optimizer<float>("lbfgs"), f, x).termination, Termination::saddle);
 }
 
 TEST_F(SaddlePoints, WhereSecondOrderCannotTellTheMessageSaysSo) {
@@ -301,7 +301,7 @@ TEST_F(SaddlePoints, WhereSecondOrderCannotTellTheMessageSaysSo) {
   for (const char* sign : {"raw", "abs", "clip", "shift"}) {
     Numbers x{1, 0}, at{0, 0};
     const Summary from_afar = solve(robust(sign), monkey, x), there = solve(robust(sign), monkey, at);
-    EXPECT_EQ(from_afar.verdict, Verdict::unbounded) << sign << ": " << from_afar.message;
+    EXPECT_EQ(from_afar.termination, Termination::unbounded) << sign << ": " << from_afar.message;
     EXPECT_EQ(there.inertia, (Inertia{0, 2, 0})) << sign;
     EXPECT_TRUE(contains(there.message, "does not tell"));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/bytes.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"

@@ -8,8 +8,8 @@
 #include <random>
 #include <set>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/structure.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/prune/structure.hpp"
 #include "support/compare.hpp"
 #include "support/messages.hpp"
 #include "support/shrink_models.hpp"

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

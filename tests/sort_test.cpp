@@ -11,7 +11,7 @@
 
 #include "backend/order_by_key.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "prune/ascending_scores.hpp"
+#include "prune/select/ascending_scores.hpp"
 #include "support/contexts.hpp"
 
 namespace hso {

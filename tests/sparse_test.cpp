@@ -5,9 +5,9 @@
 
 #include <filesystem>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/structure.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/prune/structure.hpp"
 #include "support/messages.hpp"
 #include "support/shrink_models.hpp"
 #include "support/temp_dir.hpp"

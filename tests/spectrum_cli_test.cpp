@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

@@ -2,16 +2,16 @@
 //
 // Queued steps are single steps, to the bit, whatever method, wrapper and batch; and what is not finite stops them
 // where it would have stopped single steps.
-#include "hsogpu/step_queue.hpp"
+#include "hsogpu/optim/step_queue.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/masked_objective.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "train/batch_order.hpp"

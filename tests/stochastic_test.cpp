@@ -8,8 +8,8 @@
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What belongs to a unit: removing it as listed makes the outputs independent of it, and nothing less does.
-#include "hsogpu/structure.hpp"
+#include "hsogpu/prune/structure.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/compare.hpp"
 #include "support/messages.hpp"
 #include "support/shrink_models.hpp"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Optimal Brain Surgeon on quadratic models, against inverses computed anew for every removal.
-#include "hsogpu/surgeon.hpp"
+#include "hsogpu/prune/surgeon.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "prune/group_inverse.hpp"
-#include "prune/low_rank.hpp"
+#include "hsogpu/core/error.hpp"
+#include "prune/select/group_inverse.hpp"
+#include "prune/select/low_rank.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
 #include "support/messages.hpp"
@@ -125,7 +125,7 @@ TEST_P(SurgeonTest, RemovesWhatInversionsAnewRemove) {
   test::for_types([&]<class T>() {
     for (const Index capacity : {1, 3, 32}) {
       SurgeryOptions options{count, removable, {}, 0, capacity};
-      const Surgery got = operate<T>(context(), whole<T>(context(), a, n), w, options);
+      const Surgery got = obs_prune<T>(context(), whole<T>(context(), a, n), w, options);
       ASSERT_EQ(got.removals.size(), expected.removals.size());
       for (std::size_t k = 0; k < got.removals.size(); ++k) {
         EXPECT_EQ(got.removals[k].parameter, expected.removals[k].parameter) << "step " << k;
@@ -141,7 +141,7 @@ TEST_P(SurgeonTest, PredictsTheChangeOfAQuadratic) {
   const Index n = 30;
   const Numbers a = positive_definite(n, 5), w = test::random_numbers(static_cast<std::size_t>(n), 6);
   for (const Index count : {1, 2, 29, 30}) {
-    const Surgery got = operate<double>(context(), whole<double>(context(), a, n), w, {count, all(n), {}, 0});
+    const Surgery got = obs_prune<double>(context(), whole<double>(context(), a, n), w, {count, all(n), {}, 0});
     ASSERT_EQ(static_cast<Index>(got.removals.size()), count);
     EXPECT_NEAR(got.predicted, quadratic(a, w, got.theta), tolerance<double>(n) * got.predicted);
     for (const Removal& r : got.removals) {
@@ -202,7 +202,7 @@ TEST_P(SurgeonTest, MergesTheOrdersOfBlocks) {
   for (const SurgeryBlock& b : blocks.blocks)
     for (const Index j : b.parameters) removable[static_cast<std::size_t>(j)] = 1;
   const Surgery expected = by_inversion(blocks.dense(), w, 16, removable);
-  const Surgery got = operate<double>(context(), blocks.model<double>(context()), w, {16, removable, {}, 0});
+  const Surgery got = obs_prune<double>(context(), blocks.model<double>(context()), w, {16, removable, {}, 0});
   ASSERT_EQ(got.removals.size(), 16U);
   for (std::size_t k = 0; k < 16; ++k) {
     EXPECT_EQ(got.removals[k].parameter, expected.removals[k].parameter) << "step " << k;
@@ -218,7 +218,7 @@ TEST_P(SurgeonTest, KeepsQuotas) {
   Quota four{std::vector<Index>(static_cast<std::size_t>(n)), std::vector<Index>(6, 2)};
   for (Index j = 0; j < n; ++j) four.group[static_cast<std::size_t>(j)] = j / 4;
   four.limits[3] = 0;
-  const Surgery got = operate<double>(context(), whole<double>(context(), a, n), w, {n, all(n), {four}, 0});
+  const Surgery got = obs_prune<double>(context(), whole<double>(context(), a, n), w, {n, all(n), {four}, 0});
   std::vector<Index> gone(6, 0);
   for (const Removal& r : got.removals) ++gone[static_cast<std::size_t>(r.parameter / 4)];
   EXPECT_EQ(gone, (std::vector<Index>{2, 2, 2, 0, 2, 2}));
@@ -228,7 +228,7 @@ TEST_P(SurgeonTest, KeepsQuotas) {
   const Blocks blocks(9);
   const Numbers v = test::random_numbers(27, 12);
   const Quota half{std::vector<Index>(27, 0), {5}};
-  EXPECT_EQ(operate<double>(context(), blocks.model<double>(context()), v, {20, all(27), {half}, 0}).removals.size(),
+  EXPECT_EQ(obs_prune<double>(context(), blocks.model<double>(context()), v, {20, all(27), {half}, 0}).removals.size(),
             5U);
 }
 
@@ -236,7 +236,7 @@ TEST_P(SurgeonTest, DampingIsRelativeToTheMeanDiagonal) {
   const Index n = 12;
   Numbers a = positive_definite(n, 13);
   const Numbers w = test::random_numbers(static_cast<std::size_t>(n), 14);
-  const Surgery got = operate<double>(context(), whole<double>(context(), a, n), w, {5, all(n), {}, 0.3});
+  const Surgery got = obs_prune<double>(context(), whole<double>(context(), a, n), w, {5, all(n), {}, 0.3});
   double trace = 0;
   for (std::size_t i = 0; i < w.size(); ++i) trace += a[i * w.size() + i];
   for (std::size_t i = 0; i < w.size(); ++i) a[i * w.size() + i] += 0.3 * trace / static_cast<double>(n);
@@ -285,7 +285,7 @@ TEST_P(SurgeonTest, ALowRankIsTheSameMatrix) {
 TEST_P(SurgeonTest, IndefiniteBlocksCountByTheirAbsoluteValues) {
   // diag(2, -1, 0.5): |.| makes costs w^2 |d| / 2.
   const Numbers a{2, 0, 0, 0, -1, 0, 0, 0, 0.5}, w{1, 1, 1};
-  const Surgery got = operate<double>(context(), whole<double>(context(), a, 3), w, {3, all(3), {}, 0});
+  const Surgery got = obs_prune<double>(context(), whole<double>(context(), a, 3), w, {3, all(3), {}, 0});
   ASSERT_EQ(got.removals.size(), 3U);
   EXPECT_EQ(got.removals[0].parameter, 2);
   EXPECT_EQ(got.removals[1].parameter, 1);
@@ -315,13 +315,13 @@ TEST_P(SurgeonTest, GroupsWithoutAnInverseAreCounted) {
 TEST_P(SurgeonTest, SaysWhatDoesNotFit) {
   const Numbers a = positive_definite(4, 15), w(4, 1.0);
   const SurgeryModel<double> model = whole<double>(context(), a, 4);
-  EXPECT_THROW(operate<double>(context(), model, w, {1, all(3), {}, 0}), InputError);
-  EXPECT_THROW(operate<double>(context(), model, w, {-1, all(4), {}, 0}), UsageError);
-  EXPECT_THROW(operate<double>(context(), model, w, {1, all(4), {}, -1}), UsageError);
-  EXPECT_THROW(operate<double>(context(), model, w, {1, all(4), {{{0}, {1}}}, 0}), InputError);
+  EXPECT_THROW(obs_prune<double>(context(), model, w, {1, all(3), {}, 0}), InputError);
+  EXPECT_THROW(obs_prune<double>(context(), model, w, {-1, all(4), {}, 0}), UsageError);
+  EXPECT_THROW(obs_prune<double>(context(), model, w, {1, all(4), {}, -1}), UsageError);
+  EXPECT_THROW(obs_prune<double>(context(), model, w, {1, all(4), {{{0}, {1}}}, 0}), InputError);
   Numbers bad = a;
   bad[5] = NAN;
-  EXPECT_THROW(operate<double>(context(), whole<double>(context(), bad, 4), w, {1, all(4), {}, 0}), NumericalError);
+  EXPECT_THROW(obs_prune<double>(context(), whole<double>(context(), bad, 4), w, {1, all(4), {}, 0}), NumericalError);
 }
 
 TEST_P(SurgeonTest, ArgminTakesTheFirstOfEqualsAndNoInfinity) {

@@ -3,6 +3,7 @@
 // Products between chosen parameter leaves, and views with other strides than n.
 #include <gtest/gtest.h>
 
+#include "hsogpu/graph/tape.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/runner.hpp"

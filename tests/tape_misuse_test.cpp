@@ -5,7 +5,8 @@
 
 #include <functional>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/tape.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/messages.hpp"

@@ -3,8 +3,9 @@
 // A tape over time: many points, many products, several tapes, training steps; and differences as a check of their own.
 #include <gtest/gtest.h>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/graph/tape.hpp"
 #include "support/compare.hpp"
 #include "support/contexts.hpp"
 #include "support/runner.hpp"

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/text_encoding.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/utf8.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"

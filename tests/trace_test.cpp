@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/leave_one_out.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"

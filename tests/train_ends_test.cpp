@@ -3,8 +3,8 @@
 // At a target, or when a budget is spent.
 #include <gtest/gtest.h>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/train/train.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_data.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <set>
 #include <thread>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/messages.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_data.hpp"

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/operators.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/linalg/operators.hpp"
+#include "hsogpu/train/train.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <numbers>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"

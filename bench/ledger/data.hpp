@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "hsogpu/data.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/data/dataset.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso::ledger {
 

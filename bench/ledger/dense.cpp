@@ -2,9 +2,9 @@
 #include "count.hpp"
 #include "data.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/surgeon.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/objective/network_objective.hpp"
+#include "hsogpu/prune/surgeon.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso::ledger {
 
@@ -67,7 +67,7 @@ Row removal_row() {
     SurgeryOptions o;
     o.count = removals;
     o.removable.assign(kN, 1);
-    operate<float>(*context, model, theta, o);
+    obs_prune<float>(*context, model, theta, o);
   };
   run(8);
   return count({.work = "obs removal, block of 128", .network = "", .batch = 0}, 16, 80, run);

@@ -2,9 +2,9 @@
 #include "count.hpp"
 #include "data.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/solvers.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 
 namespace hso::ledger {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::ledger {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "count.hpp"
 #include "data.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso::ledger {
 

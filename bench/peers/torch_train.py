@@ -8,7 +8,8 @@
 Flags and the JSON on stdout are those of `hso train` (a part of them). Start and split come from a run of hso that moves
 nothing, the order of the batches from the same random numbers (Philox4x32-10); the loss at the start and on the first
 batch must be those that hso wrote, within float32's rounding, or nothing is timed. As many threads as OMP_NUM_THREADS says, else all. Optimizers: momentum (SGD with 0.9) and adam, fused where this PyTorch has that for CPUs, and lbfgs (strong Wolfe,
-history 10, all rows, no tolerances), which ends at its first evaluation that meets a target loss. A step of a copy warms up.
+history 10, all rows, no tolerances), which ends at its first evaluation that meets a target loss, or the first beyond its
+budget. A step of a copy warms up.
 """
 import argparse
 import copy
@@ -158,6 +159,10 @@ class TargetReached(Exception):
     pass
 
 
+class BudgetSpent(Exception):
+    """A step of lbfgs is many evaluations of all rows: the budget ends it between two of them."""
+
+
 class Training:
     def __init__(self, o, folder):
         self.o = o
@@ -177,7 +182,7 @@ class Training:
             if abs(found - expected) > 1e-5 * max(1, abs(expected)):
                 sys.exit(f"the loss {what} is {found}, expected that of hso, {expected}")
         own, self.model = self.model, copy.deepcopy(self.model)
-        self.evaluations = 0
+        self.evaluations, self.spent = 0, lambda: False
         optimizer_of(argparse.Namespace(**vars(o) | {"target_loss": 0}), self.model.parameters()).step(self.closure(rows))
         self.model = own
         self.optimizer = optimizer_of(o, own.parameters())
@@ -216,6 +221,8 @@ class Training:
             self.evaluations += self.batch / len(self.y)
             if whole and self.o.target_loss and loss.item() <= self.o.target_loss:
                 raise TargetReached
+            if whole and self.spent():
+                raise BudgetSpent
             return loss
         return run
 
@@ -226,10 +233,15 @@ class Training:
             rows = slice(None) if o.optimizer == "lbfgs" else self.rows_of(step)
             closure = self.closure(rows)
             began, began_processor = time.perf_counter(), time.process_time()
+            self.spent = lambda: (
+                o.max_seconds and wall + time.perf_counter() - began > o.max_seconds or
+                o.max_processor_seconds and processor + time.process_time() - began_processor > o.max_processor_seconds)
             try:
                 self.optimizer.step(closure)
             except TargetReached:
                 stop = "target_loss"
+            except BudgetSpent:
+                stop = "seconds"
             cost, cost_processor = time.perf_counter() - began, time.process_time() - began_processor
             wall, processor, step = wall + cost, processor + cost_processor, step + 1
             over = (o.max_seconds and wall + cost > o.max_seconds or

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso {
 

@@ -10,7 +10,7 @@
 #include "backend/blas_threads.hpp"
 #include "backend/cpu_ops.hpp"
 #include "backend/range.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::detail {
 

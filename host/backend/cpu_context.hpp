@@ -4,7 +4,7 @@
 #pragma once
 
 #include "backend/cpu_ops.hpp"
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -9,8 +9,8 @@
 #include "backend/blas.hpp"
 #include "backend/blas_threads.hpp"
 #include "backend/cpu_ops.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso::detail {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

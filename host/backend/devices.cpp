@@ -6,7 +6,7 @@
 #include "backend/blas.hpp"
 #include "backend/cpu_context.hpp"
 #include "backend/cuda_factory.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/version.hpp"
 #include "io/text_parts.hpp"
 

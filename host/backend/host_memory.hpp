@@ -3,7 +3,7 @@
 // What the machine has: memory, cache, processor.
 #pragma once
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/interrupt.hpp"
 
 #include <utility>
 

@@ -2,7 +2,7 @@
 //
 // What a build without CUDA links instead of cuda/: the same factory, which says why there is no device.
 #include "backend/cuda_factory.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::detail {
 

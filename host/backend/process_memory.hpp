@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 

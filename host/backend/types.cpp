@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

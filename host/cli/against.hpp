@@ -7,7 +7,7 @@
 #include <string>
 
 #include "cli/command.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso::cli {
 

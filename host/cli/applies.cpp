@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::cli {
 

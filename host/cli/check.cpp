@@ -10,8 +10,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/derivatives.hpp"
-#include "hsogpu/check.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/objective/check.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso::cli {

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <sstream>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 

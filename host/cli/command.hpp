@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace CLI {
 class App;

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <optional>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/shown_text.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"

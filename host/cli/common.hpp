@@ -17,7 +17,7 @@
 #include "backend/process_memory.hpp"
 #include "cli/command.hpp"
 #include "cli/outputs.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 struct SavedRun;

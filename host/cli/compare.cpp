@@ -9,7 +9,7 @@
 #include "cli/common.hpp"
 #include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "train/run_files.hpp"
 
 namespace hso::cli {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `hso train --compare`: several optimizers with equal budgets and seeds (hsogpu/compare.hpp).
+// `hso train --compare`: several optimizers with equal budgets and seeds (hsogpu/train/compare.hpp).
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "cli/command.hpp"
-#include "hsogpu/compare.hpp"
+#include "hsogpu/train/compare.hpp"
 
 namespace hso::cli {
 

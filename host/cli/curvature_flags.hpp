@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/command.hpp"
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 
 namespace hso::cli {
 

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 namespace hso::cli {
 

@@ -3,7 +3,7 @@
 // A dense curvature matrix: what it takes, and whether it is what its products say.
 #pragma once
 
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 
 namespace hso::cli {
 

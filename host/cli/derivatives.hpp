@@ -9,9 +9,10 @@
 
 #include "cli/common.hpp"
 #include "cli/memory_flags.hpp"
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/analysis.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 #include "train/placed_data.hpp"
 
 namespace hso::cli {

@@ -10,8 +10,8 @@
 
 #include "backend/host_memory.hpp"
 #include "cli/signals.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso::cli {

@@ -13,9 +13,9 @@
 #include "cli/curvature_flags.hpp"
 #include "cli/dense_check.hpp"
 #include "cli/derivatives.hpp"
-#include "curvature/lanes_that_fit.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
+#include "objective/lanes_that_fit.hpp"
 
 namespace hso::cli {
 namespace {

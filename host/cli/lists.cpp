@@ -11,13 +11,13 @@
 
 #include "backend/blas.hpp"
 #include "cli/commands.hpp"
-#include "hsogpu/context.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/model.hpp"
-#include "hsogpu/optimizer.hpp"
-#include "hsogpu/removal.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/optim/wrappers.hpp"
+#include "hsogpu/prune/removal.hpp"
 #include "hsogpu/version.hpp"
-#include "hsogpu/wrappers.hpp"
 #include "io/suggest.hpp"
 
 namespace hso::cli {

@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "backend/process_memory.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::cli {
 namespace {

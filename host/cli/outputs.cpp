@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/file.hpp"
 #include "io/shown_text.hpp"
 

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <string>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso::cli {
 

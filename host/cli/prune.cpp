@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // hso prune: smaller networks from trained ones, or scores beside each other with --compare.
-#include "hsogpu/prune.hpp"
+#include "hsogpu/prune/prune.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,8 +19,8 @@
 #include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
 #include "cli/values.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/prune_compare.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/prune/compare.hpp"
 #include "io/shown_numbers.hpp"
 #include "io/text_parts.hpp"
 #include "train/fields.hpp"

@@ -2,8 +2,8 @@
 #include "cli/save_on_signal.hpp"
 
 #include <omp.h>
-#include <chrono>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -27,7 +27,7 @@ void SaveOnSignal::begin(std::function<int()> end) {
     std::unique_lock lock(mutex);
     while (!never.wait_for(lock, done, kBetweenLooks, [] { return SignalWatch::caught() != 0; }))
       if (done.stop_requested()) return;
-    Streams::end_process(exit_code_of("hso", end));
+    Streams::end_process(exit_code_of("saving at a signal", end));
   });
 }
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/interrupt.hpp"
 
 namespace hso::cli {
 

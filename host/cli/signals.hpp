@@ -6,7 +6,7 @@
 #include <array>
 #include <csignal>
 
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/interrupt.hpp"
 
 namespace hso::cli {
 

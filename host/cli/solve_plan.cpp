@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 namespace hso::cli {
 namespace {

@@ -3,7 +3,7 @@
 // What a solution with a curvature matrix takes, known before anything is computed: by the matrix, or by products.
 #pragma once
 
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 
 namespace hso::cli {
 

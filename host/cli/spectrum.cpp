@@ -17,9 +17,9 @@
 #include "cli/signals.hpp"
 #include "cli/spectrum_result.hpp"
 #include "cli/values.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
-#include "hsogpu/kronecker_preconditioner.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/objective/kronecker_preconditioner.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"
 

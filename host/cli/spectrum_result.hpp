@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 
 namespace hso::cli {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@
 #include "cli/progress.hpp"
 #include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"

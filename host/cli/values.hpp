@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::cli {
 

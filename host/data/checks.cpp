@@ -7,7 +7,7 @@
 #include <cmath>
 #include <set>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

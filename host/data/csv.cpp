@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "data/csv_columns.hpp"
 #include "data/csv_labels.hpp"
 #include "data/csv_text.hpp"
 #include "data/gzip.hpp"
 #include "data/text_encoding.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 
@@ -216,6 +217,7 @@ char parse_csv_separator(const std::string& word) {
 }
 
 bool is_csv(const std::string& spec) {
+  if (std::filesystem::is_directory(spec)) return false;  // a folder of IDX files may be called so
   std::string_view name = spec;
   if (name.ends_with(".gz")) name.remove_suffix(3);
   return std::any_of(std::begin(kTableEndings), std::end(kTableEndings), [&](auto end) { return name.ends_with(end); });

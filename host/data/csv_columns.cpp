@@ -8,7 +8,7 @@
 #include <cctype>
 #include <charconv>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/csv_text.hpp"
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

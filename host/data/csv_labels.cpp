@@ -8,7 +8,7 @@
 
 #include "data/checks.hpp"
 #include "data/csv_text.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {

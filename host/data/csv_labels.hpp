@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <utility>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

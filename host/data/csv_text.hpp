@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "data/checks.hpp"
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

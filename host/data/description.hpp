@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names and ranges for the description of what was read (hsogpu/prepared_data.hpp).
+// Names and ranges for the description of what was read (hsogpu/data/prepared_data.hpp).
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "hsogpu/prepared_data.hpp"
+#include "hsogpu/data/prepared_data.hpp"
 
 namespace hso {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/digits_data.hpp"
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

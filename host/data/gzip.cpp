@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "backend/host_memory.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/file.hpp"
 
 namespace hso {

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso {
 

@@ -7,7 +7,7 @@
 
 #include "data/checks.hpp"
 #include "data/gzip.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/scalar_type.hpp"
 
 namespace hso {

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "data/checks.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

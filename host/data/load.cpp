@@ -7,7 +7,7 @@
 
 #include "data/checks.hpp"
 #include "data/split.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/file.hpp"
 #include "io/suggest.hpp"
 

@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "data/checks.hpp"
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/npy_reader.hpp"
 
 namespace hso {

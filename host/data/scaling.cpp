@@ -6,8 +6,8 @@
 #include <cmath>
 #include <utility>
 
-#include "hsogpu/data.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/dataset.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 

@@ -7,8 +7,8 @@
 #include <limits>
 #include <numeric>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/philox.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso {
 

@@ -3,7 +3,7 @@
 // The split of a data set that nobody needs whole any longer: its numbers stay where they are, but for the test part.
 #pragma once
 
-#include "hsogpu/data.hpp"
+#include "hsogpu/data/dataset.hpp"
 
 namespace hso {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/utf8.hpp"
 
 namespace hso {

@@ -3,15 +3,36 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
+#include <string_view>
 
+#include "graph/activations.hpp"
 #include "graph/pointwise.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/graph.hpp"
+#include "io/enumerator_name.hpp"
 
 namespace hso {
+namespace {
+
+using List = detail::ForActivations<detail::Itself>;
+
+template <class... F>
+constexpr bool named_as_the_enum(detail::Types<F...>) {
+  return ((detail::enumerator_name<static_cast<Activation>(detail::place_in<F, List>)>() == F::kName) && ...);
+}
+static_assert(named_as_the_enum(List{}), "enum Activation and ForActivations: the same names in the same order");
+static_assert(detail::enumerator_name<static_cast<Activation>(List::kCount)>().empty(), "an Activation has no functor");
+
+template <class... F>
+std::vector<std::string> names_of(detail::Types<F...>) {
+  return {F::kName...};
+}
+
+}  // namespace
+
 const std::vector<std::string>& activation_names() {
-  static const std::vector<std::string> names{"relu",    "leaky_relu", "elu",  "tanh",
-                                              "sigmoid", "softplus",   "gelu", "silu"};
+  static const std::vector<std::string> names = names_of(List{});
   return names;
 }
 
@@ -25,29 +46,11 @@ Activation parse_activation(const std::string& name) {
 
 template <class T>
 Node activation(Graph<T>& g, Node x, Activation kind, double parameter) {
-  const auto apply = [&](auto f) {
-    const std::string_view name = activation_names()[static_cast<std::size_t>(kind)];
-    return g.apply(std::make_unique<detail::Pointwise<T, decltype(f)>>(f, name), {x});
-  };
-  switch (kind) {
-    case Activation::relu:
-      return apply(detail::Relu{});
-    case Activation::leaky_relu:
-      return apply(detail::LeakyRelu{parameter < 0 ? 0.01 : parameter});
-    case Activation::elu:
-      return apply(detail::Elu{parameter < 0 ? 1.0 : parameter});
-    case Activation::tanh:
-      return apply(detail::Tanh{});
-    case Activation::sigmoid:
-      return apply(detail::Sigmoid{});
-    case Activation::softplus:
-      return apply(detail::Softplus{});
-    case Activation::gelu:
-      return apply(detail::Gelu{});
-    case Activation::silu:
-      return apply(detail::Silu{});
-  }
-  throw UsageError("activation: not a member of the enum");
+  if (static_cast<std::size_t>(kind) >= activation_names().size())
+    throw UsageError("activation: not a member of the enum");
+  return detail::visit_activation(kind, parameter, [&](auto f) {
+    return g.apply(std::make_unique<detail::Pointwise<T, decltype(f)>>(f, decltype(f)::kName), {x});
+  });
 }
 
 template Node activation(Graph<float>&, Node, Activation, double);

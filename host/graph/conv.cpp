@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {

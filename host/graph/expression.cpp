@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "graph/pointwise.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {

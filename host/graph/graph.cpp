@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso {
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "graph/traversal.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/interrupt.hpp"
 
 namespace hso::detail {
 namespace {

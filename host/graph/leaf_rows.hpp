@@ -5,7 +5,7 @@
 #pragma once
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 namespace hso::detail {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {

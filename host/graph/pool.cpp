@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {

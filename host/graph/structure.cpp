@@ -3,9 +3,9 @@
 // Ops that move numbers or mask them: reshape, add, subtract, dropout. All linear, so `cross` has nothing to add.
 #include <fmt/format.h>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {

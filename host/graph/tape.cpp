@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,9 @@
 #include "graph/leaf_rows.hpp"
 #include "graph/tape_plan.hpp"
 #include "graph/traversal.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 
 namespace hso {
 

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso::detail {
 

@@ -5,8 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso::detail {
 
@@ -367,7 +367,7 @@ void Traversal<T>::seed_adjoints(bool gradient, Index first, Index count) {
   const Node i = graph.loss_node();
   gather_sinks(i, &Slot::Rdy);
   if (!sinks_[0]) return;
-  if (!gradient) return graph[i].op->root(ops, point(i), weights, first, sinks_[0]);
+  if (!gradient) return graph[i].op->sqrt_hessian(ops, point(i), weights, first, sinks_[0]);
   Scratch scratch(context);
   const View<T> roots{scratch.take<T>(batch), Shape{batch}, count, batch};
   ops.for_each(batch, 1, SampleRoots<T>{weights, roots.data, 1});

@@ -7,7 +7,7 @@
 
 #include "graph/tape_plan.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 namespace hso::detail {
 

@@ -12,8 +12,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
 
 namespace hso {

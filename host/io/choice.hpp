@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/suggest.hpp"
 
 namespace hso {

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 
 namespace hso {
 

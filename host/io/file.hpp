@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso {
 

@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
 #include "io/npy_header.hpp"
 #include "io/npy_reader.hpp"

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 #include "io/scalar_type.hpp"
 
 namespace hso {

@@ -3,7 +3,7 @@
 // NumPy arrays from sources other than a file of their own: memory, and archives that are open.
 #pragma once
 
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
 #include "io/zip.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/npy_reader.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"

@@ -7,7 +7,7 @@
 #include <bit>
 #include <type_traits>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

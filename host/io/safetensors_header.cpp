@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/json_text.hpp"
 #include "io/payload.hpp"
 #include "io/shown_text.hpp"

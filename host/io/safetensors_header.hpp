@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 #include "io/scalar_type.hpp"
 
 namespace hso {

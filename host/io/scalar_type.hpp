@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso {
 

@@ -9,25 +9,30 @@
 namespace hso {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
+  std::vector<std::size_t> before(b.size() + 1), row(b.size() + 1), next(b.size() + 1);  // of a's first i - 1, i, i + 1
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
+    next[0] = i + 1;
     for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+      next[j + 1] = std::min({row[j] + (a[i] == b[j] ? 0 : 1), next[j] + 1, row[j + 1] + 1});
+      if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j])
+        next[j + 1] = std::min(next[j + 1], before[j - 1] + 1);
     }
+    std::swap(before, row);
+    std::swap(row, next);
   }
   return row.back();
 }
 
-/// Half of a short word would be another word.
-static std::size_t allowed_distance(std::string_view candidate) {
+namespace {
+
+/// How many changes still are a misspelling: of fewer than four letters one, or almost any word would be near.
+std::size_t allowed_distance(std::string_view candidate) {
   const std::size_t letters = candidate.size() - std::min(candidate.find_first_not_of('-'), candidate.size());
   return letters < 4 ? 1 : std::max<std::size_t>(2, letters / 3);
 }
+
+}  // namespace
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
   const std::string* best = nullptr;

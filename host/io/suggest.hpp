@@ -9,7 +9,8 @@
 
 namespace hso {
 
-/// Insertions, deletions and replacements of one character that turn a into b.
+/// Insertions, deletions and replacements of one character, and swaps of neighbours, that turn a into b (optimal string
+/// alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// " (did you mean 'x'?)" for the nearest known word within a third of its letters (two at least, one where it has

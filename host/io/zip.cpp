@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "backend/host_memory.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 

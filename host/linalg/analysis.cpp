@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "linalg/analysis_parts.hpp"
 #include "linalg/block_lanczos.hpp"
 #include "linalg/memory_needs.hpp"

@@ -3,7 +3,7 @@
 // What a spectrum's plan and its analysis must agree on: a request in the methods' own options.
 #pragma once
 
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 
 namespace hso::detail {
 

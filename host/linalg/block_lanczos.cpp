@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/interrupt.hpp"
 
 namespace hso::detail {
 

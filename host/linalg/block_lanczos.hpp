@@ -15,8 +15,8 @@
 #include <limits>
 #include <vector>
 
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/basis.hpp"
 #include "linalg/hidden_weight.hpp"
 #include "linalg/host_eigen.hpp"

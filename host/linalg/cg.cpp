@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/linalg/solvers.hpp"
 #include "linalg/krylov_solver.hpp"
 
 namespace hso {

@@ -6,10 +6,10 @@
 #include <cstring>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/queued_factorisations.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 #include "linalg/host_eigen.hpp"
 #include "linalg/prepare.hpp"
 #include "linalg/tridiagonal.hpp"
@@ -143,7 +143,7 @@ std::vector<double> queued_values(Context& context, QueuedFactorisations<T>& que
 template <class T>
 std::vector<double> library_values(Context& context, Index n, T* a, const Window& w, bool vectors, Solver solver,
                                    std::string& failure) {
-  auto* queued = dynamic_cast<QueuedFactorisations<T>*>(&context.ops<T>());
+  auto* queued = context.ops<T>().queued_factorisations();
   if (queued != nullptr && vectors && solver == Solver::whole && n <= queued->queued_limit())
     return queued_values(context, *queued, n, a, w, failure);
   Scratch scratch(context);

@@ -8,12 +8,12 @@
 #include <limits>
 #include <optional>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/host_eigen.hpp"
 #include "linalg/memory_needs.hpp"
 #include "linalg/probes.hpp"

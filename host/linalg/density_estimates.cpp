@@ -9,8 +9,8 @@
 #include <limits>
 #include <numbers>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/estimate_rounding.hpp"
 #include "linalg/host_eigen.hpp"
 

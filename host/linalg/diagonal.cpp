@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/probes.hpp"
 
 namespace hso {

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 #include "linalg/prepare.hpp"
 #include "linalg/tridiagonal.hpp"
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso {
 

@@ -3,7 +3,7 @@
 // What rounding adds to estimates.
 #pragma once
 
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso::detail {
 

@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "hsogpu/objective.hpp"
+#include "hsogpu/linalg/linear_operator.hpp"
 
 namespace hso::detail {
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "linalg/host_eigen.hpp"
 
 namespace hso::detail {

@@ -5,8 +5,8 @@
 
 #include "backend/blas.hpp"
 #include "backend/blas_threads.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 
 namespace hso::detail {
 

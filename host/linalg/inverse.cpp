@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 #include "linalg/prepare.hpp"
 
 namespace hso {

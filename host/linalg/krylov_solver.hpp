@@ -11,7 +11,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/linalg/solvers.hpp"
 #include "linalg/late_look.hpp"
 
 namespace hso::detail {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/dense.hpp"
 #include "io/choice.hpp"
 #include "linalg/block_lanczos.hpp"
 #include "linalg/memory_needs.hpp"

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

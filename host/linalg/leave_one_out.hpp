@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 

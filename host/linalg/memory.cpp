@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include "backend/process_memory.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 namespace hso {
 

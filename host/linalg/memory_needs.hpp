@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso::detail {
 

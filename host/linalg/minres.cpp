@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "linalg/krylov_solver.hpp"
 
 namespace hso {

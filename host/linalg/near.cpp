@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
 #include "io/shown_text.hpp"
 #include "linalg/block_lanczos.hpp"
 #include "linalg/filtered.hpp"

@@ -3,10 +3,10 @@
 
 #include <cmath>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso {
 

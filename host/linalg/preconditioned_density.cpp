@@ -4,7 +4,7 @@
 
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "linalg/estimate_rounding.hpp"
 
 namespace hso {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso::detail {
 

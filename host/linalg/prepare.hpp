@@ -4,7 +4,7 @@
 #pragma once
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 namespace hso::detail {
 

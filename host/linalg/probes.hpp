@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/objective.hpp"
+#include "hsogpu/linalg/linear_operator.hpp"
 
 namespace hso::detail {
 

@@ -9,8 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso::detail {
 

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
 #include "io/choice.hpp"
 #include "io/shown_text.hpp"
 #include "linalg/analysis_parts.hpp"
@@ -27,20 +27,6 @@ const std::vector<std::string>& spectrum_method_names() {
 
 SpectrumMethod parse_spectrum_method(const std::string& name) {
   return parse_choice<SpectrumMethod>("spectrum method", name, spectrum_method_names());
-}
-
-bool is_positive_semidefinite(Curvature kind) {
-  switch (kind) {
-    case Curvature::ggn:
-    case Curvature::fisher_mc:
-    case Curvature::fisher_empirical:
-    case Curvature::gradient_outer:
-    case Curvature::kfac:
-    case Curvature::ekfac:
-      return true;
-    default:
-      return false;
-  }
 }
 
 const std::string& name_of(SpectrumMethod method) { return spectrum_method_names()[static_cast<std::size_t>(method)]; }

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <iterator>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso {
 

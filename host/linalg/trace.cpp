@@ -9,9 +9,9 @@
 #include <numeric>
 #include <optional>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 #include "io/choice.hpp"
 #include "linalg/basis.hpp"
 #include "linalg/estimate_rounding.hpp"

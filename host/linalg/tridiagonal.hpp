@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/op.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 
 namespace hso {
 namespace detail {
@@ -99,7 +99,7 @@ class CrossEntropy final : public Loss<T> {
                                       rz.data, lacking.in_room ? lacking.room : rz.data, rz.lane_stride, z.view.data,
                                       z.view.lane_stride, samples(p), classes(p), lacking.in_room, z.accumulate});
   }
-  void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
+  void sqrt_hessian(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
     const auto z = dz.write();
     ops.for_each(z.view.lanes * samples(p), classes(p),
                  CrossEntropyRoot<T>{softmax(p), w, z.view.data, z.view.lane_stride, samples(p), classes(p), first,
@@ -163,7 +163,7 @@ class OutputLoss final : public Loss<T> {
                                        rz.data, lacking.in_room ? lacking.room : rz.data, rz.lane_stride, z.view.data,
                                        z.view.lane_stride, samples(p), outputs(p), lacking.in_room, z.accumulate});
   }
-  void root(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
+  void sqrt_hessian(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
     const auto z = dz.write();
     ops.for_each(z.view.lanes * samples(p), outputs(p),
                  OutputLossRoot<T, F>{p.x[0].data, p.x[1].data, w, z.view.data, z.view.lane_stride, samples(p),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Names of losses and initialisations, in the order of their enums.
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 #include "io/choice.hpp"
 
 namespace hso {

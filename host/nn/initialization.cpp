@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "hsogpu/detail/elements/random.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 namespace {

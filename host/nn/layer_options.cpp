@@ -83,6 +83,10 @@ std::string expected_types(const std::string& found) {
   return fmt::format("{}: expected one of {}", did_you_mean(found, names), fmt::join(names, ", "));
 }
 
+double activation_parameter(const LayerSpec& layer) {
+  return layer.type == "leaky_relu" ? layer.slope : layer.type == "elu" ? layer.alpha : -1;
+}
+
 bool has_default(const LayerSpec& layer, const LayerOption& option) {
   static const LayerSpec defaults;
   return std::visit([&](auto field) { return layer.*field == defaults.*field; }, option.field);

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 
@@ -33,6 +33,9 @@ const std::vector<LayerType>& layer_types();
 const LayerType* find_layer_type(const std::string& type);
 /// ": expected one of ..." with a suggestion: the end of a message about an unknown type.
 std::string expected_types(const std::string& found);
+
+/// Of the activations that have one, else -1: their default.
+double activation_parameter(const LayerSpec& layer);
 
 bool has_default(const LayerSpec& layer, const LayerOption& option);
 /// The option's value as TOML writes it.

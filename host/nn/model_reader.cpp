@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/suggest.hpp"
 #include "nn/layer_options.hpp"
 #include "nn/network_layers.hpp"

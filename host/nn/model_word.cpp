@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/graph/model.hpp"
 #include "io/shown_text.hpp"
 #include "nn/network_layers.hpp"
 

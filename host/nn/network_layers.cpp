@@ -6,7 +6,7 @@
 #include <limits>
 #include <map>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "nn/layer_options.hpp"
@@ -126,8 +126,7 @@ class LayerBuilder {
   }
 
   Node activation_layer(const LayerSpec& l) {
-    const double parameter = l.type == "leaky_relu" ? l.slope : l.type == "elu" ? l.alpha : -1;
-    return activation(built_.graph, x_, parse_activation(l.type), parameter);
+    return activation(built_.graph, x_, parse_activation(l.type), activation_parameter(l));
   }
 
   const ModelSpec& model_;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 

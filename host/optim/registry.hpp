@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "io/suggest.hpp"
 
 namespace hso::detail {

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso {
 

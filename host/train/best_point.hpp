@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "hsogpu/context.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

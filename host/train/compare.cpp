@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hsogpu/compare.hpp"
+#include "hsogpu/train/compare.hpp"
 
 #include <fmt/format.h>
 
 #include <cmath>
 #include <exception>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "train/fields.hpp"
 
 namespace hso {

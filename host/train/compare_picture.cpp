@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "hsogpu/compare.hpp"
+#include "hsogpu/train/compare.hpp"
 #include "io/svg.hpp"
 
 namespace hso {

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <map>
 
-#include "hsogpu/compare.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/train/compare.hpp"
 #include "io/shown_numbers.hpp"
 #include "train/fields.hpp"
 #include "train/run_files.hpp"

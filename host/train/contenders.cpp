@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/compare.hpp"
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/train/compare.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"
 #include "train/fields.hpp"

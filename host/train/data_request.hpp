@@ -3,7 +3,7 @@
 // From the options of a training to what prepare_data is asked for.
 #pragma once
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 #include "train/saved_run.hpp"
 
 namespace hso {

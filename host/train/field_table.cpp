@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 #include "train/fields.hpp"
 
 namespace hso {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "io/shown_text.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"

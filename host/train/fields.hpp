@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "train/saved_run.hpp"
 
 namespace hso {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/mask.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/objective/mask.hpp"
 
 namespace hso {
 

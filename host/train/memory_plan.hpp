@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

@@ -7,7 +7,7 @@
 
 #include <sstream>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"
 #include "nn/layer_options.hpp"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

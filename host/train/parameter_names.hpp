@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/io.hpp"
-#include "hsogpu/model.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/graph/model.hpp"
 
 namespace hso {
 

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/linalg/dense.hpp"
 
 namespace hso {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 
 namespace hso {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {

@@ -12,7 +12,8 @@
 //   checkpoints/step_N/{model,state,mask}.safetensors
 //                                                  state: step, accepted, trials, epoch and the rows used of it
 //
-// A comparison (hsogpu/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and comparison.txt.
+// A comparison (hsogpu/train/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and
+// comparison.txt.
 //
 //   .hso-lock           while a process writes to the folder (RunLock)
 //
@@ -24,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 #include "io/file.hpp"
 #include "train/run_lock.hpp"
 #include "train/schedule.hpp"

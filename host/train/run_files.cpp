@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "backend/blas.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "hsogpu/version.hpp"
 #include "train/mask_file.hpp"
 

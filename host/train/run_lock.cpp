@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 
 namespace hso {
 namespace {

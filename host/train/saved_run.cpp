@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "hsogpu/error.hpp"
-#include "hsogpu/io.hpp"
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
 #include "io/json_text.hpp"
 #include "io/safetensors_header.hpp"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/io.hpp"
-#include "hsogpu/train.hpp"
+#include "hsogpu/data/io.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

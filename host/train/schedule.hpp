@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "hsogpu/analysis.hpp"
+#include "hsogpu/linalg/analysis.hpp"
 #include "linalg/estimate_json.hpp"
 
 namespace hso {

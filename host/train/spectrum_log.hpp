@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 
 namespace hso {
 

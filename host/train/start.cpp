@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "hsogpu/error.hpp"
+#include "hsogpu/core/error.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
 

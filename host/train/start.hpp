@@ -3,7 +3,7 @@
 // Where a training starts: parameters, mask and scaling of an earlier run, or fresh parameters.
 #pragma once
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 
 namespace hso {
 

@@ -3,13 +3,12 @@
 #include <limits>
 #include <optional>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
-#include "hsogpu/masked_objective.hpp"
-#include "hsogpu/separate_curvature.hpp"
-#include "hsogpu/step_queue.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/objective/adapters.hpp"
+#include "hsogpu/optim/step_queue.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "train/batch_order.hpp"
 #include "train/best_point.hpp"
 #include "train/fields.hpp"
@@ -25,7 +24,7 @@
 namespace hso {
 namespace {
 
-// Wider pieces make an evaluation no faster.
+// Wider micro-batches make an evaluation no faster.
 constexpr Index kEvaluationRows = 2048;
 
 // Curvature batches come in an order of their own.
@@ -366,12 +365,12 @@ class Trainer {
   BestPoint<T> best_;
   std::optional<PlacedData<T>> placed_;
   std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
-  std::optional<SeparateCurvature<T>> separate_;  ///< objective_ with the curvature batch
-  std::optional<MaskedObjective<T>> masked_;      ///< one of the two under the mask and l1
-  Objective<T>* seen_ = nullptr;                  ///< the outermost
-  Buffer<T> theta_, before_;                      ///< before the current step
-  std::vector<double> theta_before_work_;         ///< where work began that cannot be left
-  bool before_step_ = false;                      ///< theta may not be that of a whole step
+  std::optional<SubsampledCurvature<T>> separate_;  ///< objective_ with the curvature batch
+  std::optional<MaskedObjective<T>> masked_;        ///< one of the two under the mask and l1
+  Objective<T>* seen_ = nullptr;                    ///< the outermost
+  Buffer<T> theta_, before_;                        ///< before the current step
+  std::vector<double> theta_before_work_;           ///< where work began that cannot be left
+  bool before_step_ = false;                        ///< theta may not be that of a whole step
   std::optional<RunDirectory> directory_;
   Progress progress_;
   StepReport last_report_;

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
+#include "hsogpu/linalg/dense.hpp"
 #include "train/placed_data.hpp"
 
 namespace hso {

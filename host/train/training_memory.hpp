@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "hsogpu/model.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/model.hpp"
+#include "hsogpu/graph/tape.hpp"
 
 namespace hso {
 

@@ -25,7 +25,7 @@ int main() {
   const hso::Summary summary = hso::minimize(*optimizer, misfit, b);
   const std::vector<double> value = b.download(), deviation = misfit.standard_deviations(b.data());
 
-  std::printf("%s after %d steps, |r|^2 / 2 = %.4g\n", name_of(summary.verdict), summary.steps,
+  std::printf("%s after %d steps, |r|^2 / 2 = %.4g\n", name_of(summary.termination), summary.steps,
               summary.value);
   for (std::size_t i = 0; i < value.size(); ++i)
     std::printf("b%zu = %.3f +- %.3f\n", i, value[i], deviation[i]);

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/interrupt.hpp"
 #include "support/contexts.hpp"
 
 namespace hso {

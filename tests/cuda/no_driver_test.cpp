@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "backend/cuda_factory.hpp"
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
 
 namespace hso {
 namespace {

@@ -8,10 +8,10 @@
 #include <functional>
 
 #include "emulated.hpp"
+#include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/linalg.hpp"
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/linalg/dense.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 #include "support/network_setting.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "emulated.hpp"
-#include "hsogpu/hso_methods.hpp"
-#include "hsogpu/spectrum.hpp"
-#include "optim/krylov_pairs.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
+#include "hsogpu/optim/hso.hpp"
+#include "optim/hso/krylov_pairs.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

@@ -3,6 +3,7 @@
 """Plants faults in a scratch copy of cuda/, one after the other, and runs the emulated device tests on each.
 
     python3 tests/emulated_cuda/plant_faults.py --scratch DIR [--only NAME ...] [--jobs 2]
+    python3 tests/emulated_cuda/plant_faults.py --check        whether every fault can still be planted; builds nothing
 
 Before the first fault every set of tests must pass. A fault that no test finds makes the exit code 1. DIR gets a clone of this checkout with a build of its own (kept between
 runs). Each fault is a text that must stand exactly once in its file, and what stands there instead. Prints a table.
@@ -46,7 +47,7 @@ FAULTS = [
     ("NaN is not the largest", "cuda/reduce.cu", "a > b || a != a ? a : b", "a > b ? a : b", SUMS + ":CudaDevice.Largest*", {}),
     ("ties of argmin go to the last", "cuda/reduce.cu", "there < places[me]", "there > places[me]", "*Backend*/cuda:*Blas*/cuda:*Surgeon*/cuda:*Argmin*/cuda:*Elements*/cuda", {}),
     ("release inside a capture", "cuda/cuda_context.cpp", "  if (capturing_) {\n    released_in_capture_.push_back(memory);\n    return;\n  }\n", "", "CudaDevice*", {}),
-    ("graph kept after a release", "cuda/cuda_context.cpp", "  if (!released_in_capture_.empty()) graph.reset();\n", "", "CudaDevice*:Emulated*", {}),
+    ("graph kept after a release", "cuda/cuda_context.cpp", "  if (!released.empty()) graph.reset();\n", "", "CudaDevice*:Emulated*", {}),
     ("cuBLAS without its workspace", "cuda/cuda_context.cpp", "  HSO_CHECK(cublasSetWorkspace(blas_.get(), blas_workspace_.get(), kBlasWorkspaceBytes));\n", "", GRAPHS, {}),
     ("workspace set before the stream", "cuda/cuda_context.cpp", "  HSO_CHECK(cublasSetStream(blas_.get(), stream_.get()));  // before the workspace: it resets the workspace\n  HSO_CHECK(cublasSetWorkspace(blas_.get(), blas_workspace_.get(), kBlasWorkspaceBytes));\n", "  HSO_CHECK(cublasSetWorkspace(blas_.get(), blas_workspace_.get(), kBlasWorkspaceBytes));\n  HSO_CHECK(cublasSetStream(blas_.get(), stream_.get()));\n", GRAPHS, {}),
     ("memory freed instead of released in order", "cuda/memory_pool.cpp", "pool_ ? cudaFreeAsync(memory, stream) : cudaFree(memory)", "(static_cast<void>(stream), cudaFree(memory))", "*BackendTest*/cuda", {}),
@@ -120,11 +121,19 @@ def require_passes(scratch, options, log):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scratch", type=pathlib.Path, required=True)
+    parser.add_argument("--scratch", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true", help="whether every text stands once in its file")
     parser.add_argument("--only", nargs="*", help="names of faults; default: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     root = pathlib.Path(__file__).resolve().parents[2]
+    if options.check:
+        wrong = [f"{name}: its text does not stand once in {file}" for name, file, original, *_ in FAULTS
+                 if (root / file).read_text().count(original) != 1]
+        print("\n".join(wrong) if wrong else f"{len(FAULTS)} faults can be planted")
+        return 1 if wrong else 0
+    if options.scratch is None:
+        parser.error("--scratch DIR or --check")
     scratch = options.scratch.resolve()
     log = open(scratch.parent / (scratch.name + ".log"), "w")
     prepare(root, scratch, log)

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "emulated.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "emulated.hpp"
-#include "hsogpu/step_queue.hpp"
-#include "hsogpu/wrappers.hpp"
+#include "hsogpu/optim/step_queue.hpp"
+#include "hsogpu/optim/wrappers.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "emulated.hpp"
-#include "hsogpu/hso_methods.hpp"
-#include "hsogpu/solvers.hpp"
+#include "hsogpu/linalg/solvers.hpp"
+#include "hsogpu/optim/hso.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

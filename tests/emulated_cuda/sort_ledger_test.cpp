@@ -5,7 +5,7 @@
 
 #include "emulated.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "prune/ascending_scores.hpp"
+#include "prune/select/ascending_scores.hpp"
 #include "support/network_setting.hpp"
 
 namespace hso::test {

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "hsogpu/removal.hpp"
+#include "hsogpu/prune/removal.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
 

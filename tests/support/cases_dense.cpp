@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plain feed-forward nets: every registered activation, every loss, odd sizes, batches of 1 and 33, depth.
-#include "hsogpu/graph.hpp"
+#include "graph/activations.hpp"
+#include "hsogpu/graph/graph.hpp"
 #include "support/cases.hpp"
 
 namespace hso::test {
@@ -25,9 +26,7 @@ Net mlp_net(const Extents& sizes, const std::string& activation, Kind loss, doub
   return net;
 }
 
-bool is_smooth(const std::string& activation) {
-  return activation != "relu" && activation != "leaky_relu" && activation != "elu";
-}
+bool is_smooth(const std::string& activation) { return !detail::has_kink(parse_activation(activation)); }
 
 Net deep_net() {
   Net net;

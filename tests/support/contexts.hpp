@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 #include "hsogpu/detail/ops.hpp"
 
 namespace hso::test {

@@ -6,11 +6,11 @@
 #include <numeric>
 #include <random>
 
-#include "hsogpu/analysis.hpp"
-#include "hsogpu/data.hpp"
-#include "hsogpu/hso_methods.hpp"
-#include "hsogpu/network_objective.hpp"
-#include "hsogpu/operators.hpp"
+#include "hsogpu/data/dataset.hpp"
+#include "hsogpu/linalg/analysis.hpp"
+#include "hsogpu/linalg/operators.hpp"
+#include "hsogpu/objective/network_objective.hpp"
+#include "hsogpu/optim/hso.hpp"
 
 namespace hso::test {
 

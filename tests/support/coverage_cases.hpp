@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/spectrum.hpp"
+#include "hsogpu/linalg/spectrum.hpp"
 
 namespace hso::test {
 

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "hsogpu/operators.hpp"
+#include "hsogpu/linalg/operators.hpp"
 #include "support/cases.hpp"
 
 namespace hso::test {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "hsogpu/objective.hpp"
-#include "hsogpu/operators.hpp"
+#include "hsogpu/linalg/operators.hpp"
+#include "hsogpu/objective/objective.hpp"
 
 namespace hso::test {
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <utility>
 
-#include "hsogpu/function_objective.hpp"
+#include "hsogpu/objective/function_objective.hpp"
 
 namespace hso::test {
 

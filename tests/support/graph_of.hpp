@@ -3,7 +3,7 @@
 // The library's graph of a network that the oracle describes.
 #pragma once
 
-#include "hsogpu/graph.hpp"
+#include "hsogpu/graph/graph.hpp"
 #include "support/net.hpp"
 
 namespace hso::test {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "hsogpu/function_objective.hpp"
+#include "hsogpu/objective/function_objective.hpp"
 #include "support/residuals.hpp"
 
 namespace hso::test {

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "hsogpu/model.hpp"
+#include "hsogpu/graph/model.hpp"
 #include "support/cases.hpp"
 
 namespace hso::test {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hsogpu/network_objective.hpp"
+#include "hsogpu/objective/network_objective.hpp"
 #include "support/contexts.hpp"
 #include "support/dense_operator.hpp"
 

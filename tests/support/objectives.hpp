@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "hsogpu/optimizer.hpp"
+#include "hsogpu/optim/optimizer.hpp"
 
 namespace hso::test {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <vector>
 
-#include "hsogpu/objective.hpp"
+#include "hsogpu/objective/objective.hpp"
 
 namespace hso::test {
 

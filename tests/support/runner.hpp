@@ -3,7 +3,7 @@
 // A problem on a tape, with host numbers in and out.
 #pragma once
 
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
 #include "support/cases.hpp"
 #include "support/graph_of.hpp"
 

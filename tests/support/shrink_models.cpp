@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "hsogpu/tape.hpp"
+#include "hsogpu/graph/tape.hpp"
 #include "support/contexts.hpp"
 
 namespace hso::test {

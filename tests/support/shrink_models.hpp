@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/structure.hpp"
+#include "hsogpu/prune/structure.hpp"
 #include "support/cases.hpp"
 
 namespace hso::test {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 #include "support/compare.hpp"
 
 namespace hso::test {

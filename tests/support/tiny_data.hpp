@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "hsogpu/train.hpp"
+#include "hsogpu/train/train.hpp"
 #include "support/temp_dir.hpp"
 
 namespace hso::test {

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 
 namespace hso::detail {
 

@@ -28,41 +28,9 @@
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 #include "hsogpu/detail/elements/truncated_cg.hpp"
+#include "hsogpu/detail/type_list.hpp"
 
 namespace hso::detail {
-
-/// A list of types; naming it instantiates none of them.
-template <class... F>
-struct Types {
-  static constexpr int kCount = sizeof...(F);
-};
-
-template <class... Lists>
-struct Joined;
-template <class... A>
-struct Joined<Types<A...>> {
-  using type = Types<A...>;
-};
-template <class... A, class... B, class... Rest>
-struct Joined<Types<A...>, Types<B...>, Rest...> {
-  using type = typename Joined<Types<A..., B...>, Rest...>::type;
-};
-
-/// The place of F in a list, its length where it is not there.
-template <class F, class List>
-inline constexpr int place_in = 0;
-template <class F, class... A>
-inline constexpr int place_in<F, Types<A...>> = [] {
-  constexpr bool same[] = {std::is_same_v<F, A>...};
-  int place = 0;
-  while (place < static_cast<int>(sizeof...(A)) && !same[place]) ++place;
-  return place;
-}();
-
-/// The activations.
-template <template <class> class Use>
-using ForActivations =
-    Types<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
 
 /// What expressions are made of beside them; graph/expression.cpp.
 template <template <class> class Use>

@@ -20,9 +20,9 @@
 #include <string>
 #include <string_view>
 
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/core/types.hpp"
 #include "hsogpu/detail/ops.hpp"
-#include "hsogpu/error.hpp"
-#include "hsogpu/types.hpp"
 
 namespace hso::detail {
 
@@ -149,7 +149,7 @@ class Op {
   }
   /// Losses: lane k of dz is sqrt(w_n) times column first + k of S_n, where S_n S_n' = d^2 loss_n / dz^2 and S_n has as
   /// many columns as z_n has entries.
-  virtual void root(Ops<T>&, const Point<T>&, const T* /*w*/, Index /*first*/, Sink<T> /*dz*/) const {
+  virtual void sqrt_hessian(Ops<T>&, const Point<T>&, const T* /*w*/, Index /*first*/, Sink<T> /*dz*/) const {
     throw UsageError(std::string(name()) + ": has no root of its second derivative");
   }
   /// Layers that multiply by a weight show themselves here; null: not such a layer.

@@ -5,8 +5,9 @@
 // Calls are queued on the context's stream; those that return a number or fill a host pointer wait for it.
 #pragma once
 
-#include "hsogpu/context.hpp"
+#include "hsogpu/core/context.hpp"
 #include "hsogpu/detail/element_ops.hpp"
+#include "hsogpu/detail/queued_factorisations.hpp"
 
 namespace hso::detail {
 
@@ -106,6 +107,9 @@ class Ops {
   virtual Index syevd_workspace_bytes(Index n, bool vectors) = 0;
   /// Device bytes that syevd_range needs beside A, w and z.
   virtual Index syevd_range_workspace_bytes(Index /*n*/, Index /*il*/, Index /*iu*/, bool /*vectors*/) { return 0; }
+
+  /// Factorisations whose outcome the host learns later; null where results are there at once.
+  virtual QueuedFactorisations<T>* queued_factorisations() { return nullptr; }
 
   /// Bytes of scratch that one op should use at most (im2col chunks): cache-sized on a CPU, large on a GPU.
   virtual Index chunk_bytes() const = 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Factorisations of several matrices of which the host learns the outcome later. A backend whose results come late
-// offers them beside Ops (dynamic_cast of its Ops<T>); where it does not, the verbs of Ops serve as well.
+// offers them by Ops::queued_factorisations; where it does not, the verbs of Ops serve as well.
 #pragma once
 
-#include "hsogpu/types.hpp"
+#include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 

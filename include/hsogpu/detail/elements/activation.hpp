@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pointwise activations: value, first and second derivative of each, and the functors that serve every rule.
-// d1 and d2 get x and y = value(x) and use what keeps their relative accuracy: where a function saturates, y has lost
-// its distance to the limit (1 - tanh(20)^2 is 0, the derivative 1.7e-17), so tails come from e^-|x|.
+// Pointwise activations: name, value, first and second derivative of each, their list, and the functors that serve
+// every rule. kKink: a first derivative that jumps; kHasSecond: a second one that is not 0; kDefault: of the one
+// parameter. d1 and d2 get x and y = value(x) and use what keeps their relative accuracy: where a function saturates, y
+// has lost its distance to the limit (1 - tanh(20)^2 is 0, the derivative 1.7e-17), so tails come from e^-|x|.
 #pragma once
 
 #include "hsogpu/detail/elements/common.hpp"
 #include "hsogpu/detail/erfc.hpp"
+#include "hsogpu/detail/type_list.hpp"
 
 namespace hso::detail {
 
 struct Relu {
+  static constexpr const char* kName = "relu";
+  static constexpr bool kKink = true;
   static constexpr bool kHasSecond = false;
   template <class T>
   HSO_HD T value(T x) const {
@@ -27,8 +31,11 @@ struct Relu {
 };
 
 struct LeakyRelu {
+  static constexpr const char* kName = "leaky_relu";
+  static constexpr bool kKink = true;
   static constexpr bool kHasSecond = false;
-  FunctionConstant slope = 0.01;
+  static constexpr double kDefault = 0.01;
+  FunctionConstant slope = kDefault;
   template <class T>
   HSO_HD T value(T x) const {
     return x > 0 ? x : T(slope) * x;
@@ -44,8 +51,11 @@ struct LeakyRelu {
 };
 
 struct Elu {  // Clevert et al. 2016, eq. 16
+  static constexpr const char* kName = "elu";
+  static constexpr bool kKink = true;
   static constexpr bool kHasSecond = true;
-  FunctionConstant alpha = 1.0;
+  static constexpr double kDefault = 1.0;
+  FunctionConstant alpha = kDefault;
   template <class T>
   HSO_HD T value(T x) const {
     const T negative = T(alpha) * expm1_of(x < 0 ? x : T(0));
@@ -64,6 +74,8 @@ struct Elu {  // Clevert et al. 2016, eq. 16
 };
 
 struct Tanh {  // 1 - y^2 = e^-2|x| (1 + |y|)^2
+  static constexpr const char* kName = "tanh";
+  static constexpr bool kKink = false;
   static constexpr bool kHasSecond = true;
   template <class T>
   HSO_HD T value(T x) const {
@@ -81,6 +93,8 @@ struct Tanh {  // 1 - y^2 = e^-2|x| (1 + |y|)^2
 };
 
 struct Sigmoid {  // y (1 - y) = e^-|x| m^2 and |1 - 2 y| = (1 - e^-|x|) m with m = 1 / (1 + e^-|x|)
+  static constexpr const char* kName = "sigmoid";
+  static constexpr bool kKink = false;
   static constexpr bool kHasSecond = true;
   template <class T>
   HSO_HD T value(T x) const {
@@ -101,6 +115,8 @@ struct Sigmoid {  // y (1 - y) = e^-|x| m^2 and |1 - 2 y| = (1 - e^-|x|) m with 
 };
 
 struct Softplus {  // log(1 + e^x)
+  static constexpr const char* kName = "softplus";
+  static constexpr bool kKink = false;
   static constexpr bool kHasSecond = true;
   template <class T>
   HSO_HD T value(T x) const {
@@ -118,6 +134,8 @@ struct Softplus {  // log(1 + e^x)
 };
 
 struct Gelu {  // x Phi(x), exact (erf) form; Hendrycks and Gimpel 2016
+  static constexpr const char* kName = "gelu";
+  static constexpr bool kKink = false;
   static constexpr bool kHasSecond = true;
   template <class T>
   HSO_HD static T cdf(T x) {
@@ -142,6 +160,8 @@ struct Gelu {  // x Phi(x), exact (erf) form; Hendrycks and Gimpel 2016
 };
 
 struct Silu {  // x logistic(x)
+  static constexpr const char* kName = "silu";
+  static constexpr bool kKink = false;
   static constexpr bool kHasSecond = true;
   template <class T>
   HSO_HD T value(T x) const {
@@ -160,6 +180,11 @@ struct Silu {  // x logistic(x)
     return f.e * m * m * (2 - size * (f.missing * m));
   }
 };
+
+/// The activations, in the order of enum Activation (graph/graph.hpp).
+template <template <class> class Use>
+using ForActivations =
+    Types<Use<Relu>, Use<LeakyRelu>, Use<Elu>, Use<Tanh>, Use<Sigmoid>, Use<Softplus>, Use<Gelu>, Use<Silu>>;
 
 /// y[i] = f(x[i])
 template <class T, class F>

@@ -10,10 +10,10 @@
 
 #include <cstdint>
 
+#include "hsogpu/core/types.hpp"
 #include "hsogpu/detail/elements/operands.hpp"
 #include "hsogpu/detail/hd.hpp"
 #include "hsogpu/detail/math.hpp"
-#include "hsogpu/types.hpp"
 
 namespace hso::detail {
 

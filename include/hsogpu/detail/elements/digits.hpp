@@ -5,8 +5,8 @@
 // number by multiplications (cuda/element_map.hpp). Neither divides for an element.
 #pragma once
 
+#include "hsogpu/core/types.hpp"
 #include "hsogpu/detail/hd.hpp"
-#include "hsogpu/types.hpp"
 
 namespace hso::detail {
 

@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "hsogpu/detail/elements/common.hpp"
-#include "hsogpu/krylov_status.hpp"
+#include "hsogpu/linalg/krylov_status.hpp"
 
 namespace hso::detail {
 
@@ -68,16 +68,16 @@ struct CgLength {
   T* factors;
   Index count;
   HSO_HD void operator()(Index k, Index) const {
-    const double bend = curvature[k];
+    const double pAp = curvature[k];
     double length = 0;
     if (lanes.running(k)) {
       lanes.products[k] += 1;
-      if (!is_finite(bend))
+      if (!is_finite(pAp))
         lanes.stop(k, KrylovStatus::not_finite);
-      else if (bend <= 0)
+      else if (pAp <= 0)
         lanes.stop(k, KrylovStatus::negative_curvature);
       else
-        length = rz[k] / bend;
+        length = rz[k] / pAp;
       if (!is_finite(static_cast<double>(static_cast<T>(length)))) {
         length = 0;
         lanes.stop(k, KrylovStatus::not_finite);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scalars of conjugate gradients on a quadratic model (host/optim/model_cg.hpp), in device memory: lengths,
+// The scalars of conjugate gradients on a quadratic model (host/optim/hso/model_cg.hpp), in device memory: lengths,
 // the value phi of the model, norms in a trust region, and why a solve ends. Once it has ended nothing changes any
 // more, however many iterations are queued behind. Launch with 1 x 1.
 #pragma once
@@ -42,7 +42,7 @@ struct ModelCgRules {
 struct ModelCgState {
   double gg, xg, xr;         ///< inner products at the start
   double rr, next;           ///< r'r and r'z of the new residual
-  double pp, bend;           ///< p'p and p'(A + delta I)p
+  double pp, pAp;            ///< p'p and p'(A + delta I)p
   double rz, length;         ///< of the last iterate
   double phi, norm;          ///< of the last iterate
   double rayleigh;           ///< the largest p'Ap / p'p so far
@@ -99,7 +99,7 @@ struct ModelCgStart {
   }
 };
 
-/// From bend and pp: x += f0 p, r += f1 ap; f3 = 1 and f4 = 0 where that makes a new iterate, otherwise f3 = 0 and f4
+/// From pAp and pp: x += f0 p, r += f1 ap; f3 = 1 and f4 = 0 where that makes a new iterate, otherwise f3 = 0 and f4
 /// = 1. phi changes by -length r'p + length^2 p'(A + delta I)p / 2, and r'p = r'z.
 template <class T>
 struct ModelCgLength {
@@ -119,18 +119,18 @@ struct ModelCgLength {
 
  private:
   HSO_HD bool step(ModelCgState& s) const {
-    const double quotient = s.bend / s.pp - s.rules.delta;
+    const double quotient = s.pAp / s.pp - s.rules.delta;
     s.rayleigh = s.rayleigh < quotient ? quotient : s.rayleigh;
     s.iterations += 1;
-    if (!is_finite(s.bend)) return s.stop = code_of(ModelCgStop::not_finite), false;
-    s.length = s.rz / s.bend;
-    const bool outside = is_finite(s.rules.radius) && (s.bend <= 0 || s.norms.after(s.length) > s.rules.radius);
+    if (!is_finite(s.pAp)) return s.stop = code_of(ModelCgStop::not_finite), false;
+    s.length = s.rz / s.pAp;
+    const bool outside = is_finite(s.rules.radius) && (s.pAp <= 0 || s.norms.after(s.length) > s.rules.radius);
     if (outside) s.length = s.norms.exit(s.rules.radius);
-    if (!outside && s.bend <= 0)
+    if (!outside && s.pAp <= 0)
       return s.stop = code_of(s.rules.definite != 0 ? ModelCgStop::residual : ModelCgStop::negative_curvature), false;
     if (!is_finite(static_cast<double>(static_cast<T>(s.length))))
       return s.stop = code_of(ModelCgStop::not_finite), false;
-    s.phi += s.length * (s.length * s.bend / 2 - s.rz);
+    s.phi += s.length * (s.length * s.pAp / 2 - s.rz);
     s.norm = outside ? s.rules.radius : s.norms.after(s.length);
     s.phi_of(history, static_cast<Index>(s.iterations)) = s.phi;
     s.moves = s.iterations;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scalars of conjugate gradients in a ball (host/optim/truncated_cg.hpp), in device memory, as in model_cg.hpp:
-// once a solve has ended nothing changes any more. Launch with 1 x 1.
+// The scalars of conjugate gradients in a ball (host/optim/quasi_newton/truncated_cg.hpp), in device memory, as in
+// model_cg.hpp: once a solve has ended nothing changes any more. Launch with 1 x 1.
 #pragma once
 
 #include <cmath>
@@ -21,7 +21,7 @@ enum class TruncatedCgEnd {
 /// All doubles, so that it is read back as such.
 struct TruncatedCgState {
   double rr, next;        ///< r'r of the last iterate, and of the new one
-  double bend;            ///< p'Ap
+  double pAp;             ///< p'Ap
   double pp, sp, ss;      ///< where there is a radius
   double gs, rs;          ///< at the end: g's and r's
   double products, stop;  ///< kRunning or code_of(TruncatedCgEnd)
@@ -53,7 +53,7 @@ struct TruncatedCgStart {
   }
 };
 
-/// From bend, and with a radius pp, sp and ss: s = s + f0 p, r = r + f1 ap; f2 = 1.
+/// From pAp, and with a radius pp, sp and ss: s = s + f0 p, r = r + f1 ap; f2 = 1.
 template <class T>
 struct TruncatedCgLength {
   double radius;
@@ -71,9 +71,9 @@ struct TruncatedCgLength {
  private:
   HSO_HD double step(TruncatedCgState& s) const {
     s.products += 1;
-    if (!is_finite(s.bend)) return s.stop = code_of(TruncatedCgEnd::not_finite), 0.0;
-    const double length = s.rr / s.bend, limit = s.to_sphere(radius);
-    if (!(s.bend > 0) || !is_finite(static_cast<double>(static_cast<T>(length)))) return along_negative(s, limit);
+    if (!is_finite(s.pAp)) return s.stop = code_of(TruncatedCgEnd::not_finite), 0.0;
+    const double length = s.rr / s.pAp, limit = s.to_sphere(radius);
+    if (!(s.pAp > 0) || !is_finite(static_cast<double>(static_cast<T>(length)))) return along_negative(s, limit);
     if (length < limit) return length;
     s.stop = code_of(TruncatedCgEnd::boundary);
     return limit;

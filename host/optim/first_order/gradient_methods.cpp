@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sgd, momentum, nesterov.
+#include "hsogpu/optim/first_order.hpp"
+#include "optim/step/queued_descent.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+template <class T>
+class Sgd final : public QueuedDescent<T> {
+ public:
+  explicit Sgd(const SgdOptions& o) : QueuedDescent<T>("sgd"), o_(o) {
+    require_option(o.rate > 0, "sgd", "rate", o.rate, "above 0");
+  }
+
+ private:
+  Index vectors() const override { return 0; }
+  void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces&) override {
+    objective.context().template ops<T>().axpby(objective.dimension(), static_cast<T>(-o_.rate), g, T(0), step);
+  }
+  SgdOptions o_;
+};
+
+template <class T>
+class Momentum final : public QueuedDescent<T> {
+ public:
+  explicit Momentum(const MomentumOptions& o) : QueuedDescent<T>("momentum"), o_(o) {
+    require_option(o.rate > 0, "momentum", "rate", o.rate, "above 0");
+    require_option(o.momentum >= 0 && o.momentum < 1, "momentum", "momentum", o.momentum, "in [0, 1)");
+  }
+
+ private:
+  Index vectors() const override { return 1; }
+  void begin(Objective<T>& objective) override {
+    velocity_ = Buffer<T>(objective.context(), objective.dimension());
+    objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());
+  }
+  void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces&) override {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    ops.axpby(n, static_cast<T>(-o_.rate), g, T(0), step);
+    ops.axpby(n, static_cast<T>(-o_.rate * o_.momentum), velocity_.data(), T(1), step);
+  }
+  void commit_under(Ops<T>& ops, const std::uint64_t* go) override {
+    axpby_under(ops, go, velocity_.size(), static_cast<T>(-1 / o_.rate), this->own_step(), T(0), velocity_.data());
+  }
+  MomentumOptions o_;
+  Buffer<T> velocity_;
+};
+
+template <class T>
+class Nesterov final : public QueuedDescent<T> {
+ public:
+  explicit Nesterov(const NesterovOptions& o) : QueuedDescent<T>("nesterov"), o_(o) {
+    require_option(o.rate > 0, "nesterov", "rate", o.rate, "above 0");
+    require_option(o.momentum >= 0 && o.momentum < 1, "nesterov", "momentum", o.momentum, "in [0, 1)");
+  }
+
+ private:
+  Index vectors() const override { return 1; }
+  void begin(Objective<T>& objective) override {
+    velocity_ = Buffer<T>(objective.context(), objective.dimension());
+    objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());
+  }
+  /// -rate (g + mu (mu v + g))
+  void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces&) override {
+    auto& ops = objective.context().template ops<T>();
+    const Index n = objective.dimension();
+    const double mu = o_.momentum;
+    ops.axpby(n, static_cast<T>(-o_.rate * (1 + mu)), g, T(0), step);
+    ops.axpby(n, static_cast<T>(-o_.rate * mu * mu), velocity_.data(), T(1), step);
+  }
+  void commit_under(Ops<T>& ops, const std::uint64_t* go) override {
+    axpby_under(ops, go, velocity_.size(), T(1), this->own_gradient(), static_cast<T>(o_.momentum), velocity_.data());
+  }
+  NesterovOptions o_;
+  Buffer<T> velocity_;
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_sgd(const SgdOptions& options) {
+  return std::make_unique<detail::Sgd<T>>(options);
+}
+template <class T>
+std::unique_ptr<Optimizer<T>> make_momentum(const MomentumOptions& options) {
+  return std::make_unique<detail::Momentum<T>>(options);
+}
+template <class T>
+std::unique_ptr<Optimizer<T>> make_nesterov(const NesterovOptions& options) {
+  return std::make_unique<detail::Nesterov<T>>(options);
+}
+
+template std::unique_ptr<Optimizer<float>> make_sgd(const SgdOptions&);
+template std::unique_ptr<Optimizer<double>> make_sgd(const SgdOptions&);
+template std::unique_ptr<Optimizer<float>> make_momentum(const MomentumOptions&);
+template std::unique_ptr<Optimizer<double>> make_momentum(const MomentumOptions&);
+template std::unique_ptr<Optimizer<float>> make_nesterov(const NesterovOptions&);
+template std::unique_ptr<Optimizer<double>> make_nesterov(const NesterovOptions&);
+
+}  // namespace hso

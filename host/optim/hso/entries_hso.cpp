@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HVP-corrected gradients and the forms of HSO: their options by name.
+#include "hsogpu/optim/hso.hpp"
+#include "optim/registry.hpp"
+
+namespace hso {
+
+template <class Visit>
+void fields(HvpOptions& o, Visit&& visit) {
+  detail::fields_of_rate(o, visit);
+  visit("alpha", o.alpha, "weight of H u; with u = gradient, > 0 flattens, < 0 leans towards Newton");
+  visit("u", o.u, "ones, gradient, velocity or random");
+  visit("momentum", o.momentum, "of the velocity that is stepped along, in [0, 1)");
+  visit("curvature", o.curvature, "hessian, ggn or finite_difference");
+  visit("adaptive", o.adaptive, "|alpha| follows the curvature along u and actual / predicted decrease");
+  visit("seed", o.seed, "of u = random");
+}
+
+template <class Visit>
+void fields(HsoOptions& o, Visit&& visit) {
+  visit("rate", o.rate, "length of the step, 1 is a full Newton step");
+  visit("curvature", o.curvature, "hessian, ggn or finite_difference");
+  visit("sign", o.sign, "raw, abs, clip, shift or truncate");
+  visit("delta", o.delta, "damping, added to phi(lambda)");
+  visit("eps", o.eps, "added to the inverse, absolute");
+  visit("eps_scale", o.eps_scale, "added to the inverse in units of 1 / lambda_max");
+  visit("adaptive", o.adaptive, "delta and eps follow actual / predicted decrease");
+  visit("delta_min", o.delta_min, "smallest adapted delta");
+  visit("delta_max", o.delta_max, "largest adapted delta");
+  visit("increase", o.increase, "factor of delta after a poor step, above 1");
+  visit("decrease", o.decrease, "divisor of delta after a good step, at least 1");
+  visit("max_trials", o.max_trials, "step lengths tried on one eigendecomposition");
+  visit("rank_tolerance", o.rank_tolerance, "relative to the largest |lambda|; 0: n times the machine epsilon");
+  visit("control", o.control, "what bounds a step: damping or trust_region");
+  visit("radius", o.radius, "first trust radius, in units of the size of theta");
+  visit("scaling", o.scaling, "units of theta: none, or curvature (its diagonal, More 1978)");
+}
+
+/// What every form of HSO that is judged by the quadratic model has.
+template <class Options, class Visit>
+void fields_of_model(Options& o, Visit&& visit) {
+  visit("rate", o.rate, "length of the step, 1 is a full Newton step");
+  visit("curvature", o.curvature, "of the quadratic model: hessian, ggn or finite_difference");
+  visit("delta", o.delta, "damping");
+  visit("eps", o.eps, "added to the inverse, absolute");
+  visit("eps_scale", o.eps_scale, "added to the inverse in units of the form's own");
+  visit("adaptive", o.adaptive, "delta and eps follow actual / predicted decrease");
+  visit("max_trials", o.max_trials, "dampings tried in one step");
+}
+
+template <class Visit>
+void fields(HsoLowRankOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("rank", o.rank, "Ritz pairs that are kept, at most n; 0: 32, or n where that is smaller");
+  visit("steps", o.steps, "Lanczos vectors; 0: rank (start = gradient), or 4 rank + 20 (random)");
+  visit("refresh", o.refresh, "accepted steps that one set of pairs serves");
+  visit("tolerance", o.tolerance, "start = random: of the pairs' residuals over the largest |lambda|");
+  visit("start", o.start, "of Lanczos: gradient, or random for the top pairs");
+  visit("subspace", o.subspace, "the quadratic model chooses the lengths of the kept part and of the rest");
+  visit("judged", o.judged, "a product and the value judge every step; false: taken as it is, damping fixed");
+  visit("sign", o.sign, "raw, abs, clip, shift or truncate");
+  visit("seed", o.seed, "of start = random");
+}
+
+template <class Visit>
+void fields(HsoCgOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("globalization", o.globalization, "damping or trust_region");
+  visit("iterations", o.iterations, "of one solve, at most");
+  visit("progress", o.progress, "relative gain per iteration below which a solve ends; 0: never");
+  visit("tolerance", o.tolerance, "of a solve's residual");
+  visit("warm_start", o.warm_start, "share of the last solution that a solve starts from, in [0, 1)");
+  visit("backtrack", o.backtrack, "iterates kept for walking back");
+  visit("line_search", o.line_search, "halvings of a step before the damping is raised");
+  visit("preconditioner", o.preconditioner, "none; of networks diagonal or kfac");
+  visit("refresh", o.refresh, "accepted steps that one preconditioner serves");
+  visit("delta_min", o.delta_min, "smallest adapted delta");
+  visit("increase", o.increase, "factor of delta after a poor step, above 1");
+  visit("decrease", o.decrease, "divisor of delta after a good step, at least 1");
+  visit("radius", o.radius, "of the trust region at the start");
+  visit("radius_max", o.radius_max, "largest adapted radius");
+}
+
+template <class Visit>
+void fields(HsoKroneckerOptions& o, Visit&& visit) {
+  fields_of_model(o, visit);
+  visit("factors", o.factors, "ggn (exact), fisher_mc or fisher_empirical; auto: fisher_mc");
+  visit("factor_every", o.factor_every, "steps between factors; 0: 1 where steps are judged, else 10");
+  visit("refresh", o.refresh, "accepted steps that one set of inverses serves; 0: 1 where steps are judged, else 50");
+  visit("decay", o.decay, "of the factors' averages, in [0, 1); 0: the last ones alone");
+  visit("damping", o.damping,
+        "joint (eigenvectors), or factored (Cholesky inverses of damped factors); auto: factored, of hso.ekfac joint");
+  visit("judged", o.judged, "products and the value judge every step; false: taken as it is, damping fixed");
+  visit("rescale", o.rescale, "judged: scale the step to the minimum of the damped model along it");
+  visit("subspace", o.subspace, "judged: the model chooses the lengths of the step and of the last displacement");
+  visit("momentum", o.momentum, "not judged: heavy ball, in [0, 1)");
+  visit("kl_clip", o.kl_clip, "not judged: bound of rate^2 g'd; 0: none");
+}
+
+std::vector<detail::Entry> detail::hso_entries() {
+  return {
+      entry("hvp", "HVP-corrected gradient: theta -= rate (g + alpha H u)", make_hvp<float>, make_hvp<double>),
+      entry("hso", "epsilon-modified inverse Hessian: theta -= rate (phi(H)^-1 + eps I) g", make_hso<float>,
+            make_hso<double>),
+      entry("hso.lowrank", "HSO from Ritz pairs of Lanczos, eps on the complement", make_hso_lowrank<float>,
+            make_hso_lowrank<double>),
+      entry("hso.cg", "HSO by conjugate gradients: theta -= rate ((A + delta I)^-1 + eps I) g", make_hso_cg<float>,
+            make_hso_cg<double>),
+      networks_alone(entry("hso.kfac", "HSO in the eigenbasis of Kronecker factors (K-FAC)", make_hso_kfac<float>,
+                           make_hso_kfac<double>)),
+      networks_alone(entry("hso.ekfac",
+                           "HSO in the eigenbasis of Kronecker factors, with corrected eigenvalues (EKFAC)",
+                           make_hso_ekfac<float>, make_hso_ekfac<double>)),
+  };
+}
+
+}  // namespace hso

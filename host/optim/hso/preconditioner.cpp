@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optim/hso/preconditioner.hpp"
+
+#include <fmt/format.h>
+
+#include "hsogpu/core/error.hpp"
+#include "hsogpu/detail/arena.hpp"
+#include "hsogpu/detail/ops.hpp"
+
+namespace hso::detail {
+
+Preconditioning parse_preconditioning(const std::string& word) {
+  static const char* const kWords[] = {"none", "diagonal", "kfac"};
+  for (int i = 0; i < 3; ++i)
+    if (word == kWords[i]) return static_cast<Preconditioning>(i);
+  throw UsageError(fmt::format("optimizer hso.cg: preconditioner = '{}', expected none, diagonal or kfac", word));
+}
+
+template <class T>
+void Preconditioner<T>::renew(Objective<T>& objective, const T* theta) {
+  inverse_.reset();
+  factors_ = nullptr;
+  diagonal_ = nullptr;
+  source_ = objective.curvature(theta, kind_ == Preconditioning::kfac ? Curvature::kfac : Curvature::diagonal);
+  factors_ = source_->kronecker();
+  diagonal_ = source_->diagonal_entries();
+  if (factors_ == nullptr && diagonal_ == nullptr)
+    throw UsageError("optimizer hso.cg: preconditioners diagonal and kfac need a network's layers; use none");
+}
+
+template <class T>
+LinearOperator<T>& Preconditioner<T>::at(double delta) {
+  if (inverse_ && delta == delta_) return *inverse_;
+  delta_ = delta;
+  inverse_ = factors_ != nullptr ? factors_->inverse(delta) : power(*diagonal_, delta);
+  return *inverse_;
+}
+
+/// (d + delta)^-0.75; x^0.75 = sqrt(x) sqrt(sqrt(x)).
+template <class T>
+std::unique_ptr<LinearOperator<T>> Preconditioner<T>::power(const Buffer<T>& d, double delta) {
+  Context& context = source_->context();
+  auto& ops = context.ops<T>();
+  const Index n = d.size();
+  Scratch scratch(context);
+  T* root = scratch.take<T>(n);
+  Buffer<T> out(context, n);
+  ops.fill(n, static_cast<T>(delta), out.data());
+  ops.axpby(n, T(1), d.data(), T(1), out.data());
+  ops.for_each(n, 1, SampleRoots<T>{out.data(), root, 1});
+  ops.for_each(n, 1, SampleRoots<T>{root, out.data(), 1});
+  ops.for_each(1, n, Scale<T>{root, out.data(), n, out.data(), n, false});
+  ops.for_each(1, n, Reciprocal<T>{out.data(), out.data(), T(0), T(1)});
+  return std::make_unique<DiagonalOperator<T>>(context, std::move(out));
+}
+
+template class Preconditioner<float>;
+template class Preconditioner<double>;
+
+}  // namespace hso::detail

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Preconditioners of conjugate gradients on (A + delta I) x = -g, from the layers of a network:
+//   diagonal   (D + delta)^-0.75, D the exact diagonal of the Gauss-Newton matrix (Martens, ICML 2010, section 4.7,
+//              takes the squared gradients' sum for D)
+//   kfac       (K + delta I)^-1, K the Kronecker factors (kronecker.hpp)
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "hsogpu/linalg/operators.hpp"
+#include "hsogpu/objective/kronecker.hpp"
+
+namespace hso::detail {
+
+enum class Preconditioning { none, diagonal, kfac };
+Preconditioning parse_preconditioning(const std::string& word);  ///< UsageError lists the words
+
+template <class T>
+class Preconditioner {
+ public:
+  explicit Preconditioner(Preconditioning kind) : kind_(kind) {}
+  bool any() const { return kind_ != Preconditioning::none; }
+  /// At theta. UsageError when the objective is no network, or not of linear and conv2d layers (kfac).
+  void renew(Objective<T>& objective, const T* theta);
+  /// For this damping, above 0. NumericalError when a factor's eigendecomposition fails.
+  LinearOperator<T>& at(double delta);
+
+ private:
+  std::unique_ptr<LinearOperator<T>> power(const Buffer<T>& d, double delta);
+  Preconditioning kind_;
+  std::unique_ptr<LinearOperator<T>> source_, inverse_;
+  KroneckerOperator<T>* factors_ = nullptr;  ///< source_, as one of them
+  const Buffer<T>* diagonal_ = nullptr;      ///< the entries
+  double delta_ = -1;                        ///< of inverse_
+};
+
+}  // namespace hso::detail

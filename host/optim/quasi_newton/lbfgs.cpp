@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hsogpu/optim/quasi_newton.hpp"
+#include "optim/quasi_newton/lbfgs_pairs.hpp"
+#include "optim/step/trial_step.hpp"
+
+namespace hso {
+namespace detail {
+namespace {
+
+template <class T>
+class Lbfgs final : public TrialStep<T> {
+ public:
+  explicit Lbfgs(const LbfgsOptions& o) : TrialStep<T>("lbfgs"), o_(o) {
+    require_option(o.memory >= 1, "lbfgs", "memory", o.memory, "at least 1");
+    require_option(o.decrease > 0 && o.decrease < 0.5, "lbfgs", "decrease", o.decrease, "in (0, 0.5)");
+    require_option(o.curvature > o.decrease && o.curvature < 1, "lbfgs", "curvature", o.curvature,
+                   "above decrease and below 1");
+    require_option(o.iterations >= 1, "lbfgs", "iterations", o.iterations, "at least 1");
+    require_option(o.max_trials >= 1, "lbfgs", "max_trials", o.max_trials, "at least 1");
+  }
+
+ private:
+  Index vectors() const override { return 2 * Index{o_.memory} + 3; }
+  using TrialStep<T>::n;
+  using TrialStep<T>::ops;
+  using TrialStep<T>::gradient;
+  using TrialStep<T>::direction;
+
+  void start(Objective<T>& objective) override {
+    Context& context = objective.context();
+    pairs_.make_room(context, o_.memory, objective.dimension());
+    trial_gradient_ = Buffer<T>(context, objective.dimension());
+    point_ = std::make_unique<QueuedPoint<T>>(context, 1);
+    numbers_ = std::make_unique<QueuedNumbers>(context, std::max(pairs_.products(), 1 + pairs_.numbers()));
+  }
+  Index more_numbers() const override { return pairs_.products(); }
+
+  void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
+    TrialStep<T>::evaluate(objective, theta, g, point);
+    if (pairs_.late()) pairs_.queue_products(g, point.take(pairs_.products()));
+  }
+
+  std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
+    double value = report.loss_before;
+    LineSearchResult last;
+    norm_ = report.gradient_norm;
+    if (pairs_.late()) {
+      const Span<const double> found = this->start_point().numbers().subspan(1);
+      products_.assign(found.begin(), found.end());
+    }
+    for (int i = 0; i < o_.iterations; ++i) {
+      last = search(objective, theta, value, report);
+      if (!(last.point.t > 0)) {
+        if (i > 0) break;
+        return fmt::format("the line search: {} after {} trials", name_of(last.status), report.trials);
+      }
+      value = last.point.value;
+      take(theta, last, report);
+      if (norm_ == 0) break;
+    }
+    report.loss_after = value;
+    report.metrics.emplace_back("line_search", std::string(name_of(last.status)));
+    report.metrics.emplace_back("length", last.point.t);
+    report.metrics.emplace_back("pairs", std::int64_t{pairs_.count()});
+    if (last.status == LineSearchStatus::unbounded)
+      report.message =
+          fmt::format("lbfgs: the loss {:.9g} still falls as steeply after {:.3g} of the step", value, last.point.t);
+    return {};
+  }
+
+  /// Along H g, and once more along g when that leads nowhere.
+  LineSearchResult search(Objective<T>& objective, const T* theta, double value, StepReport& report) {
+    LineSearchResult result;
+    if (pairs_.count() > 0) result = search_along(objective, theta, value, report);
+    if (result.point.t > 0) return result;
+    pairs_.clear();
+    return search_along(objective, theta, value, report);
+  }
+
+  /// direction := -H g
+  void choose_direction() {
+    if (pairs_.count() > 0 && pairs_.late()) {
+      if (products_.empty()) products_ = products_now();
+      return pairs_.combine(products_, gradient(), direction());
+    }
+    ops().axpby(n(), T(-1), gradient(), T(0), direction());
+    if (pairs_.count() > 0) pairs_.apply(direction());
+  }
+  std::vector<double> products_now() {
+    numbers_->start();
+    pairs_.queue_products(gradient(), numbers_->take(pairs_.products()));
+    numbers_->post();
+    return {numbers_->values().begin(), numbers_->values().end()};
+  }
+
+  LineSearchResult search_along(Objective<T>& objective, const T* theta, double value, StepReport& report) {
+    LineSearchOptions o{o_.decrease, o_.curvature};
+    o.noise = this->rounding_of(value);
+    o.evaluations = o_.max_trials;
+    if (pairs_.count() == 0) o.first = std::min(1.0, 1 / norm_);
+    choose_direction();
+    const double slope = ops().dot(n(), gradient(), direction());
+    if (!std::isfinite(slope) || !(slope < 0)) return {};
+    const LineSearchResult result =
+        strong_wolfe([&](double t) { return point_at(objective, theta, t, report); }, {0, value, slope}, o);
+    if (result.point.t > 0 && result.point.t != last_t_) point_at(objective, theta, result.point.t, report);
+    return result;
+  }
+
+  LinePoint point_at(Objective<T>& objective, const T* theta, double t, StepReport& report) {
+    last_t_ = t;
+    ++report.trials;
+    ++report.gradients;
+    const T* trial = this->trial_at(theta, t);
+    point_->queue(objective, trial, trial_gradient_.data(), {{trial_gradient_.data(), direction()}});
+    point_->post();
+    return {t, point_->value(), point_->numbers()[0]};
+  }
+
+  void take(T* theta, const LineSearchResult& found, StepReport& report) {
+    T *s = pairs_.next_s(), *y = pairs_.next_y();
+    ops().axpby(n(), static_cast<T>(found.point.t), direction(), T(0), s);
+    ops().copy(n(), trial_gradient_.data(), y);
+    ops().axpby(n(), T(-1), gradient(), T(1), y);
+    numbers_->start();
+    numbers_->dot(ops(), n(), trial_gradient_.data(), trial_gradient_.data());
+    pairs_.queue_next(numbers_->take(pairs_.numbers()));
+    numbers_->post();
+    const Span<const double> numbers = numbers_->values();
+    norm_ = std::sqrt(numbers[0]);
+    report.step_norm = std::sqrt(numbers[3]);
+    ops().copy(n(), trial_gradient_.data(), gradient());
+    ops().copy(n(), this->trial(), theta);
+    pairs_.keep(numbers.subspan(1));
+    products_.clear();
+  }
+
+  LbfgsOptions o_;
+  LbfgsPairs<T> pairs_;
+  Buffer<T> trial_gradient_;
+  std::unique_ptr<QueuedPoint<T>> point_;   ///< of a trial
+  std::unique_ptr<QueuedNumbers> numbers_;  ///< of a pair, or of the gradient with the pairs
+  std::vector<double> products_;            ///< late: of the gradient with the pairs; empty: not taken yet
+  double last_t_ = 0, norm_ = 0;            ///< norm_ of the gradient
+};
+
+}  // namespace
+}  // namespace detail
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_lbfgs(const LbfgsOptions& options) {
+  return std::make_unique<detail::Lbfgs<T>>(options);
+}
+
+template std::unique_ptr<Optimizer<float>> make_lbfgs(const LbfgsOptions&);
+template std::unique_ptr<Optimizer<double>> make_lbfgs(const LbfgsOptions&);
+
+}  // namespace hso

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A network is a static graph of ops; every op has one output. Leaves are data, target and parameters.
+//
+//   Graph<double> g;
+//   Node x = g.input({64}), t = g.target({});
+//   Node w = g.parameter("w", {10, 64}), b = g.parameter("b", {10});
+//   Node z = linear(g, x, w, b);
+//   g.set_output(z);
+//   g.set_loss(cross_entropy(g, z, t));
+//
+// Shapes are those of one sample; the batch is an extra first axis that the tape adds. Every op knows four exact
+// derivative rules (detail/op.hpp), so gradient, Hessian and Gauss-Newton products of any graph are exact.
+// Parameters are slices of one flat vector theta, in the order of their creation.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsogpu/core/types.hpp"
+
+namespace hso {
+
+namespace detail {
+template <class T>
+class Op;
+}
+
+/// The position of a node in its graph; kNoNode where an input is optional.
+using Node = int;
+inline constexpr Node kNoNode = -1;
+
+template <class T>
+class Graph {
+ public:
+  enum class Kind { input, target, parameter, op };
+  struct NodeInfo {
+    Kind kind;
+    std::string name;
+    Shape shape;       ///< of one sample (parameters: their own)
+    bool batched;      ///< false for parameters and what depends on nothing else
+    Index offset = 0;  ///< parameters: where the slice starts in theta
+    std::vector<Node> inputs;
+    std::unique_ptr<detail::Op<T>> op;
+  };
+
+  Graph();
+  Graph(Graph&&) noexcept;
+  Graph& operator=(Graph&&) noexcept;
+  ~Graph();
+
+  Node input(const Shape& sample_shape);   ///< one for each graph
+  Node target(const Shape& sample_shape);  ///< one for each graph
+  /// The next free slice of theta.
+  Node parameter(const std::string& name, const Shape& shape);
+  /// A slice that starts at `offset`; it may overlap others (tied weights): derivatives add up. UsageError for a slice
+  /// that begins below 0 or ends beyond 2^63.
+  Node parameter_at(const std::string& name, const Shape& shape, Index offset);
+  /// Adds a node; InputError names the op and shows the shapes when they do not fit.
+  Node apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs);
+
+  void set_output(Node node);  ///< the logits: what the loss sees and predictions are made from
+  void set_loss(Node node);    ///< one number for each sample (shape {})
+
+  Index parameter_count() const { return parameter_count_; }
+  const std::vector<NodeInfo>& nodes() const { return nodes_; }
+  const NodeInfo& operator[](Node node) const { return nodes_[static_cast<std::size_t>(node)]; }
+  Node input_node() const { return input_; }
+  Node target_node() const { return target_; }
+  Node output_node() const { return output_; }
+  Node loss_node() const { return loss_; }
+  /// True when two parameter slices overlap.
+  bool has_tied_parameters() const;
+
+ private:
+  Node add(NodeInfo info);
+  void check(Node node, const char* where) const;
+  std::vector<NodeInfo> nodes_;
+  Index parameter_count_ = 0;
+  Node input_ = kNoNode, target_ = kNoNode, output_ = kNoNode, loss_ = kNoNode;
+};
+
+// ---- ops; PyTorch's meaning of every option ----
+
+/// y = x W' + b over the last axis of x; W [out][in], b [out] or kNoNode.
+template <class T>
+Node linear(Graph<T>& g, Node x, Node weight, Node bias = kNoNode);
+
+struct Conv2dOptions {
+  Index stride_h = 1, stride_w = 1, padding_h = 0, padding_w = 0, dilation_h = 1, dilation_w = 1, groups = 1;
+};
+/// Cross-correlation; x [C][H][W], W [out][C/groups][kh][kw], b [out] or kNoNode.
+template <class T>
+Node conv2d(Graph<T>& g, Node x, Node weight, Node bias = kNoNode, const Conv2dOptions& options = {});
+
+struct Pool2dOptions {
+  Index kernel_h = 2, kernel_w = 2, stride_h = 0, stride_w = 0, padding_h = 0, padding_w = 0;  ///< stride 0: the kernel
+};
+template <class T>
+Node maxpool2d(Graph<T>& g, Node x, const Pool2dOptions& options = {});
+template <class T>
+Node avgpool2d(Graph<T>& g, Node x, const Pool2dOptions& options = {});  ///< counts the padding
+template <class T>
+Node adaptive_avgpool2d(Graph<T>& g, Node x, Index out_h, Index out_w);
+
+template <class T>
+Node flatten(Graph<T>& g, Node x);
+template <class T>
+Node reshape(Graph<T>& g, Node x, const Shape& sample_shape);
+template <class T>
+Node add(Graph<T>& g, Node a, Node b);  ///< equal shapes (residual connections)
+
+// ---- arithmetic and elementary functions, entry by entry: what a function of one's own is written with ----
+
+template <class T>
+Node subtract(Graph<T>& g, Node a, Node b);  ///< equal shapes
+template <class T>
+Node multiply(Graph<T>& g, Node a, Node b);  ///< equal shapes; a = b squares
+template <class T>
+Node affine(Graph<T>& g, Node x, double scale, double shift = 0);  ///< scale x + shift
+template <class T>
+Node sum(Graph<T>& g, Node x);  ///< over the entries of a sample: shape {}
+
+template <class T>
+Node exp(Graph<T>& g, Node x);
+template <class T>
+Node log(Graph<T>& g, Node x);
+template <class T>
+Node sqrt(Graph<T>& g, Node x);
+template <class T>
+Node reciprocal(Graph<T>& g, Node x);
+template <class T>
+Node sin(Graph<T>& g, Node x);
+template <class T>
+Node cos(Graph<T>& g, Node x);
+template <class T>
+Node atan(Graph<T>& g, Node x);
+
+enum class Activation { relu, leaky_relu, elu, tanh, sigmoid, softplus, gelu, silu };
+/// `parameter`: the slope of leaky_relu (0.01) or alpha of elu (1); negative takes the default.
+template <class T>
+Node activation(Graph<T>& g, Node x, Activation kind, double parameter = -1);
+/// The names of the model grammar, in the order of the enum.
+const std::vector<std::string>& activation_names();
+/// UsageError lists the names when `name` is not one of them.
+Activation parse_activation(const std::string& name);
+
+/// Zero with probability p and 1/(1-p) x otherwise while training; x otherwise. A row's mask is a function of
+/// (seed, layer, training step, number of the row): every product at one linearised point sees the same one, and it
+/// does not matter in what micro-batches a NetworkObjective walks its data, whose rows these are. A tape bound by hand
+/// numbers the rows of its batch.
+template <class T>
+Node dropout(Graph<T>& g, Node x, double p, std::uint64_t seed = 0);
+
+// ---- losses: one number for each sample ----
+
+/// -log softmax(z)_t, natural log; z [C], target {} holding the class.
+template <class T>
+Node cross_entropy(Graph<T>& g, Node logits, Node target);
+/// sum_c (z_c - t_c)^2 / 2
+template <class T>
+Node squared_error(Graph<T>& g, Node output, Node target);
+/// sum_c -t log s(z_c) - (1 - t) log(1 - s(z_c)), from logits; t in [0, 1].
+template <class T>
+Node bce(Graph<T>& g, Node logits, Node target);
+
+/// The sum of x itself, for functions that compare with no target: the Gauss-Newton matrix is zero.
+template <class T>
+Node as_loss(Graph<T>& g, Node x);
+
+}  // namespace hso
