@@ -56,20 +56,6 @@ TEST(DigitsTraining, ASmallCnnTrains) {
   EXPECT_GE(train(o).last.test.accuracy, 0.96);
 }
 
-/// The last iterates of a solve differ by what rounding makes of them; which of them a step ends at must not.
-TEST(DigitsTraining, AMatrixFreeStepDoesNotDependOnTheMicroBatches) {
-  std::vector<double> losses;
-  for (Index rows : {0, 7, 64, 128, 500}) {
-    TrainOptions o = digits_run("hso.cg", {}, 1);
-    o.model = "mlp:64-8-10:tanh";
-    o.precision = "float64";
-    o.device_batch = rows;
-    losses.push_back(train(o).last.train.loss);
-  }
-  const auto [least, most] = std::minmax_element(losses.begin(), losses.end());
-  EXPECT_LE(*most, *least * (1 + 1e-3));
-}
-
 /// One double-precision step's report at the Glorot start of the seed.
 StepReport first_step(std::uint64_t seed, const OptimizerSettings& settings) {
   const auto context = Context::create("cpu");

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -136,8 +135,7 @@ class ModelStep : public Optimizer<T> {
  private:
   static constexpr double kNone = std::numeric_limits<double>::infinity();
   static constexpr double kParallel = 1e-6;  ///< of the determinant over the product of the diagonal
-  static constexpr double kFlat = 1e-2;    ///< smallest difference between iterates that counts, as a share of the gain
-  static constexpr double kArmijo = 1e-2;  ///< sufficient decrease, as a share of what the slope promises
+  static constexpr double kArmijo = 1e-2;    ///< sufficient decrease, as a share of what the slope promises
 
   void make_room(Objective<T>& objective) {
     if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
@@ -187,28 +185,24 @@ class ModelStep : public Optimizer<T> {
   double value_at(Objective<T>& objective, const T* theta, const T* step, double length) {
     return finite_or_none(objective.value(trial_at(theta, step, length)));
   }
-  /// Martens 2010, section 4.6: back through the iterates until the value rises by more than a hundredth of what the
-  /// best gains over `before_step`. Differences below that are left to rounding: the later iterate stays. The first two
-  /// are always looked at, and read together.
-  double backtrack(Objective<T>& objective, const T* theta, double before_step) {
+  /// Martens 2010, section 4.6: back through the iterates while the value falls. The first two are always looked at,
+  /// and read together.
+  double backtrack(Objective<T>& objective, const T* theta) {
     values_->start();
     objective.value_on_device(trial_at(theta, step_.data(), 1), values_->take());
     bool more = earlier(gradient_.data(), other_.data());
     if (more) objective.value_on_device(trial_at(theta, other_.data(), 1), values_->take());
     values_->post();
-    double best = finite_or_none(values_->values()[0]);
-    double value = more ? finite_or_none(values_->values()[1]) : kNone;
-    const auto margin = [&] { return kFlat * std::max(0.0, before_step - best); };
-    while (more && (value < best || value - best < margin())) {
-      if (value < best - margin()) {
-        best = value;
-        std::swap(step_, other_);
-        queued_for_ = nullptr;
-      }
+    double value = finite_or_none(values_->values()[0]);
+    double before = more ? finite_or_none(values_->values()[1]) : kNone;
+    while (more && before < value) {
+      value = before;
+      std::swap(step_, other_);
+      queued_for_ = nullptr;
       more = earlier(gradient_.data(), other_.data());
-      if (more) value = value_at(objective, theta, other_.data(), 1);
+      if (more) before = value_at(objective, theta, other_.data(), 1);
     }
-    return best;
+    return value;
   }
 
   struct Model {
@@ -241,7 +235,7 @@ class ModelStep : public Optimizer<T> {
     if (!judged()) return take(theta, report);
     queued_for_ = nullptr;
     if (ops_->context().is_cuda() && !rescales()) queue_model(curvature);
-    double whole = rescales() ? kNone : backtrack(objective, theta, report.loss_before);
+    double whole = rescales() ? kNone : backtrack(objective, theta);
     const bool both = rescales() && subspace() && moved_;
     Model m = both ? plane(delta, curvature, report) : model(curvature, report);
     if (!std::isfinite(m.slope) || !std::isfinite(m.sAs)) return "the step is not finite";

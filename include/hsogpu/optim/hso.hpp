@@ -101,7 +101,7 @@ struct HsoLowRankOptions {
 
 /// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients, the Hessian-free method of Martens
 /// (ICML 2010): a solve ends when the quadratic model stops falling, starts from the last solution, and is walked back
-/// through its iterates until the loss rises by 1 % of the gain; what lowers no loss is halved before delta is raised.
+/// through its iterates while the loss falls; what does not lower the loss is halved before the damping is raised.
 /// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner beside its own.
 ///   damping        delta by the ratio of actual to predicted decrease; it also grows where A + delta I is not positive
 ///                  definite
