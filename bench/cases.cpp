@@ -15,15 +15,16 @@ const std::vector<NetCase>& net_cases() {
       {"8x512", "mlp:512-512-512-512-512-512-512-512-512:tanh", 1024, false, true},
       {"64-32-10", "mlp:64-32-10:tanh", 1437, true, false},
       {"96-96-64-10", "mlp:96-96-64-10:tanh", 1024, false, true},
-      {"lenet5", "lenet5", 256, false, false}};
+      {"lenet5", "lenet5", 256, false, false},
+      {"lstm-100x64-256", "lstm:100x64-256-10", 64, false, false}};
   return cases;
 }
 
 Work work_of(const NetCase& net) {
   Work work;
-  for (const LayerSummary& layer : summarize(parse_model(net.model))) {
-    const double macs = static_cast<double>(layer.multiply_adds) * static_cast<double>(net.batch);
-    if (work.S == 0) work.s1 = macs;  // the first layer that has weights
+  for (const ParameterInfo& p : build_network<float>(parse_model(net.model), LossKind::cross_entropy).parameters) {
+    const double macs = static_cast<double>(p.shape.size() * p.uses) * static_cast<double>(net.batch);
+    if (work.S == 0) work.s1 = macs;  // the product with the data
     work.S += macs;
   }
   return work;

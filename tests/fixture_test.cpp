@@ -69,13 +69,30 @@ Net regression() {
   return net;
 }
 
+/// `out` numbers of a layer over sequences, and a linear head.
+Net sequence(const Extents& sample, const std::string& line, int out, Layer::Kind loss = Layer::Kind::cross_entropy) {
+  Net net;
+  const int h = net.reshape(net.layer(net.input(sample), sample, line), {out});
+  net.finish(net.dense(h, out, 3), loss, loss == Layer::Kind::cross_entropy ? Extents{} : Extents{3});
+  return net;
+}
+
 struct Fixture {
   const char* name;
   Net net;
 };
 std::vector<Fixture> fixtures() {
-  return {{"lenet", lenet()},   {"activations", activations()}, {"residual", residual()},
-          {"groups", groups()}, {"logistic", logistic()},       {"regression", regression()}};
+  return {{"lenet", lenet()},
+          {"activations", activations()},
+          {"residual", residual()},
+          {"groups", groups()},
+          {"logistic", logistic()},
+          {"regression", regression()},
+          {"rnn", sequence({4, 3}, "rnn hidden = 4, layers = 2", 16)},
+          {"lstm", sequence({5, 2}, "lstm hidden = 3, bidirectional = true", 30)},
+          {"lstm_last", sequence({4, 2}, "lstm hidden = 4, layers = 2, last = true", 4, Layer::Kind::squared_error)},
+          {"gru", sequence({4, 2}, "gru hidden = 3, layers = 2, bidirectional = true, last = true", 6)},
+          {"gru_no_bias", sequence({3, 3}, "gru hidden = 4, bias = false", 12, Layer::Kind::bce)}};
 }
 
 Problem problem_of(const Fixture& fixture, const NamedArrays& data) {

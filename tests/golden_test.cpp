@@ -34,6 +34,16 @@ Net cnn() {
   return net;
 }
 
+/// The image's rows one after the other; one bias for inputs and states.
+Net rnn() {
+  Net net;
+  const int x = net.reshape(net.input({64}), {8, 8});
+  const int w_ih = net.parameter({5, 8}), w_hh = net.parameter({5, 5}), b = net.parameter({5});
+  const int h = net.recurrence("rnn_tanh", net.linear(x, w_ih, b), w_hh);
+  net.output = net.dense(net.reshape(net.slice(h, 0, 7, 1), {5}), 5, 10);
+  return net;
+}
+
 struct Golden {
   std::string name;
   Net net;  ///< up to the logits
@@ -45,7 +55,8 @@ std::vector<Golden> golden_nets() {
           {"mlp_sigmoid_mse", mlp({16, 5, 4, 10}, "sigmoid"), true},
           {"mlp_relu_ce", mlp({16, 5, 4, 10}, "relu")},
           {"softmax_regression", mlp({16, 10}, "")},
-          {"cnn_tanh_avgpool_ce", cnn()}};
+          {"cnn_tanh_avgpool_ce", cnn()},
+          {"rnn_tanh_ce", rnn()}};
 }
 
 NamedArrays arrays_of(const Golden& golden) {

@@ -71,6 +71,31 @@ out = 3
                           "one_position.toml");
 }
 
+/// Products of states over steps in both directions, and channels that are scaled one by one.
+ModelSpec sequences() {
+  return parse_model_toml(R"(
+name = "sequences"
+input = [3, 2]
+[[layer]]
+type = "gru"
+hidden = 2
+bidirectional = true
+[[layer]]
+type = "layernorm"
+[[layer]]
+type = "lstm"
+hidden = 2
+last = true
+[[layer]]
+type = "groupnorm"
+groups = 1
+[[layer]]
+type = "linear"
+out = 3
+)",
+                          "sequences.toml");
+}
+
 std::size_t at(Index i, Index j, Index n) { return static_cast<std::size_t>(i * n + j); }
 
 /// Where two entries of theta belong to one block; everything else set to zero.
@@ -169,7 +194,7 @@ TEST_P(Kronecker, ConvolutionFactorsAreSumsOverPatches) {
 }
 
 TEST_P(Kronecker, ExactDiagonals) {
-  for (const ModelSpec& model : {parse_model("mlp:5-4-6-3:tanh"), convolutions()})
+  for (const ModelSpec& model : {parse_model("mlp:5-4-6-3:tanh"), convolutions(), sequences()})
     for (LossKind loss : kLosses)
       for (Curvature source : {Curvature::ggn, Curvature::fisher_mc, Curvature::fisher_empirical})
         for_types([&]<class T>() {
@@ -302,7 +327,7 @@ TEST_P(Kronecker, WhatHasNoFactorsIsRefused) {
   for (Index i = 6; i < 12; ++i) EXPECT_EQ(matrix.download()[at(i, i, 12)], 0);
 
   Buffer<double> theta(context(), Numbers(9, 0.5));
-  EXPECT_TRUE(contains(message_of<UsageError>([&] { tied.kronecker(theta.data()); }), "parameter 'w'", "2 linear"));
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { tied.kronecker(theta.data()); }), "parameter 'w'", "2 products"));
 }
 
 /// Operators of one objective used in turn, at different points and with drawn targets in between.

@@ -110,6 +110,8 @@ TEST(Model, ParameterCounts) {
   EXPECT_EQ(parameter_count(parse_model("lenet300")), 266610);
   EXPECT_EQ(parameter_count(parse_model("lenet5")), 61706);
   EXPECT_EQ(parameter_count(parse_model("digits_cnn")), 1954);
+  EXPECT_EQ(parameter_count(parse_model("lstm")), 4 * 128 * (28 + 128 + 2) + 1290);
+  EXPECT_EQ(parameter_count(parse_model("gru:5x3-4-6-2")), 3 * 4 * (3 + 4 + 2) + 3 * 6 * (4 + 6 + 2) + 14);
   EXPECT_EQ(parameter_count(parse_model_toml(kGoldenCnn, "cnn.toml")), 207);
 }
 
@@ -160,6 +162,45 @@ TEST(Model, ParametersAreInPyTorchsOrder) {
     offset += p.shape.size();
   }
   EXPECT_EQ(offset, net.graph.parameter_count());
+}
+
+TEST(Model, RecurrentLayersHavePyTorchsParameters) {
+  const char* text = R"(
+input = [5, 3]
+[[layer]]
+type = "lstm"
+hidden = 4
+layers = 2
+bidirectional = true
+last = true
+[[layer]]
+type = "layernorm"
+)";
+  const auto model = parse_model_toml(text, "net.toml");
+  const auto net = build_network<double>(model, LossKind::cross_entropy);
+  std::vector<std::string> names;
+  for (const ParameterInfo& p : net.parameters) names.push_back(p.name + p.shape.to_string());
+  EXPECT_EQ(names, (std::vector<std::string>{
+                       "0.weight_ih_l0[16, 3]", "0.weight_hh_l0[16, 4]", "0.bias_ih_l0[16]", "0.bias_hh_l0[16]",
+                       "0.weight_ih_l0_reverse[16, 3]", "0.weight_hh_l0_reverse[16, 4]", "0.bias_ih_l0_reverse[16]",
+                       "0.bias_hh_l0_reverse[16]", "0.weight_ih_l1[16, 8]", "0.weight_hh_l1[16, 4]", "0.bias_ih_l1[16]",
+                       "0.bias_hh_l1[16]", "0.weight_ih_l1_reverse[16, 8]", "0.weight_hh_l1_reverse[16, 4]",
+                       "0.bias_ih_l1_reverse[16]", "0.bias_hh_l1_reverse[16]", "1.weight[8]", "1.bias[8]"}));
+  EXPECT_EQ(net.output, (Shape{8}));
+  // Five steps of 16 x (3 + 4) and 16 x (8 + 4) in both directions, and eight scales.
+  EXPECT_EQ(multiply_adds(model), 5 * 2 * 16 * (7 + 12) + 8);
+  const auto theta = initial_parameters(net.parameters, Initialization::pytorch, 3);
+  double largest = 0;
+  for (const ParameterInfo& p : net.parameters)
+    for (Index i = p.offset; i < p.offset + p.shape.size(); ++i) {
+      const double x = theta[static_cast<std::size_t>(i)];
+      if (p.layer == 1)
+        EXPECT_EQ(x, p.is_bias ? 0 : 1) << p.name;
+      else
+        largest = std::max(largest, std::abs(x));
+    }
+  EXPECT_LE(largest, 0.5);  // 1 / sqrt(hidden)
+  EXPECT_GT(largest, 0.49);
 }
 
 TEST(Model, OptionsReachTheOps) {

@@ -29,6 +29,7 @@ MLPS = {"784-300-100-10": ((784, 300, 100, 10), 1024),
         "8x512": ((512,) * 9, 1024),
         "64-32-10": ((64, 32, 10), 1437)}
 CONVS = {"lenet5": (((6, 1, 5, 5), 2), ((16, 6, 5, 5), 0))}
+LSTMS = {"lstm-100x64-256": (100, 64, 256, 10, 64)}  # steps, features, hidden, outputs, batch
 LENET_TAIL, LENET_BATCH = (400, 120, 84, 10), 256
 
 
@@ -37,6 +38,9 @@ class Net:
 
     def __init__(self, name):
         self.name, self.rng, self.convs = name, np.random.default_rng(0), CONVS.get(name, ())
+        self.lstm = LSTMS.get(name)
+        if self.lstm:
+            return self.recurrent(*self.lstm)
         widths, batch = MLPS.get(name, (LENET_TAIL, LENET_BATCH))
         self.shapes = [shape for shape, _ in self.convs] + list(zip(widths[1:], widths[:-1]))
         inputs = (batch, 1, 28, 28) if self.convs else (batch, widths[0])
@@ -45,6 +49,16 @@ class Net:
         self.theta = [p for shape in self.shapes for p in (self.glorot(shape), np.zeros(shape[0]))]
         self.v = [self.rng.standard_normal(p.shape) for p in self.theta]
         self.work()
+
+    def recurrent(self, steps, features, hidden, outputs, batch):
+        """theta in the order of torch.nn.LSTM(batch_first=True) and a linear layer on the last state."""
+        self.x, self.y = self.rng.standard_normal((batch, steps, features)), self.rng.integers(0, outputs, batch)
+        rows, limit = 4 * hidden, hidden ** -0.5
+        shapes = [(rows, features), (rows, hidden), (rows,), (rows,), (outputs, hidden), (outputs,)]
+        self.theta = [self.rng.uniform(-limit, limit, shape) for shape in shapes]
+        self.v = [self.rng.standard_normal(p.shape) for p in self.theta]
+        self.s1 = batch * steps * rows * features
+        self.S = self.s1 + batch * (steps * rows * hidden + hidden * outputs)
 
     def glorot(self, shape):
         taps = int(np.prod(shape[2:], initial=1))
@@ -93,13 +107,22 @@ class Torch:
         make = lambda a: self.torch.tensor(a, dtype=dtype, device=self.device)
         return make(self.net.x), [make(p) for p in self.net.theta], [make(p) for p in self.net.v]
 
-    def loss(self, theta, x):
-        f, pairs = self.torch.nn.functional, list(zip(theta[::2], theta[1::2]))
+    def logits(self, theta, x):
+        f = self.torch.nn.functional
+        if self.net.lstm:
+            start = self.torch.zeros(1, len(x), theta[1].shape[1], dtype=x.dtype, device=x.device)
+            states = self.torch._VF.lstm(x, (start, start), theta[:4], True, 1, 0.0, False, False, True)[0]
+            return f.linear(states[:, -1], *theta[4:])
+        pairs = list(zip(theta[::2], theta[1::2]))
         for (w, b), (_, pad) in zip(pairs, self.net.convs):
             x = f.avg_pool2d(f.conv2d(x, w, b, padding=pad).tanh(), 2)
         x = x.flatten(1)
         for i, (w, b) in enumerate(pairs[len(self.net.convs):]):
             x = f.linear(x.tanh() if i > 0 else x, w, b)
+        return x
+
+    def loss(self, theta, x):
+        x = self.logits(theta, x)
         # f.cross_entropy has no forward-over-reverse rule in some versions.
         return (x.logsumexp(1) - x.gather(1, self.y[:, None]).squeeze(1)).mean()
 
@@ -151,8 +174,10 @@ class Jax:
         put = lambda a: self.jax.device_put(np.asarray(a, dtype=dtype), self.device)
         return put(self.net.x), [put(p) for p in self.net.theta], [put(p) for p in self.net.v]
 
-    def loss(self, theta, x):
+    def logits(self, theta, x):
         jax, jnp = self.jax, self.jax.numpy
+        if self.net.lstm:
+            return self.lstm(theta, x)
         pairs = list(zip(theta[::2], theta[1::2]))
         for (w, b), (_, pad) in zip(pairs, self.net.convs):
             x = jnp.tanh(jax.lax.conv_general_dilated(x, w, (1, 1), [(pad, pad)] * 2) + b[None, :, None, None])
@@ -161,6 +186,25 @@ class Jax:
         x = x.reshape(x.shape[0], -1)
         for i, (w, b) in enumerate(pairs[len(self.net.convs):]):
             x = (jnp.tanh(x) if i > 0 else x) @ w.T + b
+        return x
+
+    def lstm(self, theta, x):
+        jax, jnp = self.jax, self.jax.numpy
+        w_ih, w_hh, b_ih, b_hh, w, b = theta
+
+        def step(state, a):
+            h, c = state
+            i, f, g, o = jnp.split(a + h @ w_hh.T + b_hh, 4, axis=1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+        start = jnp.zeros((x.shape[0], w_hh.shape[1]), x.dtype)
+        (h, _), _ = jax.lax.scan(step, (start, start), jnp.swapaxes(x @ w_ih.T + b_ih, 0, 1))
+        return h @ w.T + b
+
+    def loss(self, theta, x):
+        jax, jnp = self.jax, self.jax.numpy
+        x = self.logits(theta, x)
         rows = jnp.arange(x.shape[0])
         return -jax.nn.log_softmax(x)[rows, self.net.y].mean()
 
@@ -234,7 +278,8 @@ def run(method, name, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--network", nargs="+", choices=[*MLPS, *CONVS], default=[*MLPS, *CONVS])
+    parser.add_argument("--network", nargs="+", choices=[*MLPS, *CONVS, *LSTMS],
+                        default=[*MLPS, *CONVS, *LSTMS])
     parser.add_argument("--method", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--budget", type=float, default=6, help="seconds after which no new round starts")

@@ -48,6 +48,13 @@ void resolve(const Graph<T>& graph, Index batch, TapePlan& plan) {
 }
 
 template <class T>
+std::vector<Shape> input_shapes(const Graph<T>& graph, const TapePlan& plan, Node node) {
+  std::vector<Shape> shapes;
+  for (Node in : graph[node].inputs) shapes.push_back(plan.nodes[static_cast<std::size_t>(in)].shape);
+  return shapes;
+}
+
+template <class T>
 void place_values(const Graph<T>& graph, TapePlan& plan) {
   using Kind = typename Graph<T>::Kind;
   for (Node i = 0; i < static_cast<Node>(plan.nodes.size()); ++i) {
@@ -61,9 +68,7 @@ void place_values(const Graph<T>& graph, TapePlan& plan) {
       plan.value_elements += aligned(node.size);
     }
     if (info.kind != Kind::op) continue;
-    std::vector<Shape> shapes;
-    for (Node in : info.inputs) shapes.push_back(plan.nodes[static_cast<std::size_t>(in)].shape);
-    const Index bytes = info.op->saved_bytes(shapes, node.shape);
+    const Index bytes = info.op->saved_bytes(input_shapes(graph, plan, i), node.shape);
     if (bytes == 0) continue;
     node.saved = plan.saved_bytes;
     plan.saved_bytes += aligned(bytes);
@@ -72,7 +77,7 @@ void place_values(const Graph<T>& graph, TapePlan& plan) {
 
 struct Interval {
   Node node;
-  bool adjoint;
+  Index NodePlan::*place;
   Index first, last, elements;
   Index offset = 0;
 };
@@ -91,8 +96,12 @@ std::vector<Interval> lifetimes(const Graph<T>& graph, const TapePlan& plan) {
     if (!node.live || !node.active || node.root != i || graph[i].kind == Kind::parameter || i == graph.loss_node())
       continue;
     const Index end = 2 * count - 1 - i, consumer = last_consumer[static_cast<std::size_t>(i)];
-    out.push_back({i, false, i, end, aligned(node.size)});
-    out.push_back({i, true, consumer < 0 ? end : 2 * count - 1 - consumer, end, aligned(node.size)});
+    out.push_back({i, &NodePlan::tangent, i, end, aligned(node.size)});
+    out.push_back(
+        {i, &NodePlan::tangent_adjoint, consumer < 0 ? end : 2 * count - 1 - consumer, end, aligned(node.size)});
+    if (graph[i].kind != Kind::op) continue;
+    if (const Index kept = graph[i].op->kept_size(input_shapes(graph, plan, i), node.shape); kept > 0)
+      out.push_back({i, &NodePlan::kept, i, end, aligned(kept)});
   }
   return out;
 }
@@ -149,10 +158,8 @@ TapePlan plan_tape(const Graph<T>& graph, Index batch) {
   if (std::ranges::any_of(plan.order, [&](Node i) { return graph[i].op->draws_by_row(); })) plan.row_numbers = batch;
   std::vector<Interval> intervals = lifetimes(graph, plan);
   plan.pool_elements = pack(intervals);
-  for (const Interval& interval : intervals) {
-    NodePlan& node = plan.nodes[static_cast<std::size_t>(interval.node)];
-    (interval.adjoint ? node.tangent_adjoint : node.tangent) = interval.offset;
-  }
+  for (const Interval& interval : intervals)
+    plan.nodes[static_cast<std::size_t>(interval.node)].*interval.place = interval.offset;
   return plan;
 }
 

@@ -2,7 +2,8 @@
 //
 // Where everything of a tape lies in memory. Values and adjoints (one lane) live as long as the tape; tangents Ry and
 // their adjoints Rdy (K lanes) share one pool by lifetime: with M nodes, R-forward visits node i at time i, R-backward
-// at 2M - 1 - i. Ry of i lives over [i, 2M-1-i]; Rdy of i from the reverse visit of its last consumer to 2M-1-i.
+// at 2M - 1 - i. Ry of i, and what its jvp keeps, live over [i, 2M-1-i]; Rdy of i from the reverse visit of its last
+// consumer to 2M-1-i.
 #pragma once
 
 #include <vector>
@@ -19,6 +20,7 @@ struct NodePlan {
   Index size = 0;                            ///< entries of one lane
   Index value = -1, adjoint = -1;            ///< offsets in elements; parameters: value is theta's offset
   Index tangent = -1, tangent_adjoint = -1;  ///< offsets in elements of one lane's pool; multiply by K
+  Index kept = -1;                           ///< the same, of what jvp leaves for the way back
   Index saved = -1;                          ///< offset in bytes
 };
 

@@ -60,7 +60,14 @@ void Traversal<T>::make_slots() {
 template <class T>
 Point<T> Traversal<T>::point(Node node) {
   Slot& s = slot(node);
-  return {s.x, s.y, s.saved, step.data(), training, graph[node].batched ? rows.data() : nullptr};
+  const Index kept = node_plan(node).kept;
+  return {s.x,
+          s.y,
+          s.saved,
+          step.data(),
+          training,
+          graph[node].batched ? rows.data() : nullptr,
+          kept < 0 ? nullptr : memory.data() + place.pool + kept * lanes};
 }
 
 template <class T>
@@ -144,7 +151,7 @@ void Traversal<T>::backward_pass(T* g, bool add) {
     Slot& s = slot(*it);
     if (!s.dy.written) continue;
     gather_sinks(*it, &Slot::dy);
-    graph[*it].op->vjp(ops, point(*it), s.dy.view, sinks_);
+    graph[*it].op->backward(ops, point(*it), s.dy.view, sinks_);
   }
   keep_reached();
   clear_unwritten(&Slot::dy);

@@ -41,8 +41,14 @@ std::vector<double> initial_parameters(const std::vector<ParameterInfo>& paramet
   for (const ParameterInfo& p : parameters) n = std::max(n, p.offset + p.shape.size());
   std::vector<double> theta(static_cast<std::size_t>(n));
   std::uint64_t stream = kStream;
-  for (const ParameterInfo& p : parameters)
-    fill(theta.data() + p.offset, p.shape.size(), start_of(p, initialization), seed, stream++);
+  for (const ParameterInfo& p : parameters) {
+    double* first = theta.data() + p.offset;
+    if (p.start)
+      std::fill_n(first, p.shape.size(), *p.start);
+    else
+      fill(first, p.shape.size(), start_of(p, initialization), seed, stream);
+    ++stream;
+  }
   return theta;
 }
 

@@ -7,34 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/suggest.hpp"
-
 namespace hso {
 namespace {
 
 constexpr double kWholeBelow = 2147483648.0;  // BLAS and the kernels count a layer's extents in 32 bits
-
-std::vector<LayerType> make_types() {
-  const LayerOption out{"out", &LayerSpec::out, true, 1}, kernel{"kernel", &LayerSpec::kernel, true, 1},
-      stride{"stride", &LayerSpec::stride, false, 1}, padding{"padding", &LayerSpec::padding},
-      dilation{"dilation", &LayerSpec::dilation, false, 1}, groups{"groups", &LayerSpec::groups, false, 1},
-      bias{"bias", &LayerSpec::bias}, size{"size", &LayerSpec::size, true, 1};
-  std::vector<LayerType> types{{"linear", {out, bias}},
-                               {"conv2d", {out, kernel, stride, padding, dilation, groups, bias}},
-                               {"maxpool2d", {kernel, stride, padding}},
-                               {"avgpool2d", {kernel, stride, padding}},
-                               {"adaptive_avgpool2d", {size}},
-                               {"flatten", {}},
-                               {"reshape", {size}},
-                               {"dropout", {{"p", &LayerSpec::p, false, 0, 1}}},
-                               {"add", {{"from", &LayerSpec::from, true}}}};
-  for (const std::string& name : activation_names()) {
-    types.push_back({name, {}});
-    if (name == "leaky_relu") types.back().options = {{"slope", &LayerSpec::slope}};
-    if (name == "elu") types.back().options = {{"alpha", &LayerSpec::alpha}};
-  }
-  return types;
-}
 
 std::string text_of(Index value) { return fmt::format("{}", value); }
 std::string text_of(double value) { return fmt::format("{}", value); }
@@ -51,13 +27,16 @@ bool good(Index v, const LayerOption& o) {
 }
 bool good(double v, const LayerOption& o) { return in_range(v, o.least, o.below); }
 bool good(bool, const LayerOption&) { return true; }
-bool good(const std::string& v, const LayerOption&) { return !v.empty(); }
+bool good(const std::string& v, const LayerOption& o) {
+  return o.choices.empty() ? !v.empty() : std::ranges::find(o.choices, v) != o.choices.end();
+}
 template <class List>
 bool good(const List& v, const LayerOption& o) {
   return !v.empty() && std::all_of(v.begin(), v.end(), [&](Index entry) { return good(entry, o); });
 }
 
 std::string expected(const LayerOption& o) {
+  if (!o.choices.empty()) return fmt::format("one of {}", fmt::join(o.choices, ", "));
   if (std::holds_alternative<std::string LayerSpec::*>(o.field)) return "the name of an earlier layer, or \"input\"";
   if (std::isfinite(o.below)) return fmt::format("a number from {} to below {}", o.least, o.below);
   if (std::holds_alternative<double LayerSpec::*>(o.field)) return fmt::format("a finite number, at least {}", o.least);
@@ -65,27 +44,6 @@ std::string expected(const LayerOption& o) {
 }
 
 }  // namespace
-
-const std::vector<LayerType>& layer_types() {
-  static const std::vector<LayerType> types = make_types();
-  return types;
-}
-
-const LayerType* find_layer_type(const std::string& type) {
-  const auto& types = layer_types();
-  const auto at = std::find_if(types.begin(), types.end(), [&](const LayerType& t) { return t.type == type; });
-  return at == types.end() ? nullptr : &*at;
-}
-
-std::string expected_types(const std::string& found) {
-  std::vector<std::string> names;
-  for (const LayerType& t : layer_types()) names.push_back(t.type);
-  return fmt::format("{}: expected one of {}", did_you_mean(found, names), fmt::join(names, ", "));
-}
-
-double activation_parameter(const LayerSpec& layer) {
-  return layer.type == "leaky_relu" ? layer.slope : layer.type == "elu" ? layer.alpha : -1;
-}
 
 bool has_default(const LayerSpec& layer, const LayerOption& option) {
   static const LayerSpec defaults;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which options each layer type takes: one table for the reader, the writer and the builder.
+// Options of a layer: fields of LayerSpec with a key and a range, for the reader, the writer and the builder alike.
 #pragma once
 
 #include <limits>
@@ -21,21 +21,8 @@ struct LayerOption {
   bool required = false;
   double least = 0;                                        ///< numbers, and each number of a pair or list
   double below = std::numeric_limits<double>::infinity();  ///< whole numbers stay below 2^31 in any case
+  std::vector<std::string> choices{};                      ///< strings: one of these; none: an earlier layer's name
 };
-
-struct LayerType {
-  std::string type;
-  std::vector<LayerOption> options;  ///< `type` and `name` aside
-};
-
-const std::vector<LayerType>& layer_types();
-/// Null when there is none.
-const LayerType* find_layer_type(const std::string& type);
-/// ": expected one of ..." with a suggestion: the end of a message about an unknown type.
-std::string expected_types(const std::string& found);
-
-/// Of the activations that have one, else -1: their default.
-double activation_parameter(const LayerSpec& layer);
 
 bool has_default(const LayerSpec& layer, const LayerOption& option);
 /// The option's value as TOML writes it.

@@ -11,7 +11,7 @@
 
 #include "hsogpu/core/error.hpp"
 #include "io/suggest.hpp"
-#include "nn/layer_options.hpp"
+#include "nn/layer_type.hpp"
 #include "nn/network_layers.hpp"
 
 namespace hso {
@@ -83,7 +83,7 @@ class ModelReader {
 
   LayerSpec layer(const toml::table& table) const {
     LayerSpec spec;
-    spec.where = place(table.source());
+    spec.where.line = place(table.source());
     const LayerType& type = read_type(table, spec);
     std::vector<std::string> keys{"type", "name"};
     for (const LayerOption& option : type.options) keys.push_back(option.key);

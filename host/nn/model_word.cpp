@@ -48,6 +48,21 @@ ModelSpec parse_mlp(const std::string& word) {
   return mlp(sizes, parts.size() == 2 ? parse_hidden(parts[1], word) : Activation::tanh);
 }
 
+/// "lstm:28x28-128-10": the sample's shape, the hidden sizes of the layers, the outputs of a linear head.
+ModelSpec parse_recurrent(const std::string& type, const std::string& word) {
+  const auto sizes = split_text(std::string_view(word).substr(type.size() + 1), '-');
+  const auto sample = split_text(sizes[0], 'x');
+  if (sizes.size() < 3 || sample.size() != 2)
+    throw UsageError(
+        fmt::format("model '{}': expected {}:STEPSxFEATURES-HIDDEN-...-OUTPUT with one hidden size at "
+                    "least, as in {}:28x28-128-10",
+                    shown(word), type, type));
+  std::vector<Index> hidden;
+  for (std::size_t i = 1; i + 1 < sizes.size(); ++i) hidden.push_back(parse_size(sizes[i], word));
+  return recurrent(type, {parse_size(sample[0], word), parse_size(sample[1], word)}, hidden,
+                   parse_size(sizes.back(), word));
+}
+
 ModelSpec read_model(const std::string& path) { return parse_model_toml(read_text(path), path); }
 
 }  // namespace
@@ -59,12 +74,19 @@ ModelSpec parse_model(const std::string& word_or_path) {
     check_model(model);
     return model;
   }
+  for (const char* type : {"rnn", "lstm", "gru"})
+    if (word.starts_with(std::string(type) + ":")) {
+      ModelSpec model = parse_recurrent(type, word);
+      check_model(model);
+      return model;
+    }
   for (const NamedModel& m : named_models())
     if (m.name == word) return m.make();
   if (word.ends_with(".toml") || word.find('/') != word.npos) return read_model(word);
-  throw UsageError(
-      fmt::format("model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], {} or the path of a TOML file",
-                  shown(word), did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
+  throw UsageError(fmt::format(
+      "model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], lstm:STEPSxFEATURES-HIDDEN-...-OUTPUT (rnn, "
+      "gru), {} or the path of a TOML file",
+      shown(word), did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
 }
 
 }  // namespace hso

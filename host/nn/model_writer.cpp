@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "hsogpu/core/error.hpp"
-#include "nn/layer_options.hpp"
+#include "nn/layer_type.hpp"
 
 namespace hso {
 

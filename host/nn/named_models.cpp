@@ -39,6 +39,15 @@ ModelSpec lenet300() {
   return model;
 }
 
+/// Over the rows of an image, one after the other.
+ModelSpec over_rows(const std::string& type) {
+  ModelSpec model = recurrent(type, {28, 28}, {128}, 10);
+  model.name = type;
+  return model;
+}
+ModelSpec lstm() { return over_rows("lstm"); }
+ModelSpec gru() { return over_rows("gru"); }
+
 }  // namespace
 
 ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden) {
@@ -52,8 +61,19 @@ ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden) {
   return model;
 }
 
+ModelSpec recurrent(const std::string& type, const Pair& sample, const std::vector<Index>& hidden, Index out) {
+  ModelSpec model{fmt::format("{}:{}x{}-{}-{}", type, sample[0], sample[1], fmt::join(hidden, "-"), out),
+                  {sample[0], sample[1]},
+                  {}};
+  for (std::size_t i = 0; i < hidden.size(); ++i)
+    model.layers.push_back({.type = type, .hidden = hidden[i], .last = i + 1 == hidden.size()});
+  model.layers.push_back(linear_layer(out));
+  return model;
+}
+
 const std::vector<NamedModel>& named_models() {
-  static const std::vector<NamedModel> models{{"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn}};
+  static const std::vector<NamedModel> models{
+      {"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn}, {"lstm", lstm}, {"gru", gru}};
   return models;
 }
 

@@ -16,4 +16,7 @@ struct NamedModel {
 };
 const std::vector<NamedModel>& named_models();
 
+/// Layers of type rnn, lstm or gru over samples {steps, features}, the last state of the last, and a linear layer.
+ModelSpec recurrent(const std::string& type, const Pair& sample, const std::vector<Index>& hidden, Index out);
+
 }  // namespace hso

@@ -2,9 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <tuple>
-
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/graph/model.hpp"
 #include "io/shown_text.hpp"
@@ -31,14 +28,7 @@ Shape without_ones(const Shape& shape) {
   return Shape(Span<const Index>(kept));
 }
 
-auto compared(const LayerSpec& l) {
-  return std::tie(l.type, l.name, l.from, l.out, l.kernel, l.stride, l.padding, l.dilation, l.groups, l.bias, l.p,
-                  l.slope, l.alpha, l.size);
-}
-
 }  // namespace
-
-bool LayerSpec::operator==(const LayerSpec& other) const { return compared(*this) == compared(other); }
 
 void check_input(const ModelSpec& model, const Shape& data) {
   const bool flat = model.input.rank() == 1 || data.rank() == 1;

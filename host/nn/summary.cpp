@@ -7,11 +7,9 @@
 namespace hso {
 namespace {
 
-/// Every weight is used once at each position of the output.
-Index products(const ModelSpec& model, const ParameterInfo& weight, const Shape& output) {
-  if (weight.is_bias) return 0;
+Index products(const ModelSpec& model, const ParameterInfo& weight) {
   try {
-    return checked_multiply(weight.shape.size(), output.size() / weight.shape[0]);
+    return checked_multiply(weight.shape.size(), weight.uses);
   } catch (const InputError&) {
     throw InputError(location(model, static_cast<std::size_t>(weight.layer)) +
                      "more multiply-adds than 64 bits can count");
@@ -41,7 +39,7 @@ std::vector<LayerSummary> summarize(const ModelSpec& model) {
   for (const ParameterInfo& p : built.parameters) {
     LayerSummary& layer = layers[static_cast<std::size_t>(p.layer)];
     layer.parameters += p.shape.size();
-    layer.multiply_adds += products(model, p, layer.output);
+    layer.multiply_adds += products(model, p);
   }
   return layers;
 }

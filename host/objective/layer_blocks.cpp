@@ -28,10 +28,10 @@ void require_covered(const Graph<T>& graph, const std::vector<Uses>& uses) {
     if (info.kind != Kind::parameter) continue;
     covered += info.shape.size();
     if (uses[i].layers != 1 || uses[i].others > 0)
-      throw UsageError(
-          fmt::format("layer blocks: parameter '{}' is weight or bias of {} linear or conv2d layers and used {} times "
-                      "elsewhere, expected one layer and nothing else; take another kind of curvature",
-                      info.name, uses[i].layers, uses[i].others));
+      throw UsageError(fmt::format(
+          "layer blocks: parameter '{}' is the weight or bias of {} products with the data and used {} times "
+          "elsewhere, expected one product and nothing else; take another kind of curvature",
+          info.name, uses[i].layers, uses[i].others));
   }
   if (covered != graph.parameter_count())
     throw UsageError(fmt::format("layer blocks: {} of {} entries of theta belong to a parameter, expected all", covered,

@@ -12,7 +12,7 @@
 
 namespace hso::detail {
 
-/// One group of a linear or conv2d layer.
+/// One group of a layer that multiplies by a weight.
 struct LayerBlock {
   Node layer, weight_node;
   Index group;
@@ -25,7 +25,7 @@ struct LayerBlock {
   Index size() const { return rows() * columns(); }
 };
 
-/// UsageError names a parameter that is not the weight or bias of exactly one such layer.
+/// UsageError names a parameter that is not the weight or bias of exactly one such product.
 template <class T>
 std::vector<LayerBlock> layer_blocks(const Graph<T>& graph);
 

@@ -45,9 +45,9 @@ struct Products {
 };
 
 /// Of a product that is replayed; nothing is launched beside its graph.
-std::int64_t nodes(Curvature kind, Index lanes) {
+std::int64_t nodes(Curvature kind, Index lanes, const char* model = kSixLayers) {
   const std::unique_ptr<Context> device = Context::create("cuda");  // without launches that poison scratch
-  Products products(*device, kSixLayers, kBatch, lanes);
+  Products products(*device, model, kBatch, lanes);
   for (int i = 0; i < 3; ++i) products.run(kind, lanes);
   emulated::reset_ledger();
   products.run(kind, lanes);
@@ -65,6 +65,20 @@ TEST(EmulatedProducts, AHessianProductOfSixLayersHasFewNodes) {
 TEST(EmulatedProducts, AGaussNewtonProductOfSixLayersHasFewNodes) {
   EXPECT_LE(nodes(Curvature::ggn, 1), 35);
   EXPECT_LE(nodes(Curvature::ggn, 32), 39);
+}
+
+/// One launch of a graph however many steps there are. A step is a product and a kernel in each direction; what does
+/// not wait for the step before is done for all of them.
+TEST(EmulatedProducts, ARecurrenceHasTwoNodesForAStepAndADirection) {
+  for (const char* cell : {"rnn", "lstm", "gru"})
+    for (const Curvature kind : {Curvature::hessian, Curvature::ggn}) {
+      SCOPED_TRACE(cell);
+      const std::string few = std::string(cell) + ":4x3-5-3", many = std::string(cell) + ":12x3-5-3";
+      const std::int64_t short_one = nodes(kind, 1, few.c_str()), long_one = nodes(kind, 1, many.c_str());
+      EXPECT_EQ(long_one - short_one, 4 * 8);
+      EXPECT_LE(short_one, 4 * 4 + 30);
+      EXPECT_LE(static_cast<double>(nodes(kind, 16, many.c_str())), 1.3 * static_cast<double>(long_one));
+    }
 }
 
 /// The CPU makes every product whole. Errors of rounding add up over a few hundred additions an entry.

@@ -13,6 +13,7 @@ const std::vector<Case>& cases() {
     add_dense_cases(out);
     add_wiring_cases(out);
     add_image_cases(out);
+    add_sequence_cases(out);
     return out;
   }();
   return all;

@@ -35,5 +35,6 @@ Numbers random_numbers(std::size_t n, std::uint64_t seed);
 void add_dense_cases(std::vector<Case>& out);
 void add_wiring_cases(std::vector<Case>& out);
 void add_image_cases(std::vector<Case>& out);
+void add_sequence_cases(std::vector<Case>& out);
 
 }  // namespace hso::test

@@ -130,6 +130,18 @@ Net products() {
   return net;
 }
 
+/// Parts along both axes, of one node and of several, read twice and put together with the input itself.
+Net parts() {
+  Net net;
+  const int x = net.input({3, 2});
+  const int h = net.activation(net.dense(x, 2, 4), "tanh");
+  const int left = net.slice(h, 1, 0, 3), row = net.slice(left, 0, 1, 1), rows = net.slice(h, 0, 1, 2);
+  const int all = net.concat({x, left, net.slice(h, 1, 2, 2)}, 1);
+  const int y = net.concat({net.reshape(all, {21}), net.reshape(row, {3}), net.reshape(rows, {8})}, 0);
+  net.cross_entropy(net.dense(y, 32, 2, false));
+  return net;
+}
+
 /// Every elementary function where it is smooth; one sum for each sample against one number.
 Net functions() {
   Net net;
@@ -157,6 +169,7 @@ void add_wiring_cases(std::vector<Case>& out) {
   out.push_back({"aliases", aliases(), 3, 310});
   out.push_back({"products", products(), 3, 311});
   out.push_back({"functions", functions(), 4, 312});
+  out.push_back({"parts", parts(), 2, 314});
 }
 
 }  // namespace hso::test

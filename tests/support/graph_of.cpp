@@ -2,6 +2,10 @@
 #include "support/graph_of.hpp"
 
 #include <map>
+#include <stdexcept>
+
+#include "nn/layer_type.hpp"
+#include "support/shrink_models.hpp"
 
 namespace hso::test {
 namespace {
@@ -28,10 +32,22 @@ Node add_function(Graph<T>& g, const Layer& l, Node x) {
   return functions.at(l.name)(g, x);
 }
 
+/// Whatever nodes the library makes of it; its tensors are the next ones of theta.
 template <class T>
-Node add_layer(Graph<T>& g, const Layer& l) {
+Node add_model_layer(Graph<T>& g, const Layer& l, Node x) {
+  // A model has parameters: those of a second layer, which is not built.
+  const ModelSpec model = model_of(shape_of(l.shape).to_string(), {l.name, "linear out = 1"});
+  std::vector<ParameterInfo> parameters;
+  LayerSite<T> at{model, g, parameters, 0};
+  at.x = x;
+  if (g.parameter_count() != l.offset) throw std::logic_error(l.name + ": parameters before it are not counted");
+  return layer_type_of(model.layers[0]).build(at, model.layers[0]);
+}
+
+template <class T>
+Node add_layer(Graph<T>& g, const Layer& l, const std::vector<Node>& nodes) {
   using Kind = Layer::Kind;
-  const auto in = [&](std::size_t i) { return i < l.in.size() ? Node{l.in[i]} : kNoNode; };
+  const auto in = [&](std::size_t i) { return i < l.in.size() ? nodes[static_cast<std::size_t>(l.in[i])] : kNoNode; };
   switch (l.kind) {
     case Kind::input:
       return g.input(shape_of(l.shape));
@@ -59,6 +75,22 @@ Node add_layer(Graph<T>& g, const Layer& l) {
       return multiply(g, in(0), in(1));
     case Kind::total:
       return sum(g, in(0));
+    case Kind::slice:
+      return slice(g, in(0), l.shape[0], l.offset, l.shape[1]);
+    case Kind::concat: {
+      std::vector<Node> parts;
+      for (std::size_t i = 0; i < l.in.size(); ++i) parts.push_back(in(i));
+      return concat(g, parts, l.shape[0]);
+    }
+    case Kind::recurrence: {
+      static const std::map<std::string, RecurrentCell> cells{{"rnn_tanh", RecurrentCell::rnn_tanh},
+                                                              {"rnn_relu", RecurrentCell::rnn_relu},
+                                                              {"lstm", RecurrentCell::lstm},
+                                                              {"gru", RecurrentCell::gru}};
+      return recurrence(g, in(0), in(1), in(2), cells.at(l.name));
+    }
+    case Kind::layer:
+      return add_model_layer(g, l, in(0));
     case Kind::function:
       return add_function(g, l, in(0));
     case Kind::activation:
@@ -80,9 +112,10 @@ Node add_layer(Graph<T>& g, const Layer& l) {
 template <class T>
 Graph<T> graph_of(const Net& net, int output) {
   Graph<T> g;
-  for (const Layer& layer : net.layers) add_layer(g, layer);
-  g.set_output(output >= 0 ? output : net.output);
-  g.set_loss(net.loss);
+  std::vector<Node> nodes;
+  for (const Layer& layer : net.layers) nodes.push_back(add_layer(g, layer, nodes));
+  g.set_output(nodes[static_cast<std::size_t>(output >= 0 ? output : net.output)]);
+  g.set_loss(nodes[static_cast<std::size_t>(net.loss)]);
   return g;
 }
 

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "support/dual.hpp"
+#include "support/reference_layers.hpp"
+
 namespace hso::test {
 
 int Net::add_layer(Layer layer) {
@@ -61,6 +64,30 @@ int Net::dropout(int x, double p, std::uint64_t seed) {
   Layer layer{Layer::Kind::dropout, {x}, {}};
   layer.number = p;
   layer.seed = seed;
+  return add_layer(layer);
+}
+
+int Net::slice(int x, int axis, int begin, int length) {
+  Layer layer{Layer::Kind::slice, {x}, {axis, length}};
+  layer.offset = begin;
+  return add_layer(layer);
+}
+
+int Net::recurrence(const std::string& cell, int gates, int weight, int bias) {
+  Layer layer{Layer::Kind::recurrence, {gates, weight}, {}};
+  if (bias >= 0) layer.in.push_back(bias);
+  layer.name = cell;
+  return add_layer(layer);
+}
+
+int Net::layer(int x, const Extents& in, const std::string& line) {
+  const std::vector<double> zeros(10'000);
+  Slices<double> theta(zeros.data());
+  layer_output<double>(line, {in, std::vector<double>(static_cast<std::size_t>(count(in)))}, theta);
+  Layer layer{Layer::Kind::layer, {x}, in};
+  layer.name = line;
+  layer.offset = parameters;
+  parameters += theta.taken();
   return add_layer(layer);
 }
 

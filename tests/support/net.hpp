@@ -27,6 +27,10 @@ struct Layer {
     subtract,
     multiply,
     total,
+    slice,
+    concat,
+    recurrence,  ///< in: pre-activations, weight and, where there is one, bias; `name` is the cell
+    layer,       ///< of the model grammar: `name` is its line, `shape` that of its input
     function,
     activation,
     dropout,
@@ -36,8 +40,9 @@ struct Layer {
   };
   Kind kind;
   std::vector<int> in;  ///< positions of earlier layers
-  Extents shape;        ///< input, target, parameter, reshape: of one sample; adaptive pool: output height and width
-  int offset = 0;       ///< parameter: first entry of its slice of theta
+  Extents shape;        ///< input, target, parameter, reshape: of one sample; adaptive pool: output height and width;
+                        ///< slice and concat: the axis, slice: and the length
+  int offset = 0;       ///< parameter, layer: first entry of its slice of theta; slice: begin
   // pairs are (height, width)
   int kernel[2] = {2, 2}, stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1}, groups = 1;
   std::string name{};  ///< activation, function
@@ -74,6 +79,12 @@ struct Net {
   int difference(int a, int b) { return add_layer({Layer::Kind::subtract, {a, b}, {}}); }
   int product(int a, int b) { return add_layer({Layer::Kind::multiply, {a, b}, {}}); }
   int total(int x) { return add_layer({Layer::Kind::total, {x}, {}}); }
+  int slice(int x, int axis, int begin, int length);
+  int concat(const std::vector<int>& parts, int axis) { return add_layer({Layer::Kind::concat, parts, {axis}}); }
+  /// rnn_tanh, rnn_relu, lstm, gru
+  int recurrence(const std::string& cell, int gates, int weight, int bias = -1);
+  /// A layer of the model grammar behind x, whose shape is `in`, with parameters of its own (reference_layers.hpp).
+  int layer(int x, const Extents& in, const std::string& line);
   /// exp, log, sqrt, reciprocal, sin, cos, atan; affine is scale x + kShift.
   int function(int x, const std::string& name, double scale = 1);
   static constexpr double kShift = 0.25;

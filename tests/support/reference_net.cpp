@@ -6,17 +6,10 @@
 #include <stdexcept>
 
 #include "support/dual.hpp"
+#include "support/reference_layers.hpp"
 
 namespace hso::test {
 namespace {
-
-template <class S>
-struct Tensor {
-  Extents shape;
-  std::vector<S> v;
-};
-
-int count(const Extents& shape) { return std::accumulate(shape.begin(), shape.end(), 1, std::multiplies<>()); }
 
 template <class S>
 S activate(const std::string& name, double number, const S& x) {
@@ -123,6 +116,33 @@ Tensor<S> pool(const Layer& l, const Tensor<S>& x) {
   return y;
 }
 
+/// Entries [begin, begin + length) of an axis.
+template <class S>
+Tensor<S> sliced(const Tensor<S>& x, int axis, int begin, int length) {
+  Tensor<S> y{x.shape, {}};
+  y.shape[axis] = length;
+  const int inner = std::accumulate(x.shape.begin() + axis + 1, x.shape.end(), 1, std::multiplies<>());
+  for (int i = 0; i < count(x.shape); ++i)
+    if (const int at = i / inner % x.shape[axis]; at >= begin && at < begin + length) y.v.push_back(x.v[i]);
+  return y;
+}
+
+/// Entry (a, j, b) of the result comes from the part that holds place j of the axis.
+template <class S>
+Tensor<S> joined(const std::vector<const Tensor<S>*>& parts, int axis) {
+  Tensor<S> y{parts[0]->shape, {}};
+  y.shape[axis] = 0;
+  for (const auto* part : parts) y.shape[axis] += part->shape[axis];
+  const int inner = std::accumulate(y.shape.begin() + axis + 1, y.shape.end(), 1, std::multiplies<>());
+  const int outer = count(y.shape) / (inner * y.shape[axis]);
+  for (int a = 0; a < outer; ++a)
+    for (const auto* part : parts) {
+      const int run = inner * part->shape[axis];
+      y.v.insert(y.v.end(), part->v.begin() + a * run, part->v.begin() + (a + 1) * run);
+    }
+  return y;
+}
+
 /// -log softmax(z)_t, sum (z - t)^2 / 2, or -t log s(z) - (1 - t) log(1 - s(z)), written as in a textbook.
 template <class S>
 S loss_of(Layer::Kind kind, const std::vector<S>& z, const Numbers& t) {
@@ -173,6 +193,20 @@ Tensor<S> evaluate(const Problem& p, const std::vector<S>& theta, int n, const L
       return pool(l, in(0));
     case Kind::reshape:
       return {l.shape, in(0).v};
+    case Kind::slice:
+      return sliced(in(0), l.shape[0], l.offset, l.shape[1]);
+    case Kind::concat: {
+      std::vector<const Tensor<S>*> parts;
+      for (std::size_t i = 0; i < l.in.size(); ++i) parts.push_back(&in(i));
+      return joined(parts, l.shape[0]);
+    }
+    case Kind::recurrence:
+      return states_of(l.name, in(0), in(1).v.data(), l.in.size() > 2 ? in(2).v.data() : nullptr, in(1).shape[1],
+                       false);
+    case Kind::layer: {
+      Slices<S> slices(theta.data() + l.offset);
+      return layer_output(l.name, in(0), slices);
+    }
     default:
       break;
   }

@@ -6,10 +6,10 @@
 #include <numeric>
 #include <optional>
 
-#include "graph/activations.hpp"
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/objective/check.hpp"
 #include "hsogpu/objective/network_objective.hpp"
+#include "nn/layer_type.hpp"
 #include "objective/check/check_items.hpp"
 
 namespace hso {
@@ -94,11 +94,8 @@ class NetworkChecker {
   NetworkChecker(const ModelSpec& model, LossKind loss, const Dataset& data, Vector theta,
                  const NetworkCheckOptions& options)
       : model_(model), loss_(loss), data_(data), theta_(std::move(theta)), options_(options) {
-    const auto& activations = activation_names();
-    for (const LayerSpec& layer : model.layers) {
-      const bool activation = std::find(activations.begin(), activations.end(), layer.type) != activations.end();
-      if (activation ? detail::has_kink(parse_activation(layer.type)) : layer.type == "maxpool2d") add_kink(layer.type);
-    }
+    for (const LayerSpec& layer : model.layers)
+      if (layer_type_of(layer).kink) add_kink(layer.type);
   }
 
   CheckReport run() {

@@ -88,47 +88,57 @@ class ChannelWalk {
   void walk(const LayerSpec& l) {
     const Shape shape = built_.graph[built_.outputs[at_]].shape;
     map_.added.push_back(-1);
-    std::vector<int> entries;
-    if (l.type == "linear" || l.type == "conv2d")
-      entries = weights(l, shape);
-    else if (l.type.ends_with("pool2d"))
-      entries =
-          entries_of(unite_columns(input_shape()[0], channel_size(input_shape())), shape.size(), channel_size(shape));
-    else
-      entries = entrywise(l);
+    map_.entries.push_back(entries(l, shape));
     map_.shapes.push_back(shape);
-    map_.entries.push_back(std::move(entries));
     if (!l.name.empty()) values_[l.name] = static_cast<int>(at_) + 1;
   }
 
-  std::vector<int> entrywise(const LayerSpec& l) {
-    if (l.type == "reshape" && l.size.size() > 1)
-      for (int c : input()) classes_.fix(c, fmt::format("the reshape of layer {}", layer_label(model_, at_)));
-    if (l.type == "add") {
-      const int other = map_.added.back() = values_.at(l.from);
-      for (std::size_t e = 0; e < input().size(); ++e) classes_.unite(input()[e], map_.entries[at(other)][e]);
+  std::vector<int> entries(const LayerSpec& l, const Shape& shape) {
+    const ChannelUse use = layer_type_of(l).channels(l);
+    map_.uses.push_back(use);
+    const std::string reason = fmt::format("the {} of layer {}", l.type, layer_label(model_, at_));
+    if (use == ChannelUse::fixed || use == ChannelUse::mixed)
+      for (int c : input()) classes_.fix(c, reason);
+    switch (use) {
+      case ChannelUse::weight:
+        return weights(l, shape);
+      case ChannelUse::channelwise:
+        return entries_of(unite_columns(input_shape()[0], channel_size(input_shape())), shape.size(),
+                          channel_size(shape));
+      case ChannelUse::sum:
+        unite_with(map_.added.back() = values_.at(l.from));
+        return input();
+      case ChannelUse::mixed: {
+        const int one = classes_.make();
+        classes_.fix(one, reason);
+        return std::vector<int>(at(shape.size()), one);
+      }
+      default:
+        return input();
     }
-    return input();
+  }
+
+  void unite_with(int value) {
+    for (std::size_t e = 0; e < input().size(); ++e) classes_.unite(input()[e], map_.entries[at(value)][e]);
   }
 
   std::vector<int> weights(const LayerSpec& l, const Shape& shape) {
-    const bool conv = l.type == "conv2d";
-    WeightLayer w = described(shape);
-    if (conv) {
+    WeightLayer w = described();
+    if (w.is_conv()) {
       w.groups = l.groups;
       w.taps = l.kernel[0] * l.kernel[1];
       w.pads = l.padding != Pair{0, 0};
     }
-    w.columns = unite_columns(w.weight.shape[1] * w.groups, conv ? channel_size(input_shape()) : 1);
+    w.columns = unite_columns(w.weight.shape[1] * w.groups, w.is_conv() ? channel_size(input_shape()) : 1);
     w.rows = make(w.weight.shape[0]);
     for (Index row = 0; w.groups > 1 && row < static_cast<Index>(w.rows.size()); ++row)
       for (Index k = 0; k < w.row_columns(); ++k)
         classes_.unite(w.columns[at(w.first_column(row) + k)], w.rows[at(row)]);
     map_.weights.push_back(w);
-    return entries_of(w.rows, shape.size(), conv ? channel_size(shape) : 1);
+    return entries_of(w.rows, shape.size(), w.is_conv() ? channel_size(shape) : 1);
   }
 
-  WeightLayer described(const Shape& output) const {
+  WeightLayer described() const {
     WeightLayer w;
     w.layer = static_cast<int>(at_);
     for (const ParameterInfo& p : built_.parameters)
@@ -136,13 +146,14 @@ class ChannelWalk {
         w.bias = p.offset;
       else if (p.layer == w.layer)
         w.weight = p;
-    w.positions = output.size() / w.weight.shape[0];
+    w.positions = w.weight.uses;
     return w;
   }
 
   /// Classes numbered from 0 in the order of their first entries.
   void resolve() {
-    map_.parameters = built_.graph.parameter_count();
+    map_.parameters = built_.parameters;
+    map_.size = built_.graph.parameter_count();
     std::map<int, int> number;
     const auto resolved = [&](int& c) {
       const int root = classes_.find(c);

@@ -9,24 +9,26 @@
 #include <vector>
 
 #include "hsogpu/graph/model.hpp"
+#include "nn/layer_type.hpp"
 
 namespace hso {
 
 /// Entries of one channel of a value [C][H][W]; 1 for other ranks.
 inline Index channel_size(const Shape& s) { return s.rank() == 3 ? s[1] * s[2] : 1; }
 
-/// A linear or conv2d layer: a matrix of `taps` weights for each pair of a row (what it makes) and a column (what it
-/// reads). In a grouped convolution a row has the columns of its own group only.
+/// A layer of ChannelUse::weight: a matrix of `taps` weights for each pair of a row (what it makes) and a column (what
+/// it reads). In a grouped convolution a row has the columns of its own group only.
 struct WeightLayer {
   int layer = 0;
   ParameterInfo weight;
   Index bias = -1;  ///< offset in theta of the bias, -1 without
   Index groups = 1;
-  Index taps = 1;       ///< kh kw; 1 for linear
-  Index positions = 1;  ///< of the output: how often each weight is used
+  Index taps = 1;       ///< kh kw of a convolution, else 1
+  Index positions = 1;  ///< how often each weight is used
   bool pads = false;
   std::vector<int> rows, columns;  ///< their classes; columns over all groups
 
+  bool is_conv() const { return weight.shape.rank() == 4; }
   Index row_columns() const { return static_cast<Index>(columns.size()) / groups; }
   Index row_size() const { return row_columns() * taps; }
   /// The first column that the row reads.
@@ -46,10 +48,12 @@ void for_pairs(const WeightLayer& w, const F& f) {
 struct ChannelMap {
   std::vector<Shape> shapes;              ///< of each value
   std::vector<std::vector<int>> entries;  ///< the class of each entry of each value, row-major
-  std::vector<int> added;                 ///< for each layer of type add, the other value; -1 for the rest
+  std::vector<ChannelUse> uses;           ///< of each layer
+  std::vector<int> added;                 ///< for each layer that adds an earlier value, which; -1 for the rest
   std::vector<WeightLayer> weights;       ///< in the order of the layers
   std::vector<std::string> fixed;         ///< for each class why it must stay, "" where it may go
-  Index parameters = 0;                   ///< length of theta
+  std::vector<ParameterInfo> parameters;  ///< of the model
+  Index size = 0;                         ///< length of theta
 
   int classes() const { return static_cast<int>(fixed.size()); }
   bool may_go(int c) const { return fixed[static_cast<std::size_t>(c)].empty(); }
@@ -58,7 +62,7 @@ struct ChannelMap {
 /// InputError for a model that does not build.
 ChannelMap map_channels(const ModelSpec& model);
 
-/// How often a forward pass of one sample uses each parameter: positions of the output for weights, 0 for biases.
+/// How often a forward pass of one sample uses each parameter (ParameterInfo::uses).
 std::vector<Index> weight_uses(const ModelSpec& model);
 
 }  // namespace hso

@@ -4,22 +4,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "graph/activations.hpp"
-#include "nn/layer_options.hpp"
-
 namespace hso {
 namespace {
 
 constexpr Constant kVaries = std::numeric_limits<double>::quiet_NaN();
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-Constant activated(const LayerSpec& l, Constant x) {
-  return detail::visit_activation(parse_activation(l.type), activation_parameter(l),
-                                  [x](auto f) { return f.value(x); });
-}
-
-bool is_conv(const WeightLayer& w) { return w.weight.shape.rank() == 4; }
 
 /// The constant that entries e with e / run % count = column share, for each column.
 std::vector<Constant> shared(const std::vector<Constant>& value, Index count, Index run) {
@@ -30,15 +20,11 @@ std::vector<Constant> shared(const std::vector<Constant>& value, Index count, In
   return columns;
 }
 
-/// Pools keep a constant channel, but an average counts the zeros of its padding.
-std::vector<Constant> pooled(const LayerSpec& l, const std::vector<Constant>& x, const Shape& in, const Shape& out) {
+std::vector<Constant> channelwise(const LayerSpec& l, const std::vector<Constant>& x, const Shape& in,
+                                  const Shape& out) {
   const std::vector<Constant> channels = shared(x, in[0], channel_size(in));
-  const bool zeros_only = l.type == "avgpool2d" && l.padding != Pair{0, 0};
   std::vector<Constant> y(at(out.size()));
-  for (std::size_t e = 0; e < y.size(); ++e) {
-    const Constant c = channels[e / at(channel_size(out))];
-    y[e] = zeros_only && c != 0 ? kVaries : c;
-  }
+  for (std::size_t e = 0; e < y.size(); ++e) y[e] = layer_type_of(l).constant(l, channels[e / at(channel_size(out))]);
   return y;
 }
 
@@ -88,11 +74,8 @@ std::vector<Constant> added(std::vector<Constant> a, const std::vector<Constant>
   return a;
 }
 
-/// Activations; flatten, reshape and dropout keep every entry.
 std::vector<Constant> entrywise(const LayerSpec& l, std::vector<Constant> x) {
-  const bool keeps = l.type == "flatten" || l.type == "reshape" || l.type == "dropout";
-  for (Constant& c : x)
-    if (!keeps) c = is_constant(c) ? activated(l, c) : kVaries;
+  for (Constant& c : x) c = is_constant(c) ? layer_type_of(l).constant(l, c) : kVaries;
   return x;
 }
 
@@ -108,7 +91,7 @@ bool is_foldable(const WeightLayer& w, Constant column) {
 }
 
 std::vector<Constant> column_constants(const WeightLayer& w, const Shape& input, const std::vector<Constant>& value) {
-  return shared(value, static_cast<Index>(w.columns.size()), is_conv(w) ? channel_size(input) : 1);
+  return shared(value, static_cast<Index>(w.columns.size()), w.is_conv() ? channel_size(input) : 1);
 }
 
 std::vector<std::vector<Constant>> constant_entries(const ModelSpec& model, const ChannelMap& map,
@@ -117,15 +100,25 @@ std::vector<std::vector<Constant>> constant_entries(const ModelSpec& model, cons
   auto weights = map.weights.begin();
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
     const LayerSpec& l = model.layers[i];
-    if (weights != map.weights.end() && weights->layer == static_cast<int>(i))
-      values.push_back(is_conv(*weights) ? conv_output(*weights++, map.shapes[i], values.back(), theta, mask)
-                                         : linear_output(*weights++, values.back(), theta, mask));
-    else if (l.type.ends_with("pool2d"))
-      values.push_back(pooled(l, values.back(), map.shapes[i], map.shapes[i + 1]));
-    else if (l.type == "add")
-      values.push_back(added(values.back(), values[at(map.added[i])]));
-    else
-      values.push_back(entrywise(l, values.back()));
+    const std::vector<Constant>& x = values.back();
+    switch (map.uses[i]) {
+      case ChannelUse::weight:
+        values.push_back(weights->is_conv() ? conv_output(*weights, map.shapes[i], x, theta, mask)
+                                            : linear_output(*weights, x, theta, mask));
+        ++weights;
+        break;
+      case ChannelUse::channelwise:
+        values.push_back(channelwise(l, x, map.shapes[i], map.shapes[i + 1]));
+        break;
+      case ChannelUse::sum:
+        values.push_back(added(x, values[at(map.added[i])]));
+        break;
+      case ChannelUse::mixed:
+        values.emplace_back(at(map.shapes[i + 1].size()), kVaries);
+        break;
+      default:
+        values.push_back(entrywise(l, x));
+    }
   }
   return values;
 }

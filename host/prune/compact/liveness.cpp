@@ -47,17 +47,25 @@ class NeedsWalk {
   void walk(std::size_t i) {
     const Flags& output = needed_[i + 1];
     const Index in = channel_size(map_.shapes[i]), out = channel_size(map_.shapes[i + 1]);
-    if (next_ > 0 && map_.weights[next_ - 1].layer == static_cast<int>(i)) return walk_weights(--next_);
-    if (model_.layers[i].type.ends_with("pool2d"))
-      return spread_groups(any_of_groups(output, at(map_.shapes[i][0]), out), in, needed_[i]);
-    if (map_.added[i] >= 0) merge(output, needed_[at(map_.added[i])]);
-    merge(output, needed_[i]);
+    switch (map_.uses[i]) {
+      case ChannelUse::weight:
+        return walk_weights(--next_);
+      case ChannelUse::channelwise:
+        return spread_groups(any_of_groups(output, at(map_.shapes[i][0]), out), in, needed_[i]);
+      case ChannelUse::mixed:
+        return needed_[i].assign(needed_[i].size(), 1);
+      case ChannelUse::sum:
+        merge(output, needed_[at(map_.added[i])]);
+        return merge(output, needed_[i]);
+      default:
+        return merge(output, needed_[i]);
+    }
   }
 
   void walk_weights(std::size_t k) {
     const WeightLayer& w = map_.weights[k];
     const auto i = at(w.layer);
-    const bool conv = model_.layers[i].type == "conv2d";
+    const bool conv = w.is_conv();
     const Index in = conv ? channel_size(map_.shapes[i]) : 1, out = conv ? channel_size(map_.shapes[i + 1]) : 1;
     needs_.rows[k] = any_of_groups(needed_[i + 1], w.rows.size(), out);
     Flags columns(w.columns.size());

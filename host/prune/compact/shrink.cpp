@@ -29,7 +29,7 @@ class Shrinker {
  public:
   Shrinker(const ModelSpec& model, Span<const double> theta, const Mask& mask)
       : model_(model), map_(map_channels(model)), mask_(mask) {
-    check_lengths(model, map_.parameters, static_cast<Index>(theta.size()), mask.size());
+    check_lengths(model, map_.size, static_cast<Index>(theta.size()), mask.size());
     theta_.assign(theta.begin(), theta.end());
     for (std::size_t i = 0; i < theta_.size(); ++i)
       if (mask_.kept[i] == 0) theta_[i] = 0;
@@ -42,7 +42,9 @@ class Shrinker {
     needs_ = find_needs(model_, map_, constants_, mask_);
     keep_shapes();
     out_.model = model_;
-    for (std::size_t k = 0; k < map_.weights.size(); ++k) copy(k);
+    std::size_t k = 0;
+    for (int layer = 0; layer < static_cast<int>(model_.layers.size()); ++layer)
+      map_.uses[at(layer)] == ChannelUse::weight ? copy(k++) : copy_all(layer);
     resize_reshapes();
     if (out_.theta.size() < theta_.size()) out_.model.name += model_.name.ends_with("-shrunk") ? "" : "-shrunk";
     return std::move(out_);
@@ -79,6 +81,12 @@ class Shrinker {
     });
     if (w.bias >= 0) copy_biases(k);
     report_unmoved(k);
+  }
+
+  /// Parameters that belong to no channel.
+  void copy_all(int layer) {
+    for (const ParameterInfo& p : map_.parameters)
+      for (Index i = 0; p.layer == layer && i < p.shape.size(); ++i) append(p.offset + i, true);
   }
 
   /// A new parameter; its number and mask when `used`, else removed.

@@ -113,9 +113,8 @@ void remove(Mask& mask, const Unit& unit) {
 
 std::vector<Index> weight_uses(const ModelSpec& model) {
   const ChannelMap map = map_channels(model);
-  std::vector<Index> uses(at(map.parameters), 0);
-  for (const WeightLayer& w : map.weights)
-    std::fill_n(uses.begin() + w.weight.offset, w.weight.shape.size(), w.positions);
+  std::vector<Index> uses(at(map.size), 0);
+  for (const ParameterInfo& p : map.parameters) std::fill_n(uses.begin() + p.offset, p.shape.size(), p.uses);
   return uses;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The closed list of element functors. A backend visits it in one place, so it cannot forget one.
+// The closed list of element functors, joined from the lists at the end of elements/*.hpp. A backend visits it in one
+// place, so it cannot forget one.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/mask.hpp"
 #include "hsogpu/detail/elements/model_cg.hpp"
+#include "hsogpu/detail/elements/norm.hpp"
 #include "hsogpu/detail/elements/optimizer.hpp"
 #include "hsogpu/detail/elements/order.hpp"
 #include "hsogpu/detail/elements/orthonormal.hpp"
@@ -26,66 +28,22 @@
 #include "hsogpu/detail/elements/quadrature.hpp"
 #include "hsogpu/detail/elements/queued.hpp"
 #include "hsogpu/detail/elements/random.hpp"
+#include "hsogpu/detail/elements/recurrent_gru.hpp"
+#include "hsogpu/detail/elements/recurrent_lstm.hpp"
+#include "hsogpu/detail/elements/recurrent_rnn.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
 #include "hsogpu/detail/elements/truncated_cg.hpp"
 #include "hsogpu/detail/type_list.hpp"
 
 namespace hso::detail {
 
-/// What expressions are made of beside them; graph/expression.cpp.
-template <template <class> class Use>
-using ForFunctions = Types<Use<Exp>, Use<Log>, Use<Sqrt>, Use<Inverse>, Use<Sin>, Use<Cos>, Use<Atan>, Use<AffineMap>>;
-
+/// Every functor of element type T: the lists of the families.
 template <class T>
-struct ActivationOps {
-  template <class F>
-  using Value = ActivationValue<T, F>;
-  template <class F>
-  using First = ActivationFirst<T, F>;
-  template <class F>
-  using Second = ActivationSecond<T, F>;
-  template <class F>
-  using Reverse = ActivationReverse<T, F>;
-  template <class F>
-  using AfterBias = ActivationAfterBias<T, F>;
-  template <template <class> class... Use>
-  using All = typename Joined<ForActivations<Use>..., ForFunctions<Use>...>::type;
-  using type = All<Value, First, Second, Reverse, AfterBias>;
-};
-
-/// What layers and losses are made of, and dense matrices.
-template <class T>
-using LayerOps =
-    Types<Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>, Scale<T>,
-          AddToRows<T>, AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>, Symmetrize<T>, MirrorLower<T>,
-          TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>, Convert<T, float>, Convert<T, double>, CrossEntropyValue<T>,
-          CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>, CrossEntropyCrossAfterBias<T>,
-          OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>, OutputLossVjp<T, SquaredError>,
-          OutputLossCross<T, SquaredError>, OutputLossCrossAfterBias<T, SquaredError>, OutputLossValue<T, LogisticLoss>,
-          OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>, OutputLossCross<T, LogisticLoss>,
-          OutputLossCrossAfterBias<T, LogisticLoss>, Hit<T>, Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>,
-          AddToChannels<T>, MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>,
-          AvgPoolVjp<T>, UnitWeightJvp<T>, UnitWeightCross<T>, RandomFill<T>, DropoutMask<T>, SampleClass<T>,
-          SampleNormal<T>, SampleBernoulli<T>, ChannelRows<T>, SampleRoots<T>, Square<T>, Reciprocal<T>, CopyRows<T>,
-          CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>>;
-
-/// What solvers, optimizers and pruning are made of.
-template <class T>
-using MethodOps =
-    Types<AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>,
-          EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>,
-          Diagonal<T>, Keep<T>, KeepBlock<T>, Signs<T>, KrylovStart<T>, CgStart<T>, CgLength<T>, CgTurn<T>,
-          MinresStart<T>, MinresSubtract<T>, MinresRotate<T>, ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>,
-          TruncatedCgStart<T>, TruncatedCgLength<T>, TruncatedCgTurn<T>, FactorPanel<T>, SolveRows<T, 2>,
-          SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>, ProbeAlpha<T>, ProbeBeta<T>, ResetFlags<T>, BeginStep<T>,
-          CheckFinite<T>, KeepRecord<T>, CombineNumbers<T>, TrustFactor<T>, NormFactor<T>, ScaleBy<T>, AdamStepAt<T>,
-          RandomFillAt<T>, Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>, Guarded<Keep<T>>,
-          SetBatch<T>, GatherBatch<T>, BatchRows<T>, BatchWeights<T>, SortKeys<T>, PermutationKeys<T>, Places<T>,
-          OrderedEntries<T>, MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
-
-/// Every functor of element type T.
-template <class T>
-using ElementOps = typename Joined<LayerOps<T>, MethodOps<T>, typename ActivationOps<T>::type>::type;
+using ElementOps =
+    typename Joined<BasicOps<T>, ConvOps<T>, FactorsOps<T>, KrylovOps<T>, LinearOps<T>, LossOps<T>, MaskOps<T>,
+                    ModelCgOps<T>, NormOps<T>, OptimizerOps<T>, OrderOps<T>, OrthonormalOps<T>, PoolOps<T>,
+                    PruningOps<T>, QuadratureOps<T>, QueuedOps<T>, RandomOps<T>, SampleOps<T>, TruncatedCgOps<T>,
+                    ActivationOps<T>, RecurrentOps<T>>::type;
 
 /// One functor of the list, by value: its bytes and its place in the list. Not a std::variant, whose copies and visits
 /// would be instantiated for all of them in every file that launches one.

@@ -10,8 +10,9 @@
 // R-backward is composed: per node in reverse, vjp of Rdy, then cross of dy. Rules are stateless and const; scratch
 // comes from the context's arena. Control flow may depend on which views are null, never on data.
 //
-// Three more are optional, for speed: they do what the four do in fewer launches, and say the same by default.
+// Four more are optional, for speed: they do what the four do in fewer launches, and say the same by default.
 //
+//   backward         vjp of the point's own adjoint dy, the one that cross gets; may keep what cross and reverse use
 //   reverse          vjp of Rdy and cross of dy in one pass
 //   begin_jvp        jvp that leaves terms of Ry to the op that reads it next (a bias, one of two products)
 //   complete_jvp     jvp of an op that adds such terms to its Rx while it reads it
@@ -31,10 +32,11 @@ template <class T>
 struct Point {
   Span<const View<T>> x;  ///< full shapes, batch first
   View<T> y;
-  void* saved = nullptr;                ///< saved_bytes() bytes that forward fills
+  void* saved = nullptr;                ///< saved_bytes() bytes that forward and backward fill
   const std::uint64_t* step = nullptr;  ///< device memory: the training step, for dropout masks
   bool training = false;
   const Index* rows = nullptr;  ///< device memory, [batch]: the numbers of the rows, where an op draws_by_row()
+  T* kept = nullptr;            ///< what jvp leaves for cross and reverse: kept_size() numbers a lane
 };
 
 /// Accumulated result of one node: `written` false means that nothing was added yet and the memory is not initialised.
@@ -156,8 +158,10 @@ class Op {
   virtual const ProductLayer<T>* as_product() const { return nullptr; }
   /// Lanes that are worth a traversal however wide they are: a convolution gathers patches once for all of them.
   virtual Index worthwhile_lanes() const { return 1; }
-  /// Bytes that forward leaves for the other rules; full shapes.
+  /// Bytes that forward and backward leave for the other rules; full shapes.
   virtual Index saved_bytes(Span<const Shape>, const Shape&) const { return 0; }
+  /// Numbers of one lane that jvp leaves for cross and reverse; full shapes.
+  virtual Index kept_size(Span<const Shape>, const Shape&) const { return 0; }
   /// True: y is x under another shape; the tape shares the memory and calls no rule.
   virtual bool is_alias() const { return false; }
   /// Whether forward draws random numbers for every row, so that the rows must be known by number.
@@ -169,6 +173,9 @@ class Op {
   virtual void cross(Ops<T>&, const Point<T>&, View<T> dy, Span<const View<T>> Rx, View<T> Ry,
                      Span<const Sink<T>> Rdx) const = 0;
 
+  virtual void backward(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const {
+    vjp(ops, p, dy, dx);
+  }
   virtual void reverse(Ops<T>& ops, const Point<T>& p, const ReverseArgs<T>& r, Span<const Sink<T>> Rdx) const {
     if (r.Rdy) vjp(ops, p, r.Rdy, Rdx);
     if (r.dy) cross(ops, p, r.dy, r.Rx, r.Ry, Rdx);

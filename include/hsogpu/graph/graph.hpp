@@ -110,6 +110,27 @@ template <class T>
 Node reshape(Graph<T>& g, Node x, const Shape& sample_shape);
 template <class T>
 Node add(Graph<T>& g, Node a, Node b);  ///< equal shapes (residual connections)
+/// Entries begin, ..., begin + length - 1 of an axis; axis 0 is the first of a sample.
+template <class T>
+Node slice(Graph<T>& g, Node x, int axis, Index begin, Index length);
+/// One behind the other along an axis; the other extents are equal.
+template <class T>
+Node concat(Graph<T>& g, const std::vector<Node>& parts, int axis);
+
+/// (x - m) / sqrt(mean((x - m)^2) + eps) in each row of `row` numbers, m their mean or, not `centered`, 0.
+template <class T>
+Node normalize(Graph<T>& g, Node x, Index row, bool centered, double eps);
+/// scale_c x + shift_c, where runs of `run` numbers belong to the channels c = 0, 1, ... in turn; shift may be kNoNode.
+template <class T>
+Node scale_shift(Graph<T>& g, Node x, Node scale, Node shift = kNoNode, Index run = 1);
+
+enum class RecurrentCell { rnn_tanh, rnn_relu, lstm, gru };
+/// h_1, ..., h_L [L][H] of a recurrence from zero states over the first axis of a sample; `reversed`: from the last
+/// step to the first. gates [L][G H] are the pre-activations that the inputs contribute, x W_ih' + b_ih; weight W_hh [G
+/// H][H], bias b_hh [G H] or kNoNode. G and the order of the gates are PyTorch's: rnn 1, lstm 4 (i, f, g, o), gru 3 (r,
+/// z, n).
+template <class T>
+Node recurrence(Graph<T>& g, Node gates, Node weight, Node bias, RecurrentCell cell, bool reversed = false);
 
 // ---- arithmetic and elementary functions, entry by entry: what a function of one's own is written with ----
 

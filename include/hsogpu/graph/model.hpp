@@ -6,7 +6,9 @@
 //   Network<double> net = build_network<double>(spec, LossKind::cross_entropy);
 //   std::vector<double> theta = initial_parameters(net.parameters, Initialization::glorot, seed);
 //
-// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`.
+// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`,
+// `rnn:STEPSxFEATURES-HIDDEN-...-OUTPUT`, `lstm:...` and `gru:...` (the last state goes into a linear layer); `lstm`
+// and `gru` are those of 28x28-128-10.
 //
 // TOML: `input = [C, H, W]` or `[features]`, an optional `name`, then one [[layer]] table for each layer. Every layer
 // takes `type` and an optional `name`; the options have PyTorch's meanings and defaults (* must be given; `kernel`,
@@ -17,6 +19,11 @@
 //   maxpool2d, avgpool2d kernel*, stride (the kernel), padding
 //   adaptive_avgpool2d   size*
 //   flatten              reshape: size*, the shape of one sample
+//   rnn, lstm, gru       hidden*, layers, bidirectional, bias, last (the last state alone; a sample is [steps,
+//                        features]); rnn: nonlinearity, "tanh" or "relu"
+//   layernorm, rmsnorm   size (the last axes that are normalised together; the last one), eps (1e-5; rmsnorm: that of
+//                        the number type), affine; layernorm: bias
+//   groupnorm            groups*, eps, affine: of channels, over all positions
 //   dropout              p
 //   add                  from*: the name of an earlier layer whose output is added, or "input"
 //   the names of enum Activation (graph.hpp), which take nothing but leaky_relu: slope, and elu: alpha
@@ -27,6 +34,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,13 +58,24 @@ struct LayerSpec {
   Pair dilation{1, 1};
   Index groups = 1;
   bool bias = true;
-  double p = 0.5;             ///< dropout: the probability of a zero
-  double slope = 0.01;        ///< leaky_relu
-  double alpha = 1;           ///< elu
+  Index hidden = 0;                   ///< rnn, lstm, gru: numbers of a state
+  Index layers = 1;                   ///< the same: how many, each over the states of the one below
+  bool bidirectional = false;         ///< the same: a second one from the last step to the first, side by side
+  bool last = false;                  ///< the same: the last state alone
+  double eps = -1;                    ///< norms: added to the variance; negative: PyTorch's default
+  bool affine = true;                 ///< norms: a scale and a shift behind them
+  std::string nonlinearity = "tanh";  ///< rnn: tanh or relu
+  double p = 0.5;                     ///< dropout: the probability of a zero
+  double slope = 0.01;                ///< leaky_relu
+  double alpha = 1;                   ///< elu
   std::vector<Index> size{};  ///< reshape: the sample's shape; adaptive_avgpool2d: one extent or height and width
-  std::string where{};        ///< "file:line" for messages; not compared
+  /// For messages: two layers that differ in it alone are equal.
+  struct Place {
+    std::string line{};  ///< "file:line"
+    bool operator==(const Place&) const { return true; }
+  } where{};
 
-  bool operator==(const LayerSpec& other) const;
+  bool operator==(const LayerSpec&) const = default;
 };
 
 struct ModelSpec {
@@ -93,9 +112,12 @@ struct ParameterInfo {
   Shape shape;       ///< linear [out][in], conv2d [out][in / groups][kh][kw], bias [out]
   Index offset = 0;
   Index fan_in = 0,
-        fan_out = 0;  ///< of the layer, so a bias has its weight's; conv2d counts the kernel: in / groups kh kw
+        fan_out = 0;  ///< of the layer, so a bias has its weight's; conv2d counts the kernel: in / groups kh kw;
+                      ///< recurrent layers have `hidden` for both, as PyTorch's start takes it
   bool is_bias = false;
-  int layer = 0;  ///< position in ModelSpec::layers
+  int layer = 0;                  ///< position in ModelSpec::layers
+  std::optional<double> start{};  ///< where it starts, whatever the scheme: 1 for the scale of a norm, 0 for its shift
+  Index uses = 0;  ///< multiply-adds with each entry in one sample's forward pass: positions or steps; biases 0
 };
 
 /// A model with its loss. Parameters are in the order of PyTorch's parameters(): weight, bias, layer by layer.

@@ -140,6 +140,22 @@ struct AddToColumns {
   HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
+/// to[lane][row][i] (+)= from[lane][row][i], rows at distances of their own: parts cut out of tensors and put back.
+/// Launch with (lanes * lane_rows) x cols.
+template <class T>
+struct CopyRows {
+  const T* from;
+  Index from_lane, from_row;
+  T* to;
+  Index to_lane, to_row, lane_rows;
+  bool accumulate = false;
+  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    use(from + at[1] * from_lane + at[0] * from_row, out(to + at[1] * to_lane + at[0] * to_row, accumulate));
+  }
+  HSO_HD void element(const T& value, T& copy) const { store(&copy, value, accumulate); }
+};
+
 /// y[o][:] = x[index[o]][:]
 template <class T>
 struct GatherRows {
@@ -240,5 +256,11 @@ struct Convert {
   HSO_HD void rows(Index, const auto& use) const { use(from, out(to, false)); }
   HSO_HD void element(const From& value, T& converted) const { converted = static_cast<T>(value); }
 };
+
+template <class T>
+using BasicOps = Types<Fill<T>, Axpby<T>, LaneAxpby<T>, LaneRecurrence<T>, GatherEntries<T>, ScatterEntries<T>,
+                       Scale<T>, AddToRows<T>, AddToColumns<T>, GatherRows<T>, UnitVectors<T>, SetIndex<T>,
+                       Symmetrize<T>, MirrorLower<T>, TransposeBlock<T>, AddDiagonal<T>, ScaleRows<T>,
+                       Convert<T, float>, Convert<T, double>, Reciprocal<T>, CopyRows<T>>;
 
 }  // namespace hso::detail

@@ -6,6 +6,7 @@
 // functor states its operands and a formula instead (operands.hpp).
 // Load everything, compute, store: a load inside a branch keeps the host's loop from vectorising.
 // `accumulate` false overwrites the destination without reading it.
+// Each family lists its functors at its end; element_ops.hpp joins the lists.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "hsogpu/detail/elements/operands.hpp"
 #include "hsogpu/detail/hd.hpp"
 #include "hsogpu/detail/math.hpp"
+#include "hsogpu/detail/type_list.hpp"
 
 namespace hso::detail {
 

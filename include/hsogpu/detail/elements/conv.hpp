@@ -119,4 +119,7 @@ struct AddToChannels {
   HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
+template <class T>
+using ConvOps = Types<Im2Col<T>, Col2Im<T>, WideToImages<T>, ImagesToWide<T>, AddToChannels<T>>;
+
 }  // namespace hso::detail

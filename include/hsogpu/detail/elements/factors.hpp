@@ -4,7 +4,7 @@
 // output beside them, and the roots of the losses' second derivatives that those adjoints start from.
 #pragma once
 
-#include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/elements/loss.hpp"
 
 namespace hso::detail {
 
@@ -39,21 +39,6 @@ struct Square {
   T* y;
   HSO_HD void rows(Index, const auto& use) const { use(x, out(y, false)); }
   HSO_HD void element(const T& from, T& to) const { to = from * from; }
-};
-
-/// to[lane][row][i] = from[lane][row][i], rows at distances of their own: matrices cut out of theta and put back.
-/// Launch with (lanes * lane_rows) x columns.
-template <class T>
-struct CopyRows {
-  const T* from;
-  Index from_lane, from_row;
-  T* to;
-  Index to_lane, to_row, lane_rows;
-  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
-  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
-    use(from + at[1] * from_lane + at[0] * from_row, out(to + at[1] * to_lane + at[0] * to_row, false));
-  }
-  HSO_HD void element(const T& value, T& copy) const { copy = value; }
 };
 
 /// Column first + k of S_n, scaled by sqrt(w_n): S_n = (I - p 1') diag(sqrt p) gives S_n S_n' = diag(p) - p p', the
@@ -94,5 +79,9 @@ struct OutputLossRoot {
     store(&dz[k * dz_stride + e], j == first + k ? root : T(0), accumulate);
   }
 };
+
+template <class T>
+using FactorsOps = Types<ChannelRows<T>, SampleRoots<T>, Square<T>, CrossEntropyRoot<T>,
+                         OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>>;
 
 }  // namespace hso::detail

@@ -4,6 +4,7 @@
 // y = value(x). Outside its domain a function is NaN or infinite, as in the standard library.
 #pragma once
 
+#include "hsogpu/detail/elements/activation.hpp"
 #include "hsogpu/detail/elements/common.hpp"
 
 namespace hso::detail {
@@ -137,5 +138,28 @@ struct AffineMap {  // scale x + shift
     return 0;
   }
 };
+
+/// What expressions are made of beside them; graph/expression.cpp.
+template <template <class> class Use>
+using ForFunctions = Types<Use<Exp>, Use<Log>, Use<Sqrt>, Use<Inverse>, Use<Sin>, Use<Cos>, Use<Atan>, Use<AffineMap>>;
+
+template <class T>
+struct ActivationLists {
+  template <class F>
+  using Value = ActivationValue<T, F>;
+  template <class F>
+  using First = ActivationFirst<T, F>;
+  template <class F>
+  using Second = ActivationSecond<T, F>;
+  template <class F>
+  using Reverse = ActivationReverse<T, F>;
+  template <class F>
+  using AfterBias = ActivationAfterBias<T, F>;
+  template <template <class> class... Use>
+  using All = typename Joined<ForActivations<Use>..., ForFunctions<Use>...>::type;
+  using type = All<Value, First, Second, Reverse, AfterBias>;
+};
+template <class T>
+using ActivationOps = typename ActivationLists<T>::type;
 
 }  // namespace hso::detail

@@ -201,4 +201,8 @@ struct MinresRotate {
   }
 };
 
+template <class T>
+using KrylovOps =
+    Types<KrylovStart<T>, CgStart<T>, CgLength<T>, CgTurn<T>, MinresStart<T>, MinresSubtract<T>, MinresRotate<T>>;
+
 }  // namespace hso::detail

@@ -42,4 +42,7 @@ struct UnitWeightCross {
   }
 };
 
+template <class T>
+using LinearOps = Types<UnitWeightJvp<T>, UnitWeightCross<T>>;
+
 }  // namespace hso::detail

@@ -293,4 +293,12 @@ struct Hit {
   }
 };
 
+template <class T>
+using LossOps =
+    Types<CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>,
+          CrossEntropyCrossAfterBias<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
+          OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossCrossAfterBias<T, SquaredError>,
+          OutputLossValue<T, LogisticLoss>, OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>,
+          OutputLossCross<T, LogisticLoss>, OutputLossCrossAfterBias<T, LogisticLoss>, Hit<T>>;
+
 }  // namespace hso::detail

@@ -50,4 +50,7 @@ struct Signs {
   }
 };
 
+template <class T>
+using MaskOps = Types<Keep<T>, KeepBlock<T>, Signs<T>>;
+
 }  // namespace hso::detail

@@ -161,4 +161,7 @@ struct ModelCgTurn {
   }
 };
 
+template <class T>
+using ModelCgOps = Types<ModelCgStart<T>, ModelCgLength<T>, ModelCgTurn<T>>;
+
 }  // namespace hso::detail

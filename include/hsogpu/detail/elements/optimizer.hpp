@@ -102,4 +102,8 @@ struct DampedReciprocal {
   HSO_HD void element(const T& value, T& to) const { to = T(1) / ((value > T(0) ? value : T(0)) + delta); }
 };
 
+template <class T>
+using OptimizerOps =
+    Types<AdamStep<T>, AdaHessianStep<T>, SophiaStep<T>, SecondMomentQuotient<T>, ShiftedPower<T>, DampedReciprocal<T>>;
+
 }  // namespace hso::detail

@@ -78,4 +78,7 @@ struct OrderedEntries {
   }
 };
 
+template <class T>
+using OrderOps = Types<SortKeys<T>, PermutationKeys<T>, Places<T>, OrderedEntries<T>>;
+
 }  // namespace hso::detail

@@ -83,4 +83,7 @@ struct SolveRows {
   }
 };
 
+template <class T>
+using OrthonormalOps = Types<FactorPanel<T>, SolveRows<T, 2>, SolveRows<T, 3>, SolveRows<T, 4>, SolveRows<T, 8>>;
+
 }  // namespace hso::detail

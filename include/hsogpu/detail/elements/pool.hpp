@@ -208,4 +208,8 @@ struct AvgPoolVjp {
   }
 };
 
+template <class T>
+using PoolOps =
+    Types<MaxPoolValue<T>, MaxPoolJvp<T>, MaxPoolVjp<T>, BoxMean<T>, BoxSpread<T>, AvgPoolValue<T>, AvgPoolVjp<T>>;
+
 }  // namespace hso::detail

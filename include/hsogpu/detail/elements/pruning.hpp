@@ -152,4 +152,9 @@ struct SpreadScores {
   HSO_HD void operator()(Index, Index i) const { scores[at[i]] = scale * static_cast<double>(values[i]) + shift; }
 };
 
+template <class T>
+using PruningOps =
+    Types<EliminationScore<T>, EliminationColumn<T>, EliminationPivot<T>, EliminationUpdate<T>, GatherBlock<T>,
+          Diagonal<T>, MagnitudeScore<T>, GradientScore<T>, CurvatureScore<T>, SpreadScores<T>>;
+
 }  // namespace hso::detail

@@ -76,4 +76,7 @@ struct ProbeBeta {
   }
 };
 
+template <class T>
+using QuadratureOps = Types<ProbeAlpha<T>, ProbeBeta<T>>;
+
 }  // namespace hso::detail

@@ -216,4 +216,10 @@ struct BatchWeights {
   HSO_HD void operator()(Index, Index i) const { w[i] = i < place->count ? place->weight : T(0); }
 };
 
+template <class T>
+using QueuedOps =
+    Types<ResetFlags<T>, BeginStep<T>, CheckFinite<T>, KeepRecord<T>, CombineNumbers<T>, TrustFactor<T>, NormFactor<T>,
+          ScaleBy<T>, AdamStepAt<T>, RandomFillAt<T>, Guarded<Axpby<T>>, Guarded<AdamStepAt<T>>, Guarded<Convert<T, T>>,
+          Guarded<Keep<T>>, SetBatch<T>, GatherBatch<T>, BatchRows<T>, BatchWeights<T>>;
+
 }  // namespace hso::detail

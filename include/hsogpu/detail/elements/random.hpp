@@ -78,4 +78,7 @@ struct DropoutMask {
   }
 };
 
+template <class T>
+using RandomOps = Types<RandomFill<T>, DropoutMask<T>>;
+
 }  // namespace hso::detail

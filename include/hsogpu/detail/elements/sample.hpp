@@ -67,4 +67,7 @@ struct SampleBernoulli {
   }
 };
 
+template <class T>
+using SampleOps = Types<SampleClass<T>, SampleNormal<T>, SampleBernoulli<T>>;
+
 }  // namespace hso::detail

@@ -109,4 +109,7 @@ struct TruncatedCgTurn {
   }
 };
 
+template <class T>
+using TruncatedCgOps = Types<TruncatedCgStart<T>, TruncatedCgLength<T>, TruncatedCgTurn<T>>;
+
 }  // namespace hso::detail

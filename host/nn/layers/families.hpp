@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The families of layer types, each in a file of its own, and what their rows share.
+#pragma once
+
+#include <limits>
+
+#include "nn/layer_type.hpp"
+
+namespace hso {
+
+std::vector<LayerType> dense_layers();
+std::vector<LayerType> image_layers();
+std::vector<LayerType> shape_layers();
+std::vector<LayerType> recurrent_layers();
+std::vector<LayerType> norm_layers();
+std::vector<LayerType> activation_layers();
+
+namespace layer {
+
+inline constexpr double kNoConstant = std::numeric_limits<double>::quiet_NaN();
+
+template <ChannelUse use>
+ChannelUse always(const LayerSpec&) {
+  return use;
+}
+inline bool smooth(const LayerSpec&) { return false; }
+inline bool bent(const LayerSpec&) { return true; }
+inline double keeps(const LayerSpec&, double x) { return x; }
+inline double varies(const LayerSpec&, double) { return kNoConstant; }
+
+inline LayerOption out() { return {"out", &LayerSpec::out, true, 1}; }
+inline LayerOption bias() { return {"bias", &LayerSpec::bias}; }
+inline LayerOption size() { return {"size", &LayerSpec::size, true, 1}; }
+
+}  // namespace layer
+}  // namespace hso
