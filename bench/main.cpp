@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "backend/loaded_libraries.hpp"
 #include "backend/processor_kernels.hpp"
 #include "fixture.hpp"
 #include "registry.hpp"
@@ -27,7 +28,7 @@ int run(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::AddCustomContext("device", hso::bench::device().name());
   benchmark::AddCustomContext("device_description", hso::bench::device().description());
-  benchmark::AddCustomContext("libraries", joined(hso::list_libraries()));
+  benchmark::AddCustomContext("libraries", joined(hso::detail::loaded_libraries()));
   benchmark::AddCustomContext("clock", hso::bench::counts_processor_time() ? "processor time" : "wall");
   benchmark::AddCustomContext("commit", HSO_BENCH_COMMIT);
   hso::bench::register_products();

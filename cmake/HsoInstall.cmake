@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The libraries lie beside bin/, and OpenBLAS and CUDA where they were found at build time.
+# The libraries lie beside bin/, and OpenBLAS where it was found at build time.
 file(RELATIVE_PATH HSO_BIN_TO_LIB ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
 set_target_properties(hso hsogpu_shared PROPERTIES INSTALL_RPATH "$ORIGIN/${HSO_BIN_TO_LIB}"
   INSTALL_RPATH_USE_LINK_PATH ON)
@@ -36,7 +36,7 @@ install(FILES ${PROJECT_BINARY_DIR}/package/hsogpuConfig.cmake ${PROJECT_BINARY_
 cmake_path(GET OpenBlasOpenMP_LIBRARY PARENT_PATH HSO_OPENBLAS_DIR)
 set(HSO_PC_PRIVATE "-L${HSO_OPENBLAS_DIR} -lopenblas -lgomp -lfmt -lz -lpthread")
 if(HSO_WITH_CUDA)
-  string(APPEND HSO_PC_PRIVATE " -L${CUDAToolkit_LIBRARY_DIR} -lcusolver -lcublas -lcudart_static -ldl -lrt")
+  string(APPEND HSO_PC_PRIVATE " -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -ldl -lrt")
 endif()
 set(HSO_PC_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH HSO_PC_TO_PREFIX ${CMAKE_INSTALL_PREFIX}/${HSO_PC_DIR} ${CMAKE_INSTALL_PREFIX})

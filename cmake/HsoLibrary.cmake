@@ -27,8 +27,11 @@ if(HSO_WITH_CUDA)
   file(GLOB_RECURSE HSO_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu ${PROJECT_SOURCE_DIR}/cuda/*.cpp)
   add_library(hso_cuda_objects OBJECT ${HSO_CUDA_SOURCES})
   hso_configure(hso_cuda_objects)
-  target_include_directories(hso_cuda_objects PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
-  set(HSO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublas CUDA::cusolver)
+  target_include_directories(hso_cuda_objects PRIVATE ${PROJECT_SOURCE_DIR}/cuda ${PROJECT_SOURCE_DIR}/cuda/libraries)
+  # cuBLAS and cuSOLVER are opened by cuda_libraries.cpp, not linked.
+  set(HSO_CUDA_LIBRARIES CUDA::cudart_static ${CMAKE_DL_LIBS})
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/cuda/libraries/cuda_libraries.cpp
+    PROPERTIES COMPILE_DEFINITIONS HSO_CUDA_LIBRARY_FOLDER="${CUDAToolkit_LIBRARY_DIR}")
   target_link_libraries(hso_cuda_objects PRIVATE ${HSO_CUDA_LIBRARIES})
   target_compile_options(hso_cuda_objects PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr
     -Xcompiler=-Wall,-Wextra $<$<BOOL:${HSO_WERROR}>:-Werror=all-warnings>>)
@@ -47,7 +50,7 @@ foreach(kind STATIC SHARED)
 endforeach()
 add_library(hsogpu::hsogpu ALIAS hsogpu_static)
 
-# The library without CUDA: what the CPU tests link, so that no test pays for loading the CUDA libraries.
+# The library without CUDA: what the CPU tests link, in every build.
 add_library(hso_cpu_only STATIC $<TARGET_OBJECTS:hso_host_objects> $<TARGET_OBJECTS:hso_no_cuda_objects>)
 hso_configure(hso_cpu_only)
 target_link_libraries(hso_cpu_only PUBLIC ${HSO_HOST_LIBRARIES})

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "cuda_libraries.hpp"
 #include "hsogpu/core/error.hpp"
 
 namespace hso::detail {

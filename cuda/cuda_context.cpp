@@ -59,6 +59,7 @@ CudaContext::~CudaContext() {
 }
 
 void CudaContext::create_libraries() {
+  open_cuda_libraries();
   HSO_CHECK(cudaMalloc(blas_workspace_.fill(), kBlasWorkspaceBytes));
   HSO_CHECK(cublasCreate(blas_.fill()));
   HSO_CHECK(cublasSetStream(blas_.get(), stream_.get()));  // before the workspace: it resets the workspace

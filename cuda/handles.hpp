@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "check.hpp"
+#include "cuda_libraries.hpp"
 #include "hsogpu/core/types.hpp"
 
 namespace hso::detail {
 
-template <class Raw, auto Destroy>
+/// Destroy is a function, or a pointer to one that is set before a handle is made (cuda_libraries.hpp).
+template <class Raw, auto& Destroy>
 class UniqueHandle {
  public:
   UniqueHandle() = default;
@@ -39,16 +41,16 @@ class UniqueHandle {
   Raw raw_ = nullptr;
 };
 
-using StreamHandle = UniqueHandle<cudaStream_t, &cudaStreamDestroy>;
-using EventHandle = UniqueHandle<cudaEvent_t, &cudaEventDestroy>;
-using PoolHandle = UniqueHandle<cudaMemPool_t, &cudaMemPoolDestroy>;
-using GraphHandle = UniqueHandle<cudaGraph_t, &cudaGraphDestroy>;
-using GraphExecHandle = UniqueHandle<cudaGraphExec_t, &cudaGraphExecDestroy>;
-using BlasHandle = UniqueHandle<cublasHandle_t, &cublasDestroy>;
-using SolverHandle = UniqueHandle<cusolverDnHandle_t, &cusolverDnDestroy>;
-using SolverParams = UniqueHandle<cusolverDnParams_t, &cusolverDnDestroyParams>;
-using DeviceBytes = UniqueHandle<void*, static_cast<cudaError_t (*)(void*)>(&cudaFree)>;
-using PinnedBytes = UniqueHandle<void*, static_cast<cudaError_t (*)(void*)>(&cudaFreeHost)>;
+using StreamHandle = UniqueHandle<cudaStream_t, cudaStreamDestroy>;
+using EventHandle = UniqueHandle<cudaEvent_t, cudaEventDestroy>;
+using PoolHandle = UniqueHandle<cudaMemPool_t, cudaMemPoolDestroy>;
+using GraphHandle = UniqueHandle<cudaGraph_t, cudaGraphDestroy>;
+using GraphExecHandle = UniqueHandle<cudaGraphExec_t, cudaGraphExecDestroy>;
+using BlasHandle = UniqueHandle<cublasHandle_t, cublasDestroy>;
+using SolverHandle = UniqueHandle<cusolverDnHandle_t, cusolverDnDestroy>;
+using SolverParams = UniqueHandle<cusolverDnParams_t, cusolverDnDestroyParams>;
+using DeviceBytes = UniqueHandle<void*, static_cast<cudaError_t (&)(void*)>(cudaFree)>;
+using PinnedBytes = UniqueHandle<void*, static_cast<cudaError_t (&)(void*)>(cudaFreeHost)>;
 
 /// Page-locked host memory that copies reach while the host goes on, and that kernels can write.
 PinnedBytes pinned_memory(Index bytes);

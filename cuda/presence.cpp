@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "check.hpp"
+#include "cuda_libraries.hpp"
+#include "hsogpu/core/error.hpp"
 #include "kernel_architectures.hpp"
 
 namespace hso::detail {
@@ -32,18 +34,25 @@ std::string cuda_version(const char* name, int version) {
   return fmt::format("{} {}.{}", name, version / 1000, version % 1000 / 10);
 }
 
-std::vector<std::string> libraries() {
+}  // namespace
+
+std::vector<std::string> cuda_libraries(bool load) {
   int runtime = 0, driver = 0;
   if (cudaRuntimeGetVersion(&runtime) != cudaSuccess || cudaDriverGetVersion(&driver) != cudaSuccess)
     static_cast<void>(cudaGetLastError());
   std::vector<std::string> lines{cuda_version("CUDA runtime", runtime)};
   if (driver > 0) lines.push_back(cuda_version("CUDA driver", driver));
-  lines.push_back(library_version("cuBLAS", cublasGetProperty));
-  lines.push_back(library_version("cuSOLVER", cusolverGetProperty));
+  try {
+    if (load) open_cuda_libraries();
+    if (cuda_libraries_are_open()) {
+      lines.push_back(library_version("cuBLAS", cublasGetProperty));
+      lines.push_back(library_version("cuSOLVER", cusolverGetProperty));
+    }
+  } catch (const DeviceError& error) {
+    lines.emplace_back(error.what());
+  }
   return lines;
 }
-
-}  // namespace
 
 std::string describe_device(int ordinal) {
   cudaDeviceProp properties{};
@@ -63,7 +72,7 @@ std::string built_architectures() {
 }
 
 CudaPresence cuda_presence() {
-  CudaPresence presence{.devices = {}, .first_usable = 0, .reason = {}, .libraries = libraries()};
+  CudaPresence presence{.devices = {}, .first_usable = 0, .reason = {}};
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {  // then `count` was left alone, whatever it held

@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-#include "check.hpp"
+#include "cuda_libraries.hpp"
 
 namespace hso::detail {
 

@@ -6,6 +6,7 @@
 #include "backend/blas.hpp"
 #include "backend/cpu_context.hpp"
 #include "backend/cuda_factory.hpp"
+#include "backend/loaded_libraries.hpp"
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/version.hpp"
 #include "io/text_parts.hpp"
@@ -25,6 +26,13 @@ int cuda_ordinal(std::string_view device) {
 // `::new`: should a constructor throw, its memory goes back as it came, not through the context's own operator delete.
 std::unique_ptr<Context> made_on_cpu(const ContextOptions& options) {
   return std::unique_ptr<Context>(::new detail::CpuContext(options));
+}
+
+std::vector<std::string> libraries(bool load) {
+  std::vector<std::string> lines{fmt::format("libhsogpu {}", HSOGPU_VERSION),
+                                 fmt::format("{}, core type {}", openblas_get_config(), openblas_get_corename())};
+  for (const std::string& library : detail::cuda_libraries(load)) lines.push_back(library);
+  return lines;
 }
 
 }  // namespace
@@ -49,11 +57,8 @@ std::vector<std::string> list_devices() {
   return lines;
 }
 
-std::vector<std::string> list_libraries() {
-  std::vector<std::string> lines{fmt::format("libhsogpu {}", HSOGPU_VERSION),
-                                 fmt::format("{}, core type {}", openblas_get_config(), openblas_get_corename())};
-  for (const std::string& library : detail::cuda_presence().libraries) lines.push_back(library);
-  return lines;
-}
+std::vector<std::string> list_libraries() { return libraries(true); }
+
+std::vector<std::string> detail::loaded_libraries() { return libraries(false); }
 
 }  // namespace hso

@@ -10,8 +10,8 @@ std::unique_ptr<Context> create_cuda_context(int, const ContextOptions&) {
   throw DeviceError("device cuda: this libhsogpu was built without CUDA (configure with -DHSO_CUDA=ON)");
 }
 
-CudaPresence cuda_presence() {
-  return {.devices = {}, .first_usable = 0, .reason = "built without CUDA", .libraries = {}};
-}
+CudaPresence cuda_presence() { return {.devices = {}, .first_usable = 0, .reason = "built without CUDA"}; }
+
+std::vector<std::string> cuda_libraries(bool) { return {}; }
 
 }  // namespace hso::detail

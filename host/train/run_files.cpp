@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backend/blas.hpp"
+#include "backend/loaded_libraries.hpp"
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/data/io.hpp"
 #include "hsogpu/version.hpp"
@@ -40,7 +41,7 @@ std::vector<std::string> command_line() {
 
 Json environment() {
   return {{"version", HSOGPU_VERSION},
-          {"libraries", list_libraries()},
+          {"libraries", detail::loaded_libraries()},
           {"core_type", openblas_get_corename()},
           {"threads", omp_get_max_threads()},
           {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
