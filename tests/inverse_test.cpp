@@ -7,7 +7,9 @@
 #include <cmath>
 #include <limits>
 
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/linalg/dense.hpp"
+#include "linalg/memory_needs.hpp"
 #include "support/contexts.hpp"
 #include "support/symmetric.hpp"
 
@@ -218,6 +220,23 @@ TEST_P(InverseTest, SingularSystemsKeepTheRightHandSide) {
     EXPECT_EQ(r.status, LinalgStatus::singular);
     EXPECT_EQ(r.minor, 2);
     EXPECT_EQ(x.download(), b);
+  });
+}
+
+/// An indefinite matrix meets every attempt: the arena keeps what each of them took.
+TEST_P(InverseTest, WhatAnIndefiniteSystemTakesIsKnownBeforehand) {
+  test::for_types([&]<class T>() {
+    constexpr Index n = 1000, kSlack = Index{2} << 20;
+    const auto fresh = Context::create(context().name());
+    std::vector<T> diagonal(n * n);
+    for (std::size_t i = 0; i < n; ++i) diagonal[i * (n + 1)] = static_cast<T>(i % 2 == 0 ? 1 : -2);
+    Buffer<T> a(*fresh, diagonal), x(*fresh, std::vector<T>(n, 1));
+    const Index planned = fresh->arena().growth(detail::solve_scratch<T>(*fresh, n, 1, true));
+    const Index before = fresh->allocated_bytes();
+    ASSERT_EQ(solve(*fresh, square(a, n), x.view().reshaped({1, n})).status, LinalgStatus::ok);
+    const Index taken = fresh->allocated_bytes() - before;
+    EXPECT_LE(taken, planned + kSlack);
+    EXPECT_LE(planned, taken + kSlack);
   });
 }
 

@@ -84,7 +84,7 @@ TEST_P(TapeMisuse, BatchesMustFit) {
     EXPECT_TRUE(contains(attempt(x, t), "expected up to 3 rows of 4 and 1")) << x << " and " << t;
 }
 
-TEST_P(TapeMisuse, TapesNeedACompleteGraphAndPositiveSizes) {
+TEST_P(TapeMisuse, TapesNeedACompleteGraphAndSizes) {
   Graph<double> graph;
   const Node x = graph.input({3});
   const auto attempt = [&](Index batch, Index lanes) {
@@ -97,6 +97,37 @@ TEST_P(TapeMisuse, TapesNeedACompleteGraphAndPositiveSizes) {
   graph.set_loss(squared_error(graph, z, graph.target({2})));
   EXPECT_TRUE(contains(attempt(0, 1), "batch 0"));
   EXPECT_TRUE(contains(attempt(1, -1), "lanes -1"));
+}
+
+/// Tapes for values, and for Gauss-Newton products, compute these as others do and refuse the rest.
+TEST_P(TapeMisuse, WhatATapeHasNoRoomForIsRefused) {
+  Runner<double> run(context(), case_named("deep"));
+  const Index n = run.n(), batch = run.tape.batch();
+  run.linearize();
+  const double value = run.tape.forward(run.theta.data());
+  Buffer<double> ones(context(), Span<const double>(Numbers(static_cast<std::size_t>(n), 1))), out(context(), n * n);
+  Tape<double> values(context(), run.graph, batch, 0);
+  Tape<double> products(context(), run.graph, batch, 1, Linearization::for_ggn);
+  for (Tape<double>* tape : {&values, &products}) {
+    for (auto view : {&Tape<double>::input, &Tape<double>::target, &Tape<double>::weights})
+      context().ops<double>().copy((run.tape.*view)().size(), (run.tape.*view)().data, (tape->*view)().data);
+    EXPECT_EQ(tape->forward(run.theta.data()), value);
+    const auto refused = [&](const std::function<void()>& call) {
+      return contains(message_of<UsageError>(call), "was made for");
+    };
+    EXPECT_TRUE(refused([&] { tape->gradient(run.theta.data(), out.data()); }));
+    EXPECT_TRUE(refused([&] { tape->gradient_on_device(run.theta.data(), out.data(), ones.data()); }));
+    EXPECT_TRUE(refused([&] { tape->linearize(run.theta.data(), nullptr); }));
+    EXPECT_TRUE(refused([&] { tape->dense(Curvature::hessian, out.data()); }));
+    EXPECT_TRUE(refused([&] { tape->product(Curvature::hessian, ones.view(), vector_view(out.data(), n)); }));
+  }
+  const auto product = [&](Tape<double>& tape) {
+    tape.product(Curvature::ggn, ones.view(), vector_view(out.data(), n));
+    return out.download();
+  };
+  EXPECT_TRUE(contains(message_of<UsageError>([&] { product(values); }), "made for values"));
+  products.linearize(run.theta.data(), nullptr, Linearization::for_ggn);
+  EXPECT_EQ(product(products), product(run.tape));
 }
 
 /// A target that nothing reads, and a graph without one: both can be bound.

@@ -46,6 +46,7 @@ NetworkObjectiveOptions CurvatureFlags::options() const {
   static const std::vector<std::string> sources{"hessian", "ggn", "fisher_mc", "fisher_empirical"};
   out.factors = parse_choice<Curvature>("--factors", factors_, sources);
   out.secant.steps = parse_secant_steps(secant_);
+  if (is_positive_semidefinite(kind()) && kind() != Curvature::gradient_outer) out.most = Linearization::for_ggn;
   return out;
 }
 

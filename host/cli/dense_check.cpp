@@ -15,14 +15,15 @@
 namespace hso::cli {
 
 template <class T>
-Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n) {
-  return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + Tape<T>::bytes(graph, batch, lanes);
+Index dense_bytes(const Context& context, const Graph<T>& graph, Index batch, Index lanes, Index n) {
+  return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) +
+         Tape<T>::bytes(context, graph, batch, lanes);
 }
 
 template <class T>
 void require_dense_memory(Context& context, const Graph<T>& graph, Index batch) {
   require_memory(context, "dense curvature matrix", graph.parameter_count(),
-                 [&](Index n) { return dense_bytes(graph, batch, 1, n); });
+                 [&](Index n) { return dense_bytes(context, graph, batch, 1, n); });
 }
 
 namespace {
@@ -71,8 +72,8 @@ double product_difference(LinearOperator<T>& op, const Buffer<T>& h) {
   return size > 0 ? difference / size : difference;
 }
 
-template Index dense_bytes(const Graph<float>&, Index, Index, Index);
-template Index dense_bytes(const Graph<double>&, Index, Index, Index);
+template Index dense_bytes(const Context&, const Graph<float>&, Index, Index, Index);
+template Index dense_bytes(const Context&, const Graph<double>&, Index, Index, Index);
 template void require_dense_memory(Context&, const Graph<float>&, Index);
 template void require_dense_memory(Context&, const Graph<double>&, Index);
 template double product_difference(LinearOperator<float>&, const Buffer<float>&);

@@ -9,7 +9,7 @@ namespace hso::cli {
 
 /// Bytes of the matrix and of a tape for `lanes` directions.
 template <class T>
-Index dense_bytes(const Graph<T>& graph, Index batch, Index lanes, Index n);
+Index dense_bytes(const Context& context, const Graph<T>& graph, Index batch, Index lanes, Index n);
 
 /// MemoryError with the bytes needed, the bytes there and the n that would fit, before anything is computed.
 template <class T>

@@ -43,7 +43,9 @@ struct PlacedProblem {
   /// What is live now and `added` bytes, with scratch for traversals.
   Index live_with(Index added) const { return context->allocated_bytes() + added + kScratchBytes; }
   /// Bytes of a tape for the rows that the device takes at a time.
-  Index tape_bytes(Index lanes = 1) const { return Tape<T>::bytes(network.graph, rows, lanes); }
+  Index tape_bytes(Index lanes, Linearization most) const {
+    return Tape<T>::bytes(*context, network.graph, rows, lanes, most);
+  }
   /// "mlp:4-3-2: n = 23, 40 rows, cross_entropy, float64 on cpu, theta from theta.npy"
   std::string description() const;
 

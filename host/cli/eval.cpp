@@ -82,7 +82,8 @@ class EvalCommand {
     const Index rows = rows_that_fit(context, network.graph, most);
     const Buffer<T> theta(context, std::vector<T>(run.theta.begin(), run.theta.end()));
     const Index numbers = placed.train.size * static_cast<Index>(sizeof(Index));
-    const Index work = context.allocated_bytes() + numbers + Tape<T>::bytes(network.graph, rows, 1) + kScratchBytes;
+    const Index work =
+        context.allocated_bytes() + numbers + Tape<T>::bytes(context, network.graph, rows, 0) + kScratchBytes;
     if (memory_.stops_after(
             plan_of(context, work, static_cast<Index>(run.theta.size() * sizeof(double)), before.most_growth())))
       return false;

@@ -32,7 +32,7 @@ struct GradientCommand {
     fmt::print(stderr, "{}\n", placed.description());
     Buffer<T> g(*placed.context, placed.dimension());
     const auto objective = placed.objective({.batch = kLossRows, .lanes = 1});
-    const Index tape = Tape<T>::bytes(placed.network.graph, std::min(kLossRows, placed.rows), 1);
+    const Index tape = Tape<T>::bytes(*placed.context, placed.network.graph, std::min(kLossRows, placed.rows), 1);
     if (memory.stops_after(placed.plan(placed.live_with(tape)))) return;
     const double loss = objective->gradient(placed.theta.data(), g.data());
     print_loss(loss, p, json);

@@ -75,7 +75,7 @@ class HessianCommand {
     const Index fit = detail::lanes_that_fit(*placed.context, placed.network.graph, placed.rows);
     const Index lanes = std::min(count, lanes_ > 0 ? lanes_ : fit);
     const auto objective = objective_of(placed, lanes);
-    const Index work = placed.live_with(placed.tape_bytes(lanes));
+    const Index work = placed.live_with(placed.tape_bytes(lanes, curvature_.options().most));
     if (memory_.stops_after(placed.plan(work))) return;
     print_loss(placed.loss(), placed.problem, json_);
     objective->curvature(placed.theta.data(), kind)

@@ -25,6 +25,7 @@
 #include "hsogpu/optim/optimizer.hpp"
 #include "io/choice.hpp"
 #include "io/shown_text.hpp"
+#include "objective/lanes_that_fit.hpp"
 #include "train/memory_plan.hpp"
 
 namespace hso::cli {
@@ -100,7 +101,7 @@ class SolveCommand {
     auto& context = *placed.context;
     const auto [shape, b] = placed_vectors(placed);
     Buffer<T> x(context, b.size());
-    const auto objective = placed.objective(curvature_.options());
+    const auto objective = placed.objective(options_of(placed, b.size() / n, method));
     const auto curvature = objective->curvature(placed.theta.data(), kind);
     AffineOperator<T> a(*curvature, 1, damping_);
     const Index count = b.size() / n;
@@ -116,6 +117,15 @@ class SolveCommand {
     write_result(out_, shape, HostValues<T>(context, x).get());
     report(p, kind, method, n, solved);
     fmt::print(stderr, "{}: {} results {}\n", out_, count, shape.to_string());
+  }
+
+  /// An iteration multiplies no more vectors at a time than it solves for; a matrix is made from many.
+  template <class T>
+  NetworkObjectiveOptions options_of(const PlacedProblem<T>& placed, Index count, Method method) const {
+    NetworkObjectiveOptions out = curvature_.options();
+    if (method == Method::dense || (method == Method::automatic && placed.dimension() <= kDense)) return out;
+    out.lanes = std::min(count, detail::lanes_that_fit(*placed.context, placed.network.graph, placed.rows));
+    return out;
   }
 
   /// The shape of --vector, and its numbers on the device.

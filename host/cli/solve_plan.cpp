@@ -4,8 +4,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/linalg/dense.hpp"
+#include "linalg/memory_needs.hpp"
+#include "train/placed_data.hpp"
 
 namespace hso::cli {
 namespace {
@@ -44,9 +47,16 @@ SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count) {
   Context& context = a.context();
   const Index n = a.dimension();
   require_memory(context, "the matrix and its factors", n, [=](Index m) { return dense_solve_bytes<T>(m, count); });
-  SpectrumPlan plan = plan_products(a, std::min(a.lanes(), n), n, dense_solve_bytes<T>(n, count));
+  const double seconds = cholesky_seconds<T>(context, n);
+  SpectrumPlan plan = plan_products(a, std::min(a.lanes(), n), n, 0);
   plan.dense = true;
-  plan.solver_seconds = cholesky_seconds<T>(context, n);
+  plan.solver_seconds = seconds;
+  const Index square = n * n * static_cast<Index>(sizeof(T));
+  const auto added = [&](bool wide) {
+    return square + context.arena().growth(detail::solve_scratch<T>(context, n, count, wide));
+  };
+  const Index all = added(true), taken = all <= context.memory().free_bytes ? all : added(false);
+  plan.bytes = std::max(plan.bytes, context.allocated_bytes() + taken + kScratchBytes);
   return plan;
 }
 

@@ -7,8 +7,10 @@
 
 namespace hso::cli {
 
-/// The matrix and what solve() takes beside it, for `count` right-hand sides: a copy that becomes the Cholesky factor,
-/// and another where eigenvalues have to be computed. MemoryError where that is not there, with the n that would fit.
+/// The matrix and what solve() takes beside it for `count` right-hand sides, whichever of its attempts succeeds: the
+/// Cholesky factor, in float32 a second one in float64 where that fits, then eigenvalues with their workspace of two
+/// matrices. So a positive definite matrix, for which the first attempt does, takes half of it (float32: a third).
+/// MemoryError where there is not even room for three matrices, with the n that would fit.
 template <class T>
 SpectrumPlan plan_dense_solve(LinearOperator<T>& a, Index count);
 

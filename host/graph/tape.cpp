@@ -23,7 +23,13 @@ struct Tape<T>::Impl : detail::Traversal<T> {
   enum class State { none, forward, linearized };
   State state = State::none;
 
+  void require_room(const char* what, bool backward) const {
+    if (this->lanes == 0 || (backward && !this->adjoints))
+      throw UsageError(fmt::format("Tape::{}: this tape was made for {} alone", what,
+                                   this->lanes == 0 ? "values" : "values and the products of for_ggn"));
+  }
   void require_point(Curvature kind) const {
+    require_room("product", kind == Curvature::hessian);
     if (kind != Curvature::hessian && kind != Curvature::ggn && kind != Curvature::fisher_empirical)
       throw UsageError(
           "Tape::product: a tape has hessian, ggn and fisher_empirical products; an objective has the rest");
@@ -60,10 +66,11 @@ void require_fitting(const Tape<T>& tape, Span<const View<T>> views, Index& lane
 }  // namespace
 
 template <class T>
-Tape<T>::Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes) {
-  if (batch < 1 || lanes < 1)
-    throw UsageError(fmt::format("Tape: batch {} and lanes {} must be positive", batch, lanes));
-  impl_ = std::make_unique<Impl>(context, require_complete(graph), batch, lanes);
+Tape<T>::Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes, Linearization most) {
+  if (batch < 1 || lanes < 0)
+    throw UsageError(fmt::format("Tape: batch {} and lanes {}, expected at least 1 and 0", batch, lanes));
+  impl_ = std::make_unique<Impl>(context, require_complete(graph), batch, lanes,
+                                 lanes > 0 && most == Linearization::for_hessian);
 }
 template <class T>
 Tape<T>::~Tape() = default;
@@ -172,6 +179,7 @@ double Tape<T>::gradient(const T* theta, T* g, bool add) {
 
 template <class T>
 void Tape<T>::gradient_on_device(const T* theta, T* g, double* value, bool add) {
+  impl_->require_room("gradient_on_device", true);
   impl_->state = Impl::State::none;
   impl_->run_forward(theta, g, true, add);
   impl_->loss_on_device(value);
@@ -182,6 +190,7 @@ template <class T>
 double Tape<T>::linearize(const T* theta, T* g, Linearization purpose, bool add) {
   impl_->state = Impl::State::none;
   const bool backward = g != nullptr || purpose == Linearization::for_hessian;
+  impl_->require_room("linearize", backward);
   impl_->run_forward(theta, g, backward, add);
   const double loss = impl_->loss();
   impl_->state = backward ? Impl::State::linearized : Impl::State::forward;
@@ -245,6 +254,7 @@ void dense_by_full_products(Tape<T>& tape, Ops<T>& ops, Curvature kind, T* h, bo
 
 template <class T>
 void Tape<T>::dense(Curvature kind, T* h, bool add) {
+  impl_->require_room("dense", kind == Curvature::hessian);
   const Index n = dimension();
   Ops<T>& ops = impl_->ops;
   if (!impl_->plan.partition) return dense_by_full_products(*this, ops, kind, h, add);
@@ -261,10 +271,12 @@ void Tape<T>::dense(Curvature kind, T* h, bool add) {
 }
 
 template <class T>
-Index Tape<T>::bytes(const Graph<T>& graph, Index batch, Index lanes) {
-  const detail::TapePlan plan = detail::plan_tape(require_complete(graph), batch);
-  return detail::place_tape(plan, graph.parameter_count(), batch, lanes).elements * static_cast<Index>(sizeof(T)) +
-         plan.saved_bytes + plan.row_numbers * static_cast<Index>(sizeof(Index));
+Index Tape<T>::bytes(const Context& context, const Graph<T>& graph, Index batch, Index lanes, Linearization most) {
+  const detail::TapePlan plan =
+      detail::plan_tape(require_complete(graph), batch, {lanes > 0, lanes > 0 && most == Linearization::for_hessian});
+  const detail::TapeMemory place = detail::place_tape(plan, graph.parameter_count(), batch, lanes, context.is_cuda());
+  return place.elements * static_cast<Index>(sizeof(T)) + plan.saved_bytes +
+         plan.row_numbers * static_cast<Index>(sizeof(Index));
 }
 
 template <class T>

@@ -55,7 +55,7 @@ std::vector<Shape> input_shapes(const Graph<T>& graph, const TapePlan& plan, Nod
 }
 
 template <class T>
-void place_values(const Graph<T>& graph, TapePlan& plan) {
+void place_values(const Graph<T>& graph, bool adjoints, TapePlan& plan) {
   using Kind = typename Graph<T>::Kind;
   for (Node i = 0; i < static_cast<Node>(plan.nodes.size()); ++i) {
     NodePlan& node = plan.nodes[static_cast<std::size_t>(i)];
@@ -63,7 +63,7 @@ void place_values(const Graph<T>& graph, TapePlan& plan) {
     if (!node.live || node.root != i || info.kind == Kind::parameter) continue;
     node.value = plan.value_elements;
     plan.value_elements += aligned(node.size);
-    if (node.active) {
+    if (node.active && adjoints) {
       node.adjoint = plan.value_elements;
       plan.value_elements += aligned(node.size);
     }
@@ -133,29 +133,31 @@ bool leaves_partition(const Graph<T>& g, const std::vector<Node>& leaves) {
 
 }  // namespace
 
-TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes) {
+TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes, bool replays) {
   Index widest = 0;
   for (const NodePlan& node : plan.nodes)
     if (node.tangent >= 0) widest = std::max(widest, node.size);
   TapeMemory at{};
-  at.theta = aligned(n);
+  const bool recorded = replays && lanes > 0;
+  at.theta = recorded ? aligned(n) : 0;
   at.weights = at.theta + aligned(n);
   at.values = at.weights + aligned(batch);
   at.pool = at.values + plan.value_elements;
   at.room = at.pool + checked_multiply(plan.pool_elements, lanes);
-  at.elements = at.room + widest;
+  at.elements = at.room + (recorded ? widest : 0);
   return at;
 }
 
 template <class T>
-TapePlan plan_tape(const Graph<T>& graph, Index batch) {
+TapePlan plan_tape(const Graph<T>& graph, Index batch, const TapeRoom& room) {
   TapePlan plan;
   plan.nodes.resize(graph.nodes().size());
   mark_live(graph, plan);
   resolve(graph, batch, plan);
-  place_values(graph, plan);
+  place_values(graph, room.adjoints, plan);
   plan.partition = leaves_partition(graph, plan.leaves);
   if (std::ranges::any_of(plan.order, [&](Node i) { return graph[i].op->draws_by_row(); })) plan.row_numbers = batch;
+  if (!room.tangents) return plan;
   std::vector<Interval> intervals = lifetimes(graph, plan);
   plan.pool_elements = pack(intervals);
   for (const Interval& interval : intervals)
@@ -163,7 +165,7 @@ TapePlan plan_tape(const Graph<T>& graph, Index batch) {
   return plan;
 }
 
-template TapePlan plan_tape(const Graph<float>&, Index);
-template TapePlan plan_tape(const Graph<double>&, Index);
+template TapePlan plan_tape(const Graph<float>&, Index, const TapeRoom&);
+template TapePlan plan_tape(const Graph<double>&, Index, const TapeRoom&);
 
 }  // namespace hso::detail

@@ -36,7 +36,8 @@ struct TapePlan {
 };
 
 /// One allocation holds all numbers of a tape of n parameters, so that a product with an operand and one with its
-/// tangent can be one strided batch, whose strides are positive: the order is the order of the members.
+/// tangent can be one strided batch, whose strides are positive: the order is the order of the members. `direction` and
+/// `room` are for recorded products alone: they take nothing without `replays`, or without lanes.
 struct TapeMemory {
   Index direction;  ///< [n] a copy of the vector of a product of one lane
   Index theta;      ///< [n]
@@ -46,9 +47,14 @@ struct TapeMemory {
   Index room;  ///< of one lane of the widest tangent: the second of two products that are one batch
   Index elements;
 };
-TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes);
+TapeMemory place_tape(const TapePlan& plan, Index n, Index batch, Index lanes, bool replays);
 
+/// What has room beside the values.
+struct TapeRoom {
+  bool tangents = true;  ///< and their adjoints: products
+  bool adjoints = true;  ///< gradients, and Hessian products
+};
 template <class T>
-TapePlan plan_tape(const Graph<T>& graph, Index batch);
+TapePlan plan_tape(const Graph<T>& graph, Index batch, const TapeRoom& room = {});
 
 }  // namespace hso::detail

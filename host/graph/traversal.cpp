@@ -11,14 +11,15 @@
 namespace hso::detail {
 
 template <class T>
-Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k)
+Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k, bool both_ways)
     : context(c),
       ops(c.ops<T>()),
       graph(g),
       batch(n),
       lanes(k),
-      plan(plan_tape(g, n)),
-      place(place_tape(plan, g.parameter_count(), n, k)),
+      adjoints(both_ways),
+      plan(plan_tape(g, n, {k > 0, both_ways})),
+      place(place_tape(plan, g.parameter_count(), n, k, c.is_cuda())),
       memory(c, place.elements),
       theta(memory.data() + place.theta),
       weights(memory.data() + place.weights),
@@ -348,7 +349,7 @@ void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View
     tangents_.push_back({const_cast<T*>(v.data) + info.offset, info.shape, v.lanes, v.lane_stride});
     results_.push_back({hv.data + info.offset, info.shape, hv.lanes, hv.lane_stride});
   }
-  T* room = v.data == memory.data() + place.direction ? memory.data() + place.room : nullptr;
+  T* room = replays() && v.data == memory.data() + place.direction ? memory.data() + place.room : nullptr;
   launch_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !plan.partition, copied,
                  room);
 }

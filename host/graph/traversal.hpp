@@ -20,7 +20,8 @@ struct Traversal {
     std::vector<View<T>> x;  ///< inputs' values
   };
 
-  Traversal(Context& context, const Graph<T>& graph, Index batch, Index lanes);
+  /// `adjoints`: run_forward may go backward, and there may be Hessian products.
+  Traversal(Context& context, const Graph<T>& graph, Index batch, Index lanes, bool adjoints);
 
   /// Values at theta and, with `backward`, adjoints; g (+)= gradient unless g is null.
   void run_forward(const T* theta, T* g, bool backward, bool add);
@@ -49,6 +50,7 @@ struct Traversal {
   Ops<T>& ops;
   const Graph<T>& graph;
   Index batch, lanes;
+  bool adjoints;
   TapePlan plan;
   TapeMemory place;
   Buffer<T> memory;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Device memory that the iterative methods take, known before they start, beside what one product and its result took
-// of the arena when it was tried.
+// Device memory that a solution and the iterative methods take, known before they start; of the iterative methods,
+// beside what one product and its result took of the arena when it was tried.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,11 @@ struct Needs {
   Index buffers = 0;                        ///< bytes allocated for the length of the run
   std::vector<std::vector<Index>> scratch;  ///< sequences of takes (Arena::growth)
 };
+
+/// Sequences of takes of solve: of all its attempts, so that a positive definite matrix needs less, down to the first;
+/// `wide`: of that in float64 too, which solve leaves out where it does not fit.
+template <class T>
+std::vector<std::vector<Index>> solve_scratch(Context& context, Index n, Index nrhs, bool wide);
 
 /// `options.basis` is the number of vectors held (lanczos_basis).
 template <class T>

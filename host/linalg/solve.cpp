@@ -9,6 +9,7 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/detail/arena.hpp"
+#include "linalg/memory_needs.hpp"
 #include "linalg/prepare.hpp"
 
 namespace hso {
@@ -101,32 +102,34 @@ double in_units(const System<T>& s, double backward_error) {
   return backward_error / (std::sqrt(static_cast<double>(s.n)) * eps);
 }
 
-/// The first pivot of a factor that is rounding error of the diagonal it came from, counted from 1, or 0: such a matrix
-/// is positive definite by accident.
-template <class T>
-Index doubtful_pivot(Context& context, Index n, const T* a, const T* factor) {
-  auto& ops = context.ops<T>();
-  Scratch scratch(context);
+/// The first pivot of a factor in the precision W that is rounding error of the diagonal it came from, counted from 1,
+/// or 0: such a matrix is positive definite by accident.
+template <class W, class T>
+Index doubtful_pivot(const System<T>& s, const W* factor) {
+  Scratch scratch(s.context);
   T* one = scratch.take<T>(1);
-  ops.fill(1, T(1), one);
-  std::vector<double> diagonal(static_cast<std::size_t>(n)), pivots(diagonal.size());
-  ops.dots(n, 1, a, n + 1, one, 0, diagonal.data());
-  ops.dots(n, 1, factor, n + 1, factor, n + 1, pivots.data());
+  s.context.template ops<T>().fill(1, T(1), one);
+  std::vector<double> diagonal(static_cast<std::size_t>(s.n)), pivots(diagonal.size());
+  s.context.template ops<T>().dots(s.n, 1, s.a, s.n + 1, one, 0, diagonal.data());
+  s.context.template ops<W>().dots(s.n, 1, factor, s.n + 1, factor, s.n + 1, pivots.data());
   for (std::size_t i = 0; i < pivots.size(); ++i)
-    if (pivots[i] <= spectrum_tolerance<T>(n) * diagonal[i]) return static_cast<Index>(i) + 1;
+    if (pivots[i] <= spectrum_tolerance<W>(s.n) * diagonal[i]) return static_cast<Index>(i) + 1;
   return 0;
 }
 
-/// `numbers` as they are, or a copy of them in the precision W.
-template <class W, class T>
-const W* in_precision(const System<T>& s, const T* numbers, Index count, Scratch& scratch) {
-  if constexpr (std::is_same_v<W, T>) {
-    return numbers;
-  } else {
-    W* copy = scratch.take<W>(count);
-    convert(s.context, count, numbers, copy);
-    return copy;
-  }
+/// `to` := `from`, in the other precision or in the same.
+template <class T, class W>
+void copy_to(Context& context, Index count, const T* from, W* to) {
+  if constexpr (std::is_same_v<W, T>)
+    context.ops<T>().copy(count, from, to);
+  else
+    convert(context, count, from, to);
+}
+
+template <class W>
+std::vector<Index> cholesky_scratch(Index n, Index nrhs) {
+  const Index vector = checked_multiply(n, static_cast<Index>(sizeof(W)));
+  return {checked_multiply(n, vector), checked_multiply(nrhs, vector)};
 }
 
 /// x by Cholesky in the precision W. Returns the minor that is not safely positive, or 0.
@@ -134,19 +137,15 @@ template <class W, class T>
 Index by_cholesky(const System<T>& s, T* x) {
   auto& ops = s.context.template ops<W>();
   Scratch scratch(s.context);
-  const W* matrix = in_precision<W>(s, s.a, s.n * s.n, scratch);
   W* factor = scratch.take<W>(s.n * s.n);
   W* rows = scratch.take<W>(s.nrhs * s.n);
-  ops.copy(s.n * s.n, matrix, factor);
-  ops.copy(s.nrhs * s.n, in_precision<W>(s, s.b, s.nrhs * s.n, scratch), rows);
+  copy_to(s.context, s.n * s.n, s.a, factor);
+  copy_to(s.context, s.nrhs * s.n, s.b, rows);
   const BlockingWork work(s.n);
   if (const Index minor = ops.potrf(s.n, factor); minor != 0) return minor;
-  if (const Index minor = doubtful_pivot<W>(s.context, s.n, matrix, factor); minor != 0) return minor;
+  if (const Index minor = doubtful_pivot(s, factor); minor != 0) return minor;
   ops.potrs(s.n, s.nrhs, factor, rows);
-  if constexpr (std::is_same_v<W, T>)
-    ops.copy(s.nrhs * s.n, rows, x);
-  else
-    convert(s.context, s.nrhs * s.n, rows, x);
+  copy_to(s.context, s.nrhs * s.n, rows, x);
   return 0;
 }
 
@@ -196,12 +195,10 @@ SolveReport run_ladder(const System<T>& s, T* x) {
   out.minor = by_cholesky<T>(s, x);
   if (good(out.minor)) return out;
   if (kIsFloat<T>) {
-    out.fallbacks.push_back("float64");
-    try {
-      if (good(by_cholesky<double>(s, x))) return out;
-    } catch (const MemoryError&) {
-      out.fallbacks.back() = "float64 does not fit into memory";
-    }
+    const bool fits =
+        s.context.arena().growth({cholesky_scratch<double>(s.n, s.nrhs)}) <= s.context.memory().free_bytes;
+    out.fallbacks.push_back(fits ? "float64" : "float64 does not fit into memory");
+    if (fits && good(by_cholesky<double>(s, x))) return out;
   }
   out.fallbacks.push_back(out.minor == 0 ? "eigenvalues after: residual too large"
                                          : fmt::format("eigenvalues after: minor {} is not positive", out.minor));
@@ -219,6 +216,17 @@ Index solve_bytes(Context& context, Index n, Index nrhs) {
 }
 
 }  // namespace
+
+template <class T>
+std::vector<std::vector<Index>> detail::solve_scratch(Context& context, Index n, Index nrhs, bool wide) {
+  const Index vector = checked_multiply(n, static_cast<Index>(sizeof(T))), square = checked_multiply(n, vector);
+  const Index rows = checked_multiply(nrhs, vector), work = context.ops<T>().syevd_workspace_bytes(n, true);
+  std::vector<std::vector<Index>> out{{rows, square, rows}};
+  if (kIsFloat<T> && wide) out.push_back({rows, 2 * square, 2 * rows});
+  out.push_back({rows, square, rows, vector, vector, vector, work});
+  out.push_back({rows, square, rows, vector, vector, 256 * vector, 256 * vector});
+  return out;
+}
 
 template <class T>
 SolutionCheck check_solution(Context& context, View<const T> a, View<const T> b, View<const T> x) {
@@ -277,5 +285,7 @@ template SolutionCheck check_solution(Context&, View<const float>, View<const fl
 template SolutionCheck check_solution(Context&, View<const double>, View<const double>, View<const double>);
 template SolveReport solve(Context&, View<float>, View<float>);
 template SolveReport solve(Context&, View<double>, View<double>);
+template std::vector<std::vector<Index>> detail::solve_scratch<float>(Context&, Index, Index, bool);
+template std::vector<std::vector<Index>> detail::solve_scratch<double>(Context&, Index, Index, bool);
 
 }  // namespace hso

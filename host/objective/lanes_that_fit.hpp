@@ -15,7 +15,7 @@ template <class T>
 Index lanes_that_fit(Context& context, const Graph<T>& graph, Index batch) {
   const Index budget = context.memory().free_bytes / 4;
   Index lanes = std::min(Tape<T>::useful_lanes(context, graph, batch), std::max<Index>(graph.parameter_count(), 1));
-  while (lanes > 1 && Tape<T>::bytes(graph, batch, lanes) > budget) lanes /= 2;
+  while (lanes > 1 && Tape<T>::bytes(context, graph, batch, lanes) > budget) lanes /= 2;
   return lanes;
 }
 

@@ -120,7 +120,7 @@ void MicroBatches<T>::set_training(bool on, std::uint64_t training_step) {
 
 template <class T>
 Tape<T>& MicroBatches<T>::made(BoundTape<T>& b, Index most_lanes) {
-  if (!b.tape) b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes);
+  if (!b.tape) b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes, options.most);
   return *b.tape;
 }
 

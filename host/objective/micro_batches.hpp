@@ -60,8 +60,8 @@ struct MicroBatches {
   /// The row of the data that is number i of the selection.
   Index row_of(Index i);
   Tape<T>& main(Index micro_batch) { return bound(main_tape, micro_batch, lanes); }
-  /// Values of trial points run here, so that a linearisation survives them.
-  Tape<T>& trial(Index micro_batch) { return bound(trial_tape, micro_batch, 1); }
+  /// Values of trial points run here, so that a linearisation survives them; it has room for values alone.
+  Tape<T>& trial(Index micro_batch) { return bound(trial_tape, micro_batch, 0); }
   /// Adds `cost` gradients of this many rows to gradient_equivalents.
   void charge(double cost, Index of_rows) {
     gradient_equivalents += cost * static_cast<double>(of_rows) / static_cast<double>(data.size);

@@ -36,7 +36,7 @@ PlacedData<T>::PlacedData(Context& context, const Network<T>& network, const Dat
 
 template <class T>
 Index rows_that_fit(Context& context, const Graph<T>& graph, Index wanted) {
-  const auto tape = [&](Index rows) { return Tape<T>::bytes(graph, rows, 1); };
+  const auto tape = [&](Index rows) { return Tape<T>::bytes(context, graph, rows, 1); };
   require_memory(context, "the buffers of the network, n rows at a time", 1, tape);
   Index rows = wanted;
   while (rows > 1 && tape(rows) > context.memory().free_bytes / 4) rows = (rows + 1) / 2;

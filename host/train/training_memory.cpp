@@ -21,10 +21,10 @@ Index dense_bytes(Context& context, Index n) {
   return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, n);
 }
 
-/// Main tape and trial tape.
+/// Main tape and trial tape, which holds values alone.
 template <class T>
-Index tape_bytes(const Graph<T>& graph, Index rows, Index lanes) {
-  return Tape<T>::bytes(graph, rows, lanes) + Tape<T>::bytes(graph, rows, 1);
+Index tape_bytes(const Context& context, const Graph<T>& graph, Index rows, Index lanes) {
+  return Tape<T>::bytes(context, graph, rows, lanes) + Tape<T>::bytes(context, graph, rows, 0);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ TrainingPlan plan_training(Context& context, const Graph<T>& graph, const Traini
   };
   const auto tapes = [&](Index rows, Index lanes) {
     const Index own = std::min(rows, needs.curvature_rows);
-    return tape_bytes(graph, rows, lanes) + (own > 0 ? Tape<T>::bytes(graph, own, lanes) : 0);
+    return tape_bytes(context, graph, rows, lanes) + (own > 0 ? Tape<T>::bytes(context, graph, own, lanes) : 0);
   };
   const auto all = [&](Index size, Index rows) { return fixed(size) + tapes(rows, 1); };
   const bool chosen = needs.device_rows > 0;
@@ -54,10 +54,11 @@ TrainingPlan plan_training(Context& context, const Graph<T>& graph, const Traini
   if (needs.dense) plan.lanes = std::min(std::max<Index>(n, 1), Tape<T>::useful_lanes(context, graph, plan.rows));
   while (plan.lanes > 1 && tapes(plan.rows, plan.lanes) > left) plan.lanes /= 2;
   plan.bytes = context.allocated_bytes() + fixed(n) + tapes(plan.rows, plan.lanes);
+  const auto values = [&](Index rows) { return Tape<T>::bytes(context, graph, rows, 0); };
   for (Index rows : needs.evaluations) {
-    while (rows > 1 && Tape<T>::bytes(graph, rows, 1) > left / 2) rows = (rows + 1) / 2;
+    while (rows > 1 && values(rows) > left / 2) rows = (rows + 1) / 2;
     plan.evaluation_rows.push_back(rows);
-    plan.bytes += Tape<T>::bytes(graph, rows, 1);
+    plan.bytes += values(rows);
   }
   return plan;
 }

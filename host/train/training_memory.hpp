@@ -28,9 +28,9 @@ struct TrainingPlan {
   std::vector<Index> evaluation_rows{};
 };
 
-/// Beside what the context holds already, which is the data: theta and the point of an operator, the method's own, two
-/// tapes (of the steps and of trial points), a tape for each further evaluation, the making of orders, and a small
-/// change for the scratch of traversals.
+/// Beside what the context holds already, which is the data: theta and the point of an operator, the method's own, the
+/// tape of the steps, one for values at trial points and one for each further evaluation, the making of orders, and a
+/// small change for the scratch of traversals.
 /// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes
 /// and evaluations likewise. MemoryError says what is needed, what is there, and which n a dense method could have.
 template <class T>

@@ -134,8 +134,8 @@ class Pruning {
     const Dataset &train = in_.data.split.train, &test = in_.data.split.test;
     const ParameterLayout layout = parameter_layout(*in_.context, network_);
     const Index rows = objective_options(0).batch;
-    const Index tapes =
-        Tape<T>::bytes(network_.graph, rows, curvature_.lanes()) + Tape<T>::bytes(network_.graph, rows, 1);
+    const auto tape = [&](Index lanes) { return Tape<T>::bytes(context_, network_.graph, rows, lanes); };
+    const Index tapes = tape(curvature_.lanes()) + tape(0);
     Index work = removal_bytes<T>(context_, layout, in_.run.mask.count(), train.size, options_.rule);
     const auto values =
         static_cast<Index>(train.inputs.size() + train.targets.size() + test.inputs.size() + test.targets.size());

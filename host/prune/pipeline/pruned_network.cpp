@@ -19,10 +19,10 @@ namespace {
 constexpr Index kCheckedRows = 256;
 constexpr int kWarmUp = 3, kTimed = 31;
 
-/// The first `rows` of the data on a tape without lanes.
+/// The first `rows` of the data on a tape for values.
 template <class T>
 std::unique_ptr<Tape<T>> bound_tape(Context& context, const Network<T>& network, const Dataset& data, Index rows) {
-  auto tape = std::make_unique<Tape<T>>(context, network.graph, rows);
+  auto tape = std::make_unique<Tape<T>>(context, network.graph, rows, 0);
   std::vector<T> inputs(static_cast<std::size_t>(rows * data.input_shape.size()));
   for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = static_cast<T>(data.inputs[i]);
   const std::vector<T> targets(static_cast<std::size_t>(tape->target().size()), T(0));

@@ -100,8 +100,8 @@ Index finetuning_bytes(Context& context, const Graph<T>& graph, const ParameterL
   const auto method = make_optimizer<T>(options.optimizer, options.optimizer_settings);
   const Index batch = options.batch > 0 ? options.batch : kRows;
   const Index vectors = checked_multiply(kVectors * layout.n + numbers, static_cast<Index>(sizeof(T)));
-  return vectors + method->bytes(context, layout) + 2 * Tape<T>::bytes(graph, std::max(batch, kRows), 1) +
-         kScratchBytes;
+  const auto tape = [&](Index lanes) { return Tape<T>::bytes(context, graph, std::max(batch, kRows), lanes); };
+  return vectors + method->bytes(context, layout) + tape(1) + tape(0) + kScratchBytes;
 }
 
 template Index removal_bytes<float>(Context&, const ParameterLayout&, Index, Index, const RemovalRule&);

@@ -37,4 +37,7 @@ const std::string& name_of(Curvature kind);
 /// Kinds of curvature that are positive semidefinite whatever the network, its data and a weight decay >= 0.
 bool is_positive_semidefinite(Curvature kind);
 
+/// What a linearisation prepares: GGN and Fisher products need the forward pass alone.
+enum class Linearization { for_ggn, for_hessian };
+
 }  // namespace hso

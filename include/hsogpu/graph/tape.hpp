@@ -29,15 +29,14 @@ template <class T>
 struct Traversal;
 }
 
-/// What a linearisation prepares: GGN and Fisher products need the forward pass alone.
-enum class Linearization { for_ggn, for_hessian };
-
 template <class T>
 class Tape {
  public:
-  /// `lanes`: the most directions one traversal carries; longer requests are cut into pieces of that size.
-  /// The tape keeps references to context and graph.
-  Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes = 1);
+  /// `lanes`: the most directions one traversal carries; longer requests are cut into pieces of that size. 0: the tape
+  /// has room for values alone. `most`: with for_ggn it has none for gradients and Hessian products. What has no room
+  /// is a UsageError. The tape keeps references to context and graph.
+  Tape(Context& context, const Graph<T>& graph, Index batch, Index lanes = 1,
+       Linearization most = Linearization::for_hessian);
   ~Tape();
   Tape(Tape&&) noexcept;
 
@@ -94,8 +93,9 @@ class Tape {
   const std::vector<Node>& leaves() const;
   /// For the library's own operators: the loops beneath, which know more than products.
   detail::Traversal<T>& traversal();
-  /// Device bytes that a tape of this batch and this many lanes takes, scratch excluded.
-  static Index bytes(const Graph<T>& graph, Index batch, Index lanes);
+  /// Device bytes that a tape made like this takes, scratch excluded.
+  static Index bytes(const Context& context, const Graph<T>& graph, Index batch, Index lanes,
+                     Linearization most = Linearization::for_hessian);
   /// Lanes beyond which a traversal gains nothing: the widest tangent of all lanes fills what Ops::chunk_bytes says, a
   /// core's cache on a CPU and a fair load on a GPU. From 1, or 8 with convolutions, to 32.
   static Index useful_lanes(Context& context, const Graph<T>& graph, Index batch);

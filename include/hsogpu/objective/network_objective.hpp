@@ -42,6 +42,8 @@ struct NetworkObjectiveOptions {
   Curvature factors = Curvature::ggn;
   Index diagonal_probes = 30;
   SecantOptions secant{};
+  /// What there is room for: with for_ggn values, and products and factors of Gauss-Newton and Fisher matrices alone.
+  Linearization most = Linearization::for_hessian;
 };
 
 struct Evaluation {
