@@ -97,7 +97,8 @@ TEST_P(TapeState, GaussNewtonProductsNeedTheForwardPassAlone) {
 }
 
 TEST_P(TapeState, RepeatedWorkAllocatesNothing) {
-  for (const char* name : {"deep", "small_lenet", "conv_groups", "overlapping_slices", "dropout_training"})
+  for (const char* name : {"deep", "small_lenet", "conv_groups", "overlapping_slices", "dropout_training",
+                           "gru_bidirectional", "between_layers", "norms_everywhere"})
     for_types([&]<class T>() {
       SCOPED_TRACE(name);
       Runner<T> run(context(), case_named(name), 3);

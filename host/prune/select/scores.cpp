@@ -156,37 +156,47 @@ Buffer<double> flat_scores(Stage<T>& stage) {
   return spread(stage, squares_of(stage, rows, v.data()), -1);
 }
 
+/// Numbers of single parameters; `predicts`: they are changes of the loss.
+template <auto InFloat, auto InDouble>
+constexpr ScoreRow direct(PruneScore score, const char* name, const char* summary, bool predicts, UnitScore unit) {
+  return {score, name, summary, false, predicts, unit, InFloat, InDouble};
+}
+/// Removals change the numbers of what stays.
+constexpr ScoreRow compensating(PruneScore score, const char* name, const char* summary) {
+  return {score, name, summary, true, false, UnitScore::sum, nullptr, nullptr};
+}
+
 /// In the order of the enum.
 constexpr ScoreRow kRows[] = {
-    {PruneScore::magnitude, "magnitude", "|w|", false, false, UnitScore::mean_of_makers, magnitudes<float>,
-     magnitudes<double>},
-    {PruneScore::random, "random", "uniform, by --seed", false, false, UnitScore::first, random_scores<float>,
-     random_scores<double>},
-    {PruneScore::gradient, "gradient", "|g w|: first-order change of the loss (Mozer and Smolensky 1988)", false, true,
-     UnitScore::sum_of_makers, gradient_scores<float>, gradient_scores<double>},
-    {PruneScore::obd, "obd", "H_jj w^2 / 2: Optimal Brain Damage (LeCun et al. 1989)", false, true, UnitScore::sum,
-     diagonal_scores<float>, diagonal_scores<double>},
-    {PruneScore::obs, "obs",
-     "w^2 / (2 [H^-1]_jj), the others compensate: Optimal Brain Surgeon (Hassibi and Stork 1992)", true, false,
-     UnitScore::sum, nullptr, nullptr},
-    {PruneScore::kfac_obs, "kfac_obs", "obs on Kronecker factors, for large layers", true, false, UnitScore::sum,
-     nullptr, nullptr},
-    {PruneScore::fisher, "fisher", "obs on blocks of the empirical Fisher matrix (WoodFisher, Singh and Alistarh 2020)",
-     true, false, UnitScore::sum, nullptr, nullptr},
-    {PruneScore::hsp, "hsp", "Hessian spectral pruning: the share of a parameter in the flattest eigen-directions",
-     false, false, UnitScore::mean, flat_scores<float>, flat_scores<double>},
-    {PruneScore::hsp_literal, "hsp_literal", "entries of the one eigenvector of the smallest eigenvalue", false, false,
-     UnitScore::mean, flat_scores<float>, flat_scores<double>},
-    {PruneScore::hsp_saliency, "hsp_saliency", "obs with the flat eigenvalues replaced by their mean", true, false,
-     UnitScore::sum, nullptr, nullptr}};
+    direct<magnitudes<float>, magnitudes<double>>(PruneScore::magnitude, "magnitude", "|w|", false,
+                                                  UnitScore::mean_of_makers),
+    direct<random_scores<float>, random_scores<double>>(PruneScore::random, "random", "uniform, by --seed", false,
+                                                        UnitScore::first),
+    direct<gradient_scores<float>, gradient_scores<double>>(
+        PruneScore::gradient, "gradient", "|g w|: first-order change of the loss (Mozer and Smolensky 1988)", true,
+        UnitScore::sum_of_makers),
+    direct<diagonal_scores<float>, diagonal_scores<double>>(
+        PruneScore::obd, "obd", "H_jj w^2 / 2: Optimal Brain Damage (LeCun et al. 1989)", true, UnitScore::sum),
+    compensating(PruneScore::obs, "obs",
+                 "w^2 / (2 [H^-1]_jj), the others compensate: Optimal Brain Surgeon (Hassibi and Stork 1992)"),
+    compensating(PruneScore::kfac_obs, "kfac_obs", "obs on Kronecker factors, for large layers"),
+    compensating(PruneScore::fisher, "fisher",
+                 "obs on blocks of the empirical Fisher matrix (WoodFisher, Singh and Alistarh 2020)"),
+    direct<flat_scores<float>, flat_scores<double>>(
+        PruneScore::hsp, "hsp", "Hessian spectral pruning: the share of a parameter in the flattest eigen-directions",
+        false, UnitScore::mean),
+    direct<flat_scores<float>, flat_scores<double>>(PruneScore::hsp_literal, "hsp_literal",
+                                                    "entries of the one eigenvector of the smallest eigenvalue", false,
+                                                    UnitScore::mean),
+    compensating(PruneScore::hsp_saliency, "hsp_saliency", "obs with the flat eigenvalues replaced by their mean")};
 
 constexpr bool in_order() {
   int place = 0;
   for (const ScoreRow& row : kRows)
-    if (static_cast<int>(row.score) != place++ || (row.in_float == nullptr) != row.compensates) return false;
+    if (static_cast<int>(row.score) != place++) return false;
   return true;
 }
-static_assert(in_order(), "rows in the order of PruneScore, with numbers unless they compensate");
+static_assert(in_order(), "rows in the order of PruneScore");
 
 template <std::size_t... I>
 constexpr bool named_as_the_enum(std::index_sequence<I...>) {
