@@ -122,8 +122,10 @@ Index CpuOps<T>::syevd_batched(Index n, Index batch, T* a, T* w, bool vectors) {
   const SyevdSizes sizes = syevd_sizes(n, vectors);
   const int threads = batch > 1 && n <= kSmall && !omp_in_parallel() ? omp_get_max_threads() : 1;
   Scratch scratch(context_);
-  T* work = scratch.take<T>(threads * sizes.work);
-  int* iwork = scratch.take<int>(threads * sizes.iwork);
+  // One piece: a second one behind a large block would open a block of its own.
+  char* memory = scratch.take<char>(threads * syevd_workspace_bytes(n, vectors));
+  T* work = reinterpret_cast<T*>(memory);
+  int* iwork = reinterpret_cast<int*>(work + threads * sizes.work);
   Index worst = 0;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1) reduction(max : worst)
   for (Index b = 0; b < batch; ++b) {

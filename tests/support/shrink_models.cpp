@@ -47,11 +47,16 @@ std::vector<ShrinkCase> all_cases() {
                                        "linear out = 6", "tanh", "linear out = 3"}));
   add("reshape", model_of("[2, 4, 4]", {"conv2d out = 4, kernel = 1", "tanh", "reshape size = [8, 8]", "linear out = 5",
                                         "tanh", "flatten", "linear out = 3"}));
-  add("recurrent", model_of("[4, 3]", {"linear out = 5", "tanh", "gru hidden = 4, bidirectional = true, last = true",
-                                       "linear out = 6", "tanh", "linear out = 3"}));
-  add("normalised",
-      model_of("[2, 4, 4]", {"conv2d out = 4, kernel = 3", "groupnorm groups = 2", "tanh", "flatten", "linear out = 5",
-                             "layernorm", "sigmoid", "linear out = 4", "tanh", "linear out = 3"}));
+  // Not smooth: what a recurrent layer or a norm makes of masked weights is not followed, so units may stay in vain.
+  cases.push_back({"recurrent",
+                   model_of("[4, 3]", {"linear out = 5", "tanh", "gru hidden = 4, bidirectional = true, last = true",
+                                       "linear out = 6", "tanh", "linear out = 3"}),
+                   false});
+  cases.push_back(
+      {"normalised",
+       model_of("[2, 4, 4]", {"conv2d out = 4, kernel = 3", "groupnorm groups = 2", "tanh", "flatten", "linear out = 5",
+                              "layernorm", "sigmoid", "linear out = 4", "tanh", "linear out = 3"}),
+       false});
   add("image_axis", model_of("[2, 4, 3]", {"conv2d out = 4, kernel = 1", "tanh", "linear out = 5", "tanh",
                                            "conv2d out = 3, kernel = 2", "flatten", "linear out = 3"}));
   return cases;
