@@ -72,6 +72,11 @@ DOUBLE_IN_FLOAT = {
 NARROW_LOADS = {  # of kernels that take packs, and how many
     r"(ScaleRows|AddToColumns|AddToChannels)<": (1, "a number for the whole row"),
     r"OutputLoss(Vjp|Cross|CrossAfterBias)<": (1, "the seed of a sample"),
+    r"CenteredSquare<": (1, "the sum of a row"),
+    r"NormValue<": (2, "the sum of a row and its deviation"),
+    r"NormFirst<": (3, "these and a product"),
+    r"NormSecond<": (5, "these and what cross adds"),
+    r"ScaleChannels<": (2, "scale and shift of a channel"),
     r"LaneAxpby<": (2, "the factors of a lane"),
     r"LaneRecurrence<": (3, "the factors of a lane"),
     r"Keep<": (4, "a byte of the mask for each element"),
