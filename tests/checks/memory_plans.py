@@ -3,7 +3,7 @@
 """What `hso` says that a command will take of this machine's memory, against what it takes.
 
 Runs commands of every kind on the CPU and compares the line "plan: ... about X MB of memory" with what the process took
-at most, less what `hso info` takes. They must agree within a tenth or 32 MiB. Then half of that is allowed by --memory:
+at most, less what `hso models lenet5` takes. They must agree within a tenth or 32 MiB. Then half of that is allowed by --memory:
 the command must say what would do, or keep to it.
 
 What it took is the larger of two: the resident set by wait4, whose pages of libraries the system may drop while the
@@ -165,7 +165,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         table = commands(folder)
         prepare(program, folder, table)
-        bare = run([program, "info"], folder)[1]
+        bare = run([program, "models", "lenet5"], folder)[1]
         print(f"the bare process: {bare[0] / 1e6:.1f} MB, {bare[1] / 1e6:.1f} MB of it anonymous\n{'MB beyond it':28} {'plan':>8} {'peak':>8} {'apart':>8}")
         failed = False
         for name, arguments in table.items():
