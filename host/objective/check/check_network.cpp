@@ -95,7 +95,7 @@ class NetworkChecker {
                  const NetworkCheckOptions& options)
       : model_(model), loss_(loss), data_(data), theta_(std::move(theta)), options_(options) {
     for (const LayerSpec& layer : model.layers)
-      if (layer_type_of(layer).kink) add_kink(layer.type);
+      if (layer_type_of(layer).kink(layer)) add_kink(layer.type);
   }
 
   CheckReport run() {

@@ -23,8 +23,9 @@ std::vector<Constant> shared(const std::vector<Constant>& value, Index count, In
 std::vector<Constant> channelwise(const LayerSpec& l, const std::vector<Constant>& x, const Shape& in,
                                   const Shape& out) {
   const std::vector<Constant> channels = shared(x, in[0], channel_size(in));
+  const LayerType& type = layer_type_of(l);
   std::vector<Constant> y(at(out.size()));
-  for (std::size_t e = 0; e < y.size(); ++e) y[e] = layer_type_of(l).constant(l, channels[e / at(channel_size(out))]);
+  for (std::size_t e = 0; e < y.size(); ++e) y[e] = type.constant(l, channels[e / at(channel_size(out))]);
   return y;
 }
 
@@ -75,7 +76,8 @@ std::vector<Constant> added(std::vector<Constant> a, const std::vector<Constant>
 }
 
 std::vector<Constant> entrywise(const LayerSpec& l, std::vector<Constant> x) {
-  for (Constant& c : x) c = is_constant(c) ? layer_type_of(l).constant(l, c) : kVaries;
+  const LayerType& type = layer_type_of(l);
+  for (Constant& c : x) c = is_constant(c) ? type.constant(l, c) : kVaries;
   return x;
 }
 
