@@ -78,9 +78,11 @@ class Concat final : public Op<T> {
   Shape infer(Span<const Shape> in) const override {
     Shape y = in[0];
     const int axis = y.rank() - from_end_;
+    if (axis < 0 || axis >= y.rank())
+      throw InputError(fmt::format("concat: axis {} of {}, expected one that is there", axis, y.to_string()));
     for (std::size_t i = 1; i < in.size(); ++i) {
       Shape like = in[i];
-      if (axis < 0 || axis >= y.rank() || like.rank() != y.rank())
+      if (like.rank() != y.rank())
         throw InputError(
             fmt::format("concat: {} and {} have no axis {} in common", in[0].to_string(), in[i].to_string(), axis));
       y[axis] += like[axis];

@@ -52,6 +52,7 @@ void Traversal<T>::make_slots() {
     s.y = {(parameter ? theta : values) + root.value, own.shape, 1, own.size};
     if (own.adjoint >= 0) s.dy.view = {values + own.adjoint, own.shape, 1, own.size};
     if (own.saved >= 0) s.saved = saved.data() + own.saved;
+    if (own.kept >= 0) s.kept = memory.data() + place.pool + own.kept * lanes;
     for (Node in : graph[i].inputs) s.x.push_back(slot(in).y);
   }
   // d(sum_n w_n loss_n)/d loss_n = w_n: the loss node's adjoint is the weights.
@@ -61,14 +62,7 @@ void Traversal<T>::make_slots() {
 template <class T>
 Point<T> Traversal<T>::point(Node node) {
   Slot& s = slot(node);
-  const Index kept = node_plan(node).kept;
-  return {s.x,
-          s.y,
-          s.saved,
-          step.data(),
-          training,
-          graph[node].batched ? rows.data() : nullptr,
-          kept < 0 ? nullptr : memory.data() + place.pool + kept * lanes};
+  return {s.x, s.y, s.saved, step.data(), training, graph[node].batched ? rows.data() : nullptr, s.kept};
 }
 
 template <class T>

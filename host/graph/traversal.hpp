@@ -17,6 +17,7 @@ struct Traversal {
     View<T> y;
     Accumulator<T> dy, Ry, Rdy;
     void* saved = nullptr;
+    T* kept = nullptr;
     std::vector<View<T>> x;  ///< inputs' values
   };
 

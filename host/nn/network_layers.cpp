@@ -29,7 +29,7 @@ class LayerBuilder {
       built_.outputs.push_back(at_.x = located(model_.layers[at_.layer]));
     if (built_.parameters.empty())
       throw InputError(
-          fmt::format("{}: no layer has parameters, expected a linear or conv2d layer", shown(model_.name)));
+          fmt::format("{}: no layer has parameters, expected one that has, such as linear", shown(model_.name)));
     return std::move(built_);
   }
 

@@ -3,8 +3,8 @@
 """What `hso` says that a command will take of this machine's memory, against what it takes.
 
 Runs commands of every kind on the CPU and compares the line "plan: ... about X MB of memory" with what the process took
-at most, less what `hso models lenet5` takes. They must agree within a tenth or 32 MiB. Then half of that is allowed by --memory:
-the command must say what would do, or keep to it.
+at most, less what `hso models lenet5` takes. They must agree within a tenth or 32 MiB. Then half of that is allowed by
+--memory: the command must say what would do, or keep to it.
 
 What it took is the larger of two: the resident set by wait4, whose pages of libraries the system may drop while the
 command runs, and anonymous pages, which are looked at every two milliseconds.

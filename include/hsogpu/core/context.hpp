@@ -176,7 +176,7 @@ detail::Ops<double>& Context::ops<double>();
 
 /// One line for each device this build can see, and why CUDA is not among them when it is not.
 std::vector<std::string> list_devices();
-/// "libhsogpu 0.1.0, CPU: OpenBLAS ...", one line for each library.
+/// "libhsogpu 0.2.0", OpenBLAS with its core type, ...: one line for each library. Loads cuBLAS and cuSOLVER.
 std::vector<std::string> list_libraries();
 
 /// Owns n elements of device memory, and a share in the context. Without a context it is empty.

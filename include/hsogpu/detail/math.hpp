@@ -129,6 +129,16 @@ HSO_HD inline T logistic(T x) {
   return (x < 0 ? e : T(1)) / (1 + e);
 }
 
+/// Derivatives of the logistic function and of tanh from their values y: relative accuracy is lost where y saturates.
+template <class T>
+HSO_HD inline T slope_of_logistic(T y) {
+  return y * (1 - y);
+}
+template <class T>
+HSO_HD inline T slope_of_tanh(T y) {
+  return (1 - y) * (1 + y);
+}
+
 /// log(1 + e) for e in [0, 1]: 2 atanh(s), s = e / (2 + e) <= 1/3, by its series.
 template <class T>
 HSO_HD inline T log1p_unit(T e) {

@@ -136,7 +136,7 @@ Network<T> build_network(const ModelSpec& model, LossKind loss, std::uint64_t dr
 
 enum class Initialization {
   glorot,   ///< uniform in +-sqrt(6 / (fan_in + fan_out)), bias 0 (Glorot and Bengio 2010, eq. 16)
-  pytorch,  ///< uniform in +-1 / sqrt(fan_in), weight and bias: PyTorch's default for linear and conv2d
+  pytorch,  ///< uniform in +-1 / sqrt(fan_in), weight and bias: PyTorch's default for linear, conv2d, rnn, lstm and gru
   kaiming   ///< normal, standard deviation sqrt(2 / fan_in), bias 0 (He et al. 2015, eq. 10)
 };
 const std::vector<std::string>& initialization_names();

@@ -13,7 +13,7 @@
 // A channel keeps its identity through activations, pools, dropout and flattening (there it is a run of features).
 //
 // Not removable: the model's inputs and outputs, what is added to them, channels that pass a `reshape` to more than one
-// axis, and layers where all channels make one unit.
+// axis, what a recurrent layer or a norm reads and makes, and layers where all channels make one unit.
 #pragma once
 
 #include <map>

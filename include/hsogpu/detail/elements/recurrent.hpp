@@ -10,12 +10,23 @@
 //   RecurrentReverse   the row Rdz                            from Rdy and its carry, and the records of all three
 //
 // A record holds some vectors of H numbers for each row of the batch, side by side. dz is the adjoint of the
-// pre-activations: those that W multiplies come first. Launch with (lanes * batch) x H. The cells are in
-// recurrent_rnn.hpp, recurrent_lstm.hpp and recurrent_gru.hpp.
+// pre-activations: those that W multiplies come first. Launch with (lanes * batch) x H.
+//
+// A cell (recurrent_rnn.hpp, recurrent_lstm.hpp, recurrent_gru.hpp) has for each of the four its operands and its
+// formula, as operands.hpp has them, and says
+//
+//   kGates, kRow                 vectors of a and p, and of dz
+//   kPoint, kTangent, kAdjoint   vectors of the records
+//   kInputShift                  the last gate of a has vector kGates - 1 + kInputShift of dz
+//   kKeepsH                      h enters the next h other than by p
+//   kHasState                    an adjoint beside that of h goes from step to step
 #pragma once
 
 #include "hsogpu/detail/elements/activation.hpp"
 #include "hsogpu/detail/elements/common.hpp"
+#include "hsogpu/detail/elements/recurrent_gru.hpp"
+#include "hsogpu/detail/elements/recurrent_lstm.hpp"
+#include "hsogpu/detail/elements/recurrent_rnn.hpp"
 
 namespace hso::detail {
 
@@ -27,64 +38,81 @@ struct Strip {
   HSO_HD T* at(const Digits<2>& at) const { return data + at[0] * row_stride + at[1] * lane_stride; }
 };
 
-/// h = f(z), z = a + p + b
-template <class F>
-struct RnnCell {
-  static constexpr int kGates = 1;        ///< vectors of a and p
-  static constexpr int kRow = 1;          ///< vectors of dz
-  static constexpr int kPoint = 1;        ///< z
-  static constexpr int kTangent = 1;      ///< Rz
-  static constexpr int kAdjoint = 1;      ///< dh
-  static constexpr int kInputShift = 0;   ///< the last gate of a has vector kGates - 1 + kInputShift of dz
-  static constexpr bool kKeepsH = false;  ///< h enters the next h other than by p
-  static constexpr bool kHasState = false;
-};
-
-/// i, f, o = logistic, g = tanh; c = f c' + i g, h = o tanh(c). Hochreiter and Schmidhuber 1997, Gers et al. 2000.
-struct LstmCell {
-  static constexpr int kGates = 4;
-  static constexpr int kRow = 4;
-  static constexpr int kPoint = 6;    ///< i, f, g, o, c, tanh(c)
-  static constexpr int kTangent = 5;  ///< Ri, Rf, Rg, Ro, Rc
-  static constexpr int kAdjoint = 2;  ///< dh, dc
-  static constexpr int kInputShift = 0;
-  static constexpr bool kKeepsH = false;
-  static constexpr bool kHasState = true;  ///< dc goes from step to step
-};
-
-/// r, z = logistic(a + p + b), n = tanh(a + r (p + b)), h = n + z (h' - n). Cho et al. 2014, in cuDNN's form.
-struct GruCell {
-  static constexpr int kGates = 3;
-  static constexpr int kRow = 4;      ///< of r, z, p_n, and of a_n
-  static constexpr int kPoint = 4;    ///< r, z, n, p_n + b_n
-  static constexpr int kTangent = 4;  ///< Rr, Rz, Rn, Rp_n
-  static constexpr int kAdjoint = 1;  ///< dh
-  static constexpr int kInputShift = 1;
-  static constexpr bool kKeepsH = true;
-  static constexpr bool kHasState = false;
-};
-
 template <template <class> class Use>
 using ForCells = Types<Use<RnnCell<Tanh>>, Use<RnnCell<Relu>>, Use<LstmCell>, Use<GruCell>>;
 
 template <class T, class Cell>
-struct RecurrentForward;
-template <class T, class Cell>
-struct RecurrentJvp;
-template <class T, class Cell>
-struct RecurrentVjp;
-template <class T, class Cell>
-struct RecurrentReverse;
+struct RecurrentForward {
+  static constexpr bool kPacks = false;
+  Strip<const T> a;
+  const T* p;
+  const T* bias;
+  const T* before;    ///< the point record of the step before
+  T* now;             ///< of this step
+  const T* h_before;  ///< h of the step before
+  T* h;
+  Strip<T> y;
+  Index batch, width;
+  HSO_HD Radix<2> radix() const { return {{batch}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const { Cell::forward_operands(*this, at, use); }
+  HSO_HD void element(auto&... x) const { Cell::forward(x...); }
+};
 
-/// The logistic function's and tanh's derivatives from their values.
-template <class T>
-HSO_HD inline T slope_of_logistic(T y) {
-  return y * (1 - y);
-}
-template <class T>
-HSO_HD inline T slope_of_tanh(T y) {
-  return (1 - y) * (1 + y);
-}
+template <class T, class Cell>
+struct RecurrentJvp {
+  static constexpr bool kPacks = false;
+  Strip<const T> ra, rp;
+  const T* before;
+  const T* now;
+  const T* h_before;
+  const T* h;  ///< of this step
+  Strip<const T> tangent_before;
+  Strip<T> tangent;
+  Strip<const T> rh_before;
+  Strip<T> rh, ry;
+  Index batch, width;
+  bool accumulate;
+  HSO_HD Radix<2> radix() const { return {{batch}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const { Cell::jvp_operands(*this, at, use); }
+  HSO_HD void element(auto&... x) const { Cell::jvp(accumulate, x...); }
+};
+
+template <class T, class Cell>
+struct RecurrentVjp {
+  static constexpr bool kPacks = false;
+  Strip<const T> dy, carry;
+  Strip<T> carry_out;  ///< what h sends back other than by p
+  Strip<T> state;      ///< the adjoint of c, of the step after and then of this one
+  const T* before;
+  const T* now;
+  const T* h_before;
+  const T* h;
+  Strip<T> adjoint, dz;
+  Index batch, width;
+  bool accumulate;  ///< of carry_out
+  HSO_HD Radix<2> radix() const { return {{batch}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const { Cell::vjp_operands(*this, at, use); }
+  HSO_HD void element(auto&... x) const { Cell::vjp(accumulate, x...); }
+};
+
+template <class T, class Cell>
+struct RecurrentReverse {
+  static constexpr bool kPacks = false;
+  Strip<const T> rdy, carry;
+  Strip<T> carry_out, state;
+  const T* before;
+  const T* now;
+  const T* h_before;
+  const T* h;
+  const T* adjoint;  ///< of this step
+  Strip<const T> tangent_before, tangent, rh_before;
+  Strip<T> rdz;
+  Index batch, width;
+  bool accumulate;
+  HSO_HD Radix<2> radix() const { return {{batch}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const { Cell::reverse_operands(*this, at, use); }
+  HSO_HD void element(auto&... x) const { Cell::reverse(accumulate, x...); }
+};
 
 /// The adjoint of a from the rows dz: to[lane][b][t][gate][i] (+)= dz[lane][step of t][b][slot of gate][i], where the
 /// last gate has slot gate + `shift` and steps run backwards when `reversed`. Launch with (lanes * batch * length *
