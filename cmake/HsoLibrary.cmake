@@ -16,9 +16,20 @@ function(hso_configure target)
     $<BUILD_INTERFACE:hso_options> $<BUILD_INTERFACE:hso_toml> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
 endfunction()
 
+# What most files include, compiled once: a third of the first build's time. A compiler cache (ccache) does better
+# without it. Every file still includes what it uses.
+function(hso_precompile target)
+  if(CMAKE_CXX_COMPILER_LAUNCHER)
+    return()
+  endif()
+  target_precompile_headers(${target} PRIVATE <algorithm> <cmath> <functional> <limits> <map> <memory> <optional>
+    <string> <string_view> <variant> <vector> <fmt/format.h> <fmt/ranges.h> ${ARGN})
+endfunction()
+
 add_library(hso_host_objects OBJECT ${HSO_HOST_SOURCES})
 add_library(hso_no_cuda_objects OBJECT ${PROJECT_SOURCE_DIR}/host/backend/no_cuda.cpp)
 hso_configure(hso_host_objects)
+hso_precompile(hso_host_objects ${PROJECT_SOURCE_DIR}/include/hsogpu/detail/ops.hpp)
 hso_configure(hso_no_cuda_objects)
 
 set(HSO_CLOSING_OBJECTS hso_no_cuda_objects)
@@ -59,4 +70,5 @@ file(GLOB HSO_CLI_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/host/cli/*.cpp
 list(FILTER HSO_CLI_SOURCES EXCLUDE REGEX "/main\\.cpp$")
 add_library(hso_cli STATIC ${HSO_CLI_SOURCES})
 hso_configure(hso_cli)
+hso_precompile(hso_cli ${PROJECT_SOURCE_DIR}/include/hsogpu/train.hpp <CLI/CLI.hpp> <nlohmann/json.hpp>)
 target_link_libraries(hso_cli PUBLIC CLI11::CLI11)

@@ -246,19 +246,23 @@ from = "input"
 
 TEST(Model, LossesDecideTheTarget) {
   const ModelSpec model = parse_model("mlp:4-3");
-  for (LossKind loss : {LossKind::cross_entropy, LossKind::squared_error, LossKind::bce}) {
+  for (LossKind loss : {LossKind::cross_entropy, LossKind::squared_error, LossKind::bce, LossKind::huber}) {
     const auto net = build_network<float>(model, loss);
     EXPECT_EQ(net.graph[net.graph.target_node()].shape, loss == LossKind::cross_entropy ? Shape{} : Shape{3});
     EXPECT_EQ(net.output, Shape{3});
     EXPECT_EQ(parse_loss(name_of(loss)), loss);
   }
-  const auto flat_missing = parse_model_toml("input = [2, 4]\n[[layer]]\ntype = \"linear\"\nout = 3\n", "net.toml");
+  const auto steps = parse_model_toml("input = [2, 4]\n[[layer]]\ntype = \"linear\"\nout = 3\n", "net.toml");
+  const auto sequences = build_network<float>(steps, LossKind::cross_entropy);
+  EXPECT_EQ(sequences.graph[sequences.graph.target_node()].shape, Shape{2});
+  const auto flat_missing = parse_model_toml("input = [2, 2, 4]\n[[layer]]\ntype = \"linear\"\nout = 3\n", "net.toml");
   try {
     build_network<float>(flat_missing, LossKind::cross_entropy);
     FAIL() << "accepted";
   } catch (const InputError& e) {
     EXPECT_EQ(std::string(e.what()),
-              "net.toml:2: layer 0: cross_entropy: output [2, 3], expected [classes]; a flatten layer may be missing");
+              "net.toml:2: layer 0: cross_entropy: output [2, 2, 3], expected [classes] or [steps, classes]; a flatten "
+              "layer may be missing");
   }
   EXPECT_THROW(parse_loss("mse"), UsageError);
 }

@@ -91,6 +91,17 @@ def images(folder):
     return idx(find("train-images")), idx(find("train-labels"))
 
 
+def windows(path, length, test_fraction):
+    """Those of host/data/characters.cpp: (tokens, the next ones) of the training part and of the test part."""
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    number = {c: i for i, c in enumerate(sorted(set(text)))}
+    tokens = np.array([number[c] for c in text])
+    rows = (len(tokens) - 1) // length
+    x, y = tokens[:rows * length].reshape(rows, length), tokens[1:rows * length + 1].reshape(rows, length)
+    kept = rows - max(1, round(test_fraction * rows))
+    return (x[:kept], y[:kept]), (x[kept:], y[kept:])
+
+
 def training_rows(data, seed):
     if data == "digits":
         return digits(seed)
@@ -117,26 +128,89 @@ def safetensors(path):
     return {name: torch.tensor(view(t).reshape(t["shape"])) for name, t in head.items() if name != "__metadata__"}
 
 
+class OneHot(torch.nn.Module):
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+
+    def forward(self, x):
+        return torch.nn.functional.one_hot(x, self.count).to(torch.get_default_dtype())
+
+
+class Positions(torch.nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.empty(*shape))
+
+    def forward(self, x):
+        return x + self.weight
+
+
+class Recurrent(torch.nn.Module):
+    """All states of one layer, or the last."""
+
+    def __init__(self, kind, features, layer):
+        super().__init__()
+        self.states = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind](
+            features, layer["hidden"], layer.get("layers", 1), batch_first=True)
+        self.last = layer.get("last", False)
+
+    def forward(self, x):
+        h = self.states(x)[0]
+        return h[:, -1] if self.last else h
+
+    def named_parameters(self, *_, **__):
+        return self.states.named_parameters()
+
+
+class Transformer(torch.nn.TransformerEncoderLayer):
+    def __init__(self, features, layer):
+        super().__init__(features, layer["heads"], layer["hidden"], 0.0, layer.get("activation", "gelu"),
+                         batch_first=True, norm_first=True)
+        self.causal = layer.get("causal", False)
+
+    def forward(self, x):
+        steps = x.shape[1]
+        mask = torch.nn.Transformer.generate_square_subsequent_mask(steps) if self.causal else None
+        return super().forward(x, src_mask=mask, is_causal=self.causal)
+
+
+def module_of(layer, shape):
+    """The module of a layer of model.toml that gets `weight`s of these shapes."""
+    kind = layer["type"]
+    if kind == "linear":
+        return torch.nn.Linear(*reversed(shape["weight"]), bias="bias" in shape)
+    if kind == "conv2d":
+        return torch.nn.Conv2d(shape["weight"][1], shape["weight"][0], layer["kernel"], padding=layer.get("padding", 0))
+    if kind in ("avgpool2d", "maxpool2d"):
+        return (torch.nn.AvgPool2d if kind == "avgpool2d" else torch.nn.MaxPool2d)(layer["kernel"])
+    if kind == "embedding":
+        return torch.nn.Embedding(*shape["weight"])
+    if kind == "one_hot":
+        return OneHot(layer["count"])
+    if kind == "positions":
+        return Positions(*shape["weight"])
+    if kind == "layernorm":
+        return torch.nn.LayerNorm(shape["weight"])
+    if kind in ("rnn", "lstm", "gru"):
+        return Recurrent(kind, shape["weight_ih_l0"][1], layer)
+    if kind == "transformer":
+        return Transformer(shape["norm1.weight"][0], layer)
+    return {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
+            "flatten": torch.nn.Flatten}[kind]()
+
+
 def network(run):
     import tomllib
     spec = tomllib.loads((run / "model.toml").read_text())
     weights, layers = safetensors(run / "model.safetensors"), []
     for i, layer in enumerate(spec["layer"]):
-        kind = layer["type"]
-        w, b = weights.get(f"{i}.weight"), weights.get(f"{i}.bias")
-        if kind == "linear":
-            module = torch.nn.Linear(w.shape[1], w.shape[0])
-        elif kind == "conv2d":
-            module = torch.nn.Conv2d(w.shape[1], w.shape[0], layer["kernel"], padding=layer.get("padding", 0))
-        elif kind in ("avgpool2d", "maxpool2d"):
-            module = (torch.nn.AvgPool2d if kind == "avgpool2d" else torch.nn.MaxPool2d)(layer["kernel"])
-        else:
-            module = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
-                      "flatten": torch.nn.Flatten}[kind]()
-        if w is not None:
+        own = {name.partition(".")[2]: w for name, w in weights.items() if name.partition(".")[0] == str(i)}
+        module = module_of(layer, {name: list(w.shape) for name, w in own.items()})
+        for w in list(own.values())[:1]:
             module = module.to(w.dtype)
-            module.weight.data.copy_(w)
-            module.bias.data.copy_(b)
+        for name, parameter in module.named_parameters():
+            parameter.data.copy_(own[name])
         layers.append(module)
     return torch.nn.Sequential(*layers), spec["input"]
 
@@ -167,12 +241,18 @@ class Training:
     def __init__(self, o, folder):
         self.o = o
         run, at_start, on_batch = start_of(o, folder)
-        x, y = training_rows(o.data, o.seed)
         self.model, shape = network(run)
-        scaling = json.loads((run / "standardizer.json").read_text())
-        x = (np.asarray(x, np.float64).reshape(len(x), -1) - scaling["mean"]) / scaling["scale"]
-        self.x = torch.tensor(x.astype(o.precision)).reshape(len(x), *shape)
-        self.y = self.x if o.reconstruct else torch.tensor(np.asarray(y, np.int64))
+        self.test = None
+        if o.data.startswith("text:"):
+            train, test = windows(o.data[5:], shape[0], 0.2)
+            self.x, self.y = map(torch.tensor, train)
+            self.test = tuple(map(torch.tensor, test))
+        else:
+            x, y = training_rows(o.data, o.seed)
+            scaling = json.loads((run / "standardizer.json").read_text())
+            x = (np.asarray(x, np.float64).reshape(len(x), -1) - scaling["mean"]) / scaling["scale"]
+            self.x = torch.tensor(x.astype(o.precision)).reshape(len(x), *shape)
+            self.y = self.x if o.reconstruct else torch.tensor(np.asarray(y, np.int64))
         self.batch = len(self.y) if o.optimizer == "lbfgs" else o.batch or 128
         self.per_epoch = math.ceil(len(self.y) / self.batch)
         self.epoch, self.order = -1, None
@@ -190,20 +270,23 @@ class Training:
     def sum_of_losses(self, z, y):
         if self.o.loss == "bce":
             return torch.nn.functional.binary_cross_entropy_with_logits(z, y.to(z.dtype), reduction="sum")
+        if y.dim() == 2:  # the mean over the steps of a sample
+            return torch.nn.functional.cross_entropy(z.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
         return torch.nn.functional.cross_entropy(z, y, reduction="sum")
 
     def loss(self, rows):
         x = self.x[rows]
         return self.sum_of_losses(self.model(x), self.y[rows]) / len(x)
 
-    def evaluate(self):
+    def evaluate(self, part=None):
+        x, y = part or (self.x, self.y)
         loss = hits = 0
         with torch.no_grad():
-            for first in range(0, len(self.y), 4096):
-                z, y = self.model(self.x[first:first + 4096]), self.y[first:first + 4096]
-                loss += self.sum_of_losses(z.double(), y).item()
-                hits += 0 if self.o.reconstruct else (z.argmax(1) == y).sum().item()
-        return loss / len(self.y), hits / len(self.y)
+            for first in range(0, len(y), 4096):
+                z, t = self.model(x[first:first + 4096]), y[first:first + 4096]
+                loss += self.sum_of_losses(z.double(), t).item()
+                hits += 0 if self.o.reconstruct else (z.argmax(-1) == t).sum().item()
+        return loss / len(y), hits / (len(y) if self.o.reconstruct else y.numel())
 
     def rows_of(self, step):
         epoch, place = divmod(step, self.per_epoch)
@@ -257,8 +340,9 @@ class Training:
                 stop = "target_accuracy"
             if not math.isfinite(loss):
                 stop = "not_finite"
-        return {"step": step, "train_loss": loss if math.isfinite(loss) else None, "train_accuracy": accuracy,
-                "test_accuracy": None, "seconds": wall, "processor_seconds": processor,
+        test_loss, test_accuracy = self.evaluate(self.test) if self.test else (None, None)
+        return {"step": step, "test_loss": test_loss, "train_loss": loss if math.isfinite(loss) else None, "train_accuracy": accuracy,
+                "test_accuracy": test_accuracy, "seconds": wall, "processor_seconds": processor,
                 "gradient_equivalents": self.evaluations, "stop_reason": stop, "torch": torch.__version__}
 
 
@@ -267,7 +351,7 @@ def main():
     parser.add_argument("--hso", default="build/quickstart/hso")
     parser.add_argument("--optimizer", choices=["momentum", "adam", "lbfgs"], required=True)
     parser.add_argument("--set", action="append", default=[], help="rate=VALUE")
-    parser.add_argument("--data", default="digits", help="digits, fashion-mnist, or a folder of IDX files")
+    parser.add_argument("--data", default="digits", help="digits, fashion-mnist, text:FILE, or a folder of IDX files")
     parser.add_argument("--model", default="mlp:64-32-10:tanh")
     parser.add_argument("--loss", choices=["cross_entropy", "bce"], default="cross_entropy")
     parser.add_argument("--reconstruct", action="store_true")

@@ -31,7 +31,10 @@ struct Part {
   std::string name;  ///< for people: the same, or the data that was asked for
   Index samples = 0;
   Evaluation result;
+  bool sequences = false;  ///< the loss is that of a token
 };
+
+double bits_of(const Part& part) { return part.result.loss / std::log(2.0); }
 
 class EvalCommand {
  public:
@@ -76,6 +79,7 @@ class EvalCommand {
   bool evaluate(Context& context, const SavedRun& run, LossKind loss, DataSplit& split,
                 const detail::MemoryMark& before, std::vector<Part>& parts) const {
     const Network<T> network = build_network<T>(run.model, loss);
+    for (Part& part : parts) part.sequences = loss == LossKind::cross_entropy && network.output.rank() == 2;
     const PlacedData<T> placed(context, network, split, &split);
     Index most = 1;
     for (const Part& part : parts) most = std::max(most, std::min(kRowsAtATime, part.samples));
@@ -115,6 +119,9 @@ class EvalCommand {
       if (entry["loss"].is_null()) entry["reason"] = kNotFinite;
       entry["accuracy"] = part.result.accuracy;
       if (part.result.accuracy < 0) entry["accuracy"] = nullptr;
+      if (!part.sequences) continue;
+      entry["bits_per_token"] = or_null(bits_of(part));
+      entry["perplexity"] = or_null(std::exp(part.result.loss));
     }
     fmt::print("{}\n", json.dump());
   }
@@ -123,6 +130,8 @@ class EvalCommand {
     for (const Part& part : parts) {
       fmt::print("{}: {} samples, loss {:.6g}", part.name, part.samples, unsigned_nan(part.result.loss));
       if (part.result.accuracy >= 0) fmt::print(", accuracy {:.2f} %", 100 * part.result.accuracy);
+      if (part.sequences)
+        fmt::print(", {:.4g} bits a token, perplexity {:.4g}", bits_of(part), std::exp(part.result.loss));
       fmt::print("\n");
     }
   }

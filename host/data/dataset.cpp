@@ -19,14 +19,27 @@ void check_count(const Dataset& data, const char* what, const std::vector<double
 }
 
 void check_labels(const Dataset& data) {
-  if (data.target_shape != Shape{})
-    throw InputError(fmt::format("data set {}: target shape {} beside {} classes, expected []", data.name,
+  if (data.target_shape.rank() > 1)
+    throw InputError(fmt::format("data set {}: target shape {} beside {} classes, expected [] or [steps]", data.name,
                                  data.target_shape.to_string(), data.classes));
+  const auto steps = static_cast<std::size_t>(data.target_shape.size());
+  const bool sequences = data.target_shape.rank() == 1;
+  std::size_t counted = 0;
   for (std::size_t i = 0; i < data.targets.size(); ++i) {
     const double label = data.targets[i];
-    if (label < 0 || label >= static_cast<double>(data.classes) || label != std::floor(label))
-      throw InputError(fmt::format("data set {}: sample {} has label {}, expected a whole number from 0 to {}",
-                                   data.name, i, label, data.classes - 1));
+    const bool none = sequences && label == -1;
+    if (!none && (label < 0 || label >= static_cast<double>(data.classes) || label != std::floor(label)))
+      throw InputError(fmt::format("data set {}: sample {}{} has label {}, expected a whole number from 0 to {}{}",
+                                   data.name, i / steps, sequences ? fmt::format(", step {}", i % steps) : "", label,
+                                   data.classes - 1, sequences ? ", or -1 for none" : ""));
+    counted += none ? 0u : 1u;
+    if (i % steps + 1 < steps) continue;
+    if (counted == 0)
+      throw InputError(
+          fmt::format("data set {}: sample {} has the label -1 in all of its {} steps, expected a class in "
+                      "one at least",
+                      data.name, i / steps, steps));
+    counted = 0;
   }
 }
 
@@ -41,6 +54,10 @@ void Dataset::validate() const {
   if (size < 0 || classes < 0)
     throw InputError(
         fmt::format("data set {}: found size {} and {} classes, expected none below 0", name, size, classes));
+  for (const Shape* shape : {&input_shape, &target_shape})
+    if (shape->size() < 1)
+      throw InputError(fmt::format("data set {}: found samples of shape {}, expected one number at least", name,
+                                   shape->to_string()));
   check_count(*this, "input", inputs, input_shape);
   check_count(*this, "target", targets, target_shape);
   check_finite("data set " + name, "input", inputs, input_shape.size());

@@ -17,7 +17,8 @@ constexpr std::size_t kListed = 8;
 std::vector<Index> counts_of(const Dataset& data, Index classes) {
   std::vector<Index> out(static_cast<std::size_t>(classes), 0);
   if (data.classes > 0)
-    for (const double label : data.targets) ++out[static_cast<std::size_t>(label)];
+    for (const double label : data.targets)
+      if (label >= 0) ++out[static_cast<std::size_t>(label)];
   return out;
 }
 
@@ -70,7 +71,7 @@ void note_classes(DataDescription& d) {
   if (!untrained.empty())
     notes.push_back(fmt::format("classes in the test part alone: {}", listed(untrained, kListed)));
   const Index rows = d.rows + d.test_rows;
-  if (rows > 20 && 2 * static_cast<Index>(seen.size()) > rows)
+  if (d.target_shape.rank() == 0 && rows > 20 && 2 * static_cast<Index>(seen.size()) > rows)
     notes.push_back(fmt::format("{} different labels in {} rows: is that column the label?", seen.size(), rows));
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/description.hpp"
+#include "io/shown_text.hpp"
 
 namespace hso {
 
@@ -14,8 +15,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kClassesShown = 12, kCharactersShown = 24;
 
+/// A class by its name; characters that do not show as \\xNN.
 std::string shown(const std::string& word) {
-  return word.size() <= kCharactersShown ? word : word.substr(0, kCharactersShown) + "...";
+  return word.size() <= kCharactersShown ? hso::shown(word) : hso::shown(word.substr(0, kCharactersShown)) + "...";
 }
 
 /// "setosa 40, versicolor 39 and 2": behind "and" the test part, where there is one.

@@ -18,10 +18,12 @@ namespace {
 constexpr Index kDigitsTestSize = 360;
 
 constexpr const char* kExpected =
-    "digits, fashion-mnist, X.npy,Y.npy, FILE.npz, FILE.npz:X:Y, FILE.csv (or .tsv, .txt, .data; .gz) or an existing "
-    "folder of IDX files";
+    "digits, fashion-mnist, X.npy,Y.npy, FILE.npz, FILE.npz:X:Y, FILE.csv (or .tsv, .txt, .data; .gz), text:FILE, "
+    "wav:FOLDER or an existing folder of IDX files";
 
-enum class SourceKind { digits, fashion_mnist, npy_pair, npz, csv, idx_folder };
+enum class SourceKind { digits, fashion_mnist, npy_pair, npz, csv, text, sounds, idx_folder };
+
+constexpr std::string_view kText = "text:", kSounds = "wav:";
 
 bool is_npy_pair(const std::string& spec) { return spec.find(".npy,") != std::string::npos && spec.ends_with(".npy"); }
 
@@ -36,6 +38,8 @@ std::size_t named_arrays(const std::string& spec) {
 SourceKind parse_source(const std::string& spec) {
   if (spec == "digits") return SourceKind::digits;
   if (spec == "fashion-mnist") return SourceKind::fashion_mnist;
+  if (spec.starts_with(kText)) return SourceKind::text;
+  if (spec.starts_with(kSounds)) return SourceKind::sounds;
   if (is_npy_pair(spec)) return SourceKind::npy_pair;
   if (spec.ends_with(".npz") || named_arrays(spec) != std::string::npos) return SourceKind::npz;
   if (is_csv(spec)) return SourceKind::csv;
@@ -69,6 +73,9 @@ Dataset read_whole(SourceKind kind, const std::string& spec, const DataOptions& 
   if (kind == SourceKind::digits) return read_digits(options);
   if (kind == SourceKind::npy_pair) return read_pair(spec, options);
   if (kind == SourceKind::npz) return read_arrays(spec, options);
+  if (kind == SourceKind::text) return read_characters(spec.substr(kText.size()), options.window, options);
+  if (kind == SourceKind::sounds)
+    return read_sounds(spec.substr(kSounds.size()), options.window, options.bands, options);
   return read_csv(spec, options);
 }
 
@@ -101,6 +108,7 @@ DataSplit load_data(const std::string& spec, double test_fraction, std::uint64_t
   if (kind == SourceKind::idx_folder) return read_idx_folder(spec, options);
   Dataset data = read_whole(kind, spec, options);
   const Index test_size = kind == SourceKind::digits ? kDigitsTestSize : test_size_of(data, test_fraction);
+  if (kind == SourceKind::text) return split_in_order(std::move(data), test_size);
   return split_in_place(std::move(data), test_size, seed);
 }
 

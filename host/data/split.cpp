@@ -77,15 +77,28 @@ std::vector<Index> shuffled_indices(Index n, std::uint64_t seed) {
   return order;
 }
 
-DataSplit split_in_place(Dataset data, Index test_size, std::uint64_t seed) {
+namespace {
+
+void check_test_size(const Dataset& data, Index test_size) {
   if (test_size < 0 || test_size >= data.size)
     throw UsageError(fmt::format("split: found a test part of {} of the {} samples of {}, expected 0 to {}", test_size,
                                  data.size, data.name, data.size - 1));
+}
+
+}  // namespace
+
+DataSplit split_in_place(Dataset data, Index test_size, std::uint64_t seed) {
+  check_test_size(data, test_size);
   std::vector<Index> order = shuffled_indices(data.size, seed);
   std::rotate(order.begin(), order.begin() + test_size, order.end());  // the test part behind the training part
+  permute_rows(order, data.input_shape.size(), data.inputs);
+  permute_rows(order, data.target_shape.size(), data.targets);
+  return split_in_order(std::move(data), test_size);
+}
+
+DataSplit split_in_order(Dataset data, Index test_size) {
+  check_test_size(data, test_size);
   const Index kept = data.size - test_size, width = data.input_shape.size(), target = data.target_shape.size();
-  permute_rows(order, width, data.inputs);
-  permute_rows(order, target, data.targets);
   Dataset test{data.name, test_size, data.input_shape, {}, data.target_shape, {}, data.classes, data.source};
   move_tail(kept, width, data.inputs, test.inputs);
   move_tail(kept, target, data.targets, test.targets);

@@ -6,7 +6,7 @@
 
 namespace hso {
 const std::vector<std::string>& loss_names() {
-  static const std::vector<std::string> names{"cross_entropy", "squared_error", "bce"};
+  static const std::vector<std::string> names{"cross_entropy", "squared_error", "bce", "huber"};
   return names;
 }
 LossKind parse_loss(const std::string& name) { return parse_choice<LossKind>("loss", name, loss_names()); }

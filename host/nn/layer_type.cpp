@@ -16,8 +16,8 @@ namespace hso {
 const std::vector<LayerType>& layer_types() {
   static const std::vector<LayerType> types = [] {
     std::vector<LayerType> all;
-    for (const auto& family :
-         {dense_layers, image_layers, recurrent_layers, norm_layers, shape_layers, activation_layers})
+    for (const auto& family : {dense_layers, image_layers, signal_layers, recurrent_layers, norm_layers,
+                               attention_layers, shape_layers, activation_layers})
       std::ranges::move(family(), std::back_inserter(all));
     return all;
   }();

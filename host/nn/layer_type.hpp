@@ -20,6 +20,8 @@ struct LayerSite {
   Node parameter(const std::string& suffix, const Shape& shape, Index fan_in, Index fan_out, bool is_bias = false,
                  Index uses = kPositions);
   static constexpr Index kPositions = -1;
+  /// For layers whose input are whole numbers from 0 to below `count`: InputError unless x is the network's input.
+  void takes_tokens(Index count);
   /// The output of the layer with that name, or "input". InputError lists the names that come close.
   Node earlier(const LayerSpec& layer) const;
   const Shape& shape() const { return graph[x].shape; }
@@ -27,6 +29,7 @@ struct LayerSite {
   const ModelSpec& model;
   Graph<T>& graph;
   std::vector<ParameterInfo>& parameters;
+  Index& vocabulary;  ///< Network::vocabulary
   std::uint64_t dropout_seed;
   std::map<std::string, Node> names{};
   Node x = kNoNode;

@@ -48,6 +48,19 @@ ModelSpec over_rows(const std::string& type) {
 ModelSpec lstm() { return over_rows("lstm"); }
 ModelSpec gru() { return over_rows("gru"); }
 
+/// Over 64 ASCII characters; 116,288 parameters.
+ModelSpec char_transformer() {
+  const LayerSpec block{.type = "transformer", .hidden = 256, .heads = 4, .causal = true};
+  return {"char_transformer",
+          {64},
+          {{.type = "embedding", .out = 64, .count = 128},
+           layer("positions"),
+           block,
+           block,
+           layer("layernorm"),
+           linear_layer(128)}};
+}
+
 }  // namespace
 
 ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden) {
@@ -73,7 +86,8 @@ ModelSpec recurrent(const std::string& type, const Pair& sample, const std::vect
 
 const std::vector<NamedModel>& named_models() {
   static const std::vector<NamedModel> models{
-      {"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn}, {"lstm", lstm}, {"gru", gru}};
+      {"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn},
+      {"lstm", lstm},     {"gru", gru},           {"char_transformer", char_transformer}};
   return models;
 }
 

@@ -13,11 +13,15 @@ namespace {
 template <class T>
 Node append_loss(Graph<T>& graph, Node output, LossKind loss) {
   const Shape shape = graph[output].shape;
-  if (loss == LossKind::cross_entropy && shape.rank() != 1)
+  if (loss == LossKind::cross_entropy && (shape.rank() < 1 || shape.rank() > 2))
     throw InputError(
-        fmt::format("cross_entropy: output {}, expected [classes]; a flatten layer may be missing", shape.to_string()));
-  const Node target = graph.target(loss == LossKind::cross_entropy ? Shape{} : shape);
+        fmt::format("cross_entropy: output {}, expected [classes] or [steps, classes]; a flatten layer may be missing",
+                    shape.to_string()));
+  const Node target = graph.target(loss != LossKind::cross_entropy ? shape
+                                   : shape.rank() == 2             ? Shape{shape[0]}
+                                                                   : Shape{});
   if (loss == LossKind::cross_entropy) return cross_entropy(graph, output, target);
+  if (loss == LossKind::huber) return huber(graph, output, target);
   return loss == LossKind::squared_error ? squared_error(graph, output, target) : bce(graph, output, target);
 }
 
@@ -50,7 +54,7 @@ Network<T> build_network(const ModelSpec& model, LossKind loss, std::uint64_t dr
     throw InputError(location(model, model.layers.size() - 1) + e.what());
   }
   const Shape output_shape = graph[output].shape;
-  return {std::move(graph), std::move(layers.parameters), model.input, output_shape, loss};
+  return {std::move(graph), std::move(layers.parameters), model.input, output_shape, loss, layers.vocabulary};
 }
 
 template Network<float> build_network(const ModelSpec&, LossKind, std::uint64_t);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "hsogpu/core/error.hpp"
@@ -19,7 +20,7 @@ template <class T>
 class LayerBuilder {
  public:
   LayerBuilder(const ModelSpec& model, std::uint64_t dropout_seed)
-      : model_(model), at_{model, built_.graph, built_.parameters, dropout_seed} {
+      : model_(model), at_{model, built_.graph, built_.parameters, built_.vocabulary, dropout_seed} {
     at_.x = built_.graph.input(model.input);
     at_.names.emplace("input", at_.x);
   }
@@ -93,6 +94,14 @@ Node LayerSite<T>::parameter(const std::string& suffix, const Shape& tensor, Ind
 }
 
 template <class T>
+void LayerSite<T>::takes_tokens(Index count) {
+  if (x != graph.input_node())
+    throw InputError(
+        fmt::format("{}: its tokens come from another layer, expected the network's input", model.layers[layer].type));
+  vocabulary = vocabulary == 0 ? count : std::min(vocabulary, count);
+}
+
+template <class T>
 Node LayerSite<T>::earlier(const LayerSpec& l) const {
   const auto found = names.find(l.from);
   if (found != names.end()) return found->second;
@@ -105,8 +114,8 @@ Node LayerSite<T>::earlier(const LayerSpec& l) const {
 template <class T>
 NetworkLayers<T> build_layers(const ModelSpec& model, std::uint64_t dropout_seed) {
   if (model.input.rank() < 1 || model.input.rank() >= Shape::kMaxRank || model.input.size() < 1)
-    throw InputError(fmt::format("{}: input {}, expected [features] or [C, H, W], each at least 1", shown(model.name),
-                                 model.input.to_string()));
+    throw InputError(fmt::format("{}: input {}, expected [features], [steps, features] or [C, H, W], each at least 1",
+                                 shown(model.name), model.input.to_string()));
   if (model.layers.size() > kMostLayers)
     throw InputError(
         fmt::format("{}: {} layers, expected at most {}", shown(model.name), model.layers.size(), kMostLayers));
@@ -114,6 +123,8 @@ NetworkLayers<T> build_layers(const ModelSpec& model, std::uint64_t dropout_seed
 }
 
 void check_model(const ModelSpec& model) { build_layers<float>(model); }
+
+Index vocabulary(const ModelSpec& model) { return build_layers<float>(model).vocabulary; }
 
 template struct LayerSite<float>;
 template struct LayerSite<double>;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/objective/network_objective.hpp"
@@ -26,6 +27,25 @@ Buffer<T> uploaded(Context& context, const std::vector<double>& values) {
   return out;
 }
 
+/// The classes that the outputs tell apart: of all numbers of a sample, or of each step.
+template <class T>
+Index class_outputs(const Network<T>& network) {
+  const bool sequences = network.loss == LossKind::cross_entropy && network.output.rank() == 2;
+  return sequences ? network.output[1] : network.output.size();
+}
+
+/// Inputs of a network over tokens.
+void check_tokens(const Dataset& data, Index vocabulary) {
+  for (std::size_t i = 0; i < data.inputs.size(); ++i) {
+    const double token = data.inputs[i];
+    if (token >= 0 && token < static_cast<double>(vocabulary) && token == std::floor(token)) continue;
+    const auto width = static_cast<std::size_t>(data.input_shape.size());
+    throw InputError(
+        fmt::format("data '{}': sample {}, step {}: found the token {}, expected a whole number from 0 to {}",
+                    data.name, i / width, i % width, token, vocabulary - 1));
+  }
+}
+
 template <class T>
 void check_shapes(const Network<T>& network, const Dataset& data) {
   if (data.size < 1) throw InputError(fmt::format("data '{}': no samples", data.name));
@@ -33,8 +53,13 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
   if (data.input_shape.size() != network.input.size())
     throw InputError(fmt::format("data '{}': samples of shape {} do not fit the model's input {}", data.name,
                                  data.input_shape.to_string(), network.input.to_string()));
-  const Index outputs = network.output.size();
+  if (network.vocabulary > 0) check_tokens(data, network.vocabulary);
+  const Index outputs = class_outputs(network);
   if (data.classes > 0) {
+    const Index steps = network.loss == LossKind::cross_entropy ? network.output.size() / outputs : 1;
+    if (data.target_shape.size() != steps)
+      throw InputError(fmt::format("data '{}': {} labels for a sample, expected {} for the model's output {}",
+                                   data.name, data.target_shape.size(), steps, network.output.to_string()));
     const bool binary = network.loss == LossKind::bce && outputs == 1 && data.classes <= 2;
     if (!binary && data.classes > outputs)
       throw InputError(
@@ -45,7 +70,7 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
     throw InputError(
         fmt::format("data '{}': cross_entropy needs whole-number classes; the targets are values of shape {}",
                     data.name, data.target_shape.to_string()));
-  if (data.target_shape.size() != outputs)
+  if (data.target_shape.size() != network.output.size())
     throw InputError(fmt::format("data '{}': targets of shape {} do not fit the model's output {}", data.name,
                                  data.target_shape.to_string(), network.output.to_string()));
 }

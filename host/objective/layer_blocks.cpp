@@ -70,17 +70,17 @@ struct Layer {
         product(*t.graph()[b.layer].op->as_product()) {}
 
   Index positions() const { return block.sizes.positions; }
-  /// xbar as [columns][rows], the ones last.
+  /// xbar as [inputs][rows], the ones last.
   T* inputs(Scratch& scratch, Index first, Index samples) const {
     const Index rows = samples * positions();
-    T* x = scratch.take<T>(block.columns() * rows);
+    T* x = scratch.take<T>(block.inputs() * rows);
     product.input_rows(ops, point, block.group, first, samples, x);
     if (block.bias) ops.fill(rows, T(1), x + block.sizes.inputs * rows);
     return x;
   }
-  /// s as [rows of the block][lanes][rows]
+  /// s as [outputs][lanes][rows]
   T* adjoints(Scratch& scratch, const View<T>& dy, Index first, Index samples) const {
-    T* s = scratch.take<T>(block.rows() * dy.lanes * samples * positions());
+    T* s = scratch.take<T>(block.outputs() * dy.lanes * samples * positions());
     product.output_rows(ops, point, dy, block.group, first, samples, s);
     return s;
   }
@@ -127,6 +127,7 @@ void add_squares_of_sums(Ops<T>& ops, const LayerBlock& b, Index samples, Index 
   for (Index k = 0; k < lanes; ++k) {
     GemmArgs<T> a{b.rows(), b.columns(), positions, s + k * rows, lanes * rows, false,
                   x,        rows,        true,      sums,         b.columns()};
+    if (b.sizes.transposed) std::swap(a.a, a.b), std::swap(a.lda, a.ldb);
     a.batch = samples;
     a.stride_a = a.stride_b = positions;
     a.stride_c = b.size();
@@ -157,7 +158,7 @@ std::vector<LayerBlock> layer_blocks(const Graph<T>& graph) {
 
 template <class T>
 void cut_out(Ops<T>& ops, const LayerBlock& b, const View<const T>& theta, T* m) {
-  const Index inputs = b.sizes.inputs;
+  const Index inputs = b.columns() - (b.bias ? 1 : 0);
   ops.for_each(theta.lanes * b.rows(), inputs,
                CopyRows<T>{theta.data + b.weight, theta.lane_stride, inputs, m, b.size(), b.columns(), b.rows()});
   if (b.bias)
@@ -168,7 +169,7 @@ void cut_out(Ops<T>& ops, const LayerBlock& b, const View<const T>& theta, T* m)
 
 template <class T>
 void put_back(Ops<T>& ops, const LayerBlock& b, const T* m, const View<T>& theta) {
-  const Index inputs = b.sizes.inputs;
+  const Index inputs = b.columns() - (b.bias ? 1 : 0);
   ops.for_each(theta.lanes * b.rows(), inputs,
                CopyRows<T>{m, b.size(), b.columns(), theta.data + b.weight, theta.lane_stride, inputs, b.rows()});
   if (b.bias)
@@ -180,15 +181,15 @@ void put_back(Ops<T>& ops, const LayerBlock& b, const T* m, const View<T>& theta
 template <class T>
 void add_input_factor(Tape<T>& tape, const LayerBlock& block, T* a) {
   const Layer<T> layer(tape, block);
-  const Index positions = layer.positions(), bytes = block.columns() * positions * static_cast<Index>(sizeof(T));
+  const Index positions = layer.positions(), bytes = block.inputs() * positions * static_cast<Index>(sizeof(T));
   each_chunk(tape, bytes, [&](Index first, Index samples) {
     const Index rows = samples * positions;
     Scratch scratch(tape.context());
     T* x = layer.inputs(scratch, first, samples);
     T* roots = scratch.take<T>(rows);
     layer.ops.for_each(samples, positions, SampleRoots<T>{tape.weights().data + first, roots, positions});
-    layer.ops.for_each(block.columns(), rows, Scale<T>{roots, x, rows, x, rows, false});
-    add_gram(layer.ops, block.columns(), rows, x, 1, a);
+    layer.ops.for_each(block.inputs(), rows, Scale<T>{roots, x, rows, x, rows, false});
+    add_gram(layer.ops, block.inputs(), rows, x, 1, a);
   });
 }
 
@@ -196,10 +197,10 @@ template <class T>
 void add_output_factor(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint, double alpha, T* b) {
   const Layer<T> layer(tape, block);
   const Index width = adjoint.lanes * layer.positions();
-  each_chunk(tape, block.rows() * width * static_cast<Index>(sizeof(T)), [&](Index first, Index samples) {
+  each_chunk(tape, block.outputs() * width * static_cast<Index>(sizeof(T)), [&](Index first, Index samples) {
     Scratch scratch(tape.context());
     const T* s = layer.adjoints(scratch, adjoint, first, samples);
-    add_gram(layer.ops, block.rows(), samples * width, s, alpha, b);
+    add_gram(layer.ops, block.outputs(), samples * width, s, alpha, b);
   });
 }
 
@@ -207,13 +208,16 @@ template <class T>
 void add_squares(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint, const T* qa, const T* qb, T* table) {
   const Layer<T> layer(tape, block);
   const Index positions = layer.positions(), width = adjoint.lanes * positions;
-  const Index numbers = 2 * (block.columns() * positions + block.rows() * width) + (positions > 1 ? block.size() : 0);
+  const Index numbers = 2 * (block.inputs() * positions + block.outputs() * width) + (positions > 1 ? block.size() : 0);
+  const T* q_inputs = block.sizes.transposed ? qb : qa;
+  const T* q_outputs = block.sizes.transposed ? qa : qb;
   each_chunk(tape, numbers * static_cast<Index>(sizeof(T)), [&](Index first, Index samples) {
     Scratch scratch(tape.context());
-    T* x = rotated(layer.ops, scratch, qa, block.columns(), samples * positions, layer.inputs(scratch, first, samples));
-    T* s = rotated(layer.ops, scratch, qb, block.rows(), samples * width,
+    T* x = rotated(layer.ops, scratch, q_inputs, block.inputs(), samples * positions,
+                   layer.inputs(scratch, first, samples));
+    T* s = rotated(layer.ops, scratch, q_outputs, block.outputs(), samples * width,
                    layer.adjoints(scratch, adjoint, first, samples));
-    if (positions == 1)
+    if (positions == 1 && !block.sizes.transposed)
       add_squares_of_products(layer.ops, block, samples, adjoint.lanes, s, x, table);
     else
       add_squares_of_sums(layer.ops, block, samples, adjoint.lanes, s, x, table);

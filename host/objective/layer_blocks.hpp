@@ -12,7 +12,8 @@
 
 namespace hso::detail {
 
-/// One group of a layer that multiplies by a weight.
+/// One group of a layer that multiplies by a weight. Its matrix is [outputs][inputs and 1 for the bias], or, where the
+/// sizes say `transposed`, [inputs][outputs].
 struct LayerBlock {
   Node layer, weight_node;
   Index group;
@@ -20,8 +21,10 @@ struct LayerBlock {
   bool bias;
   Index weight, bias_offset;  ///< where the group's slices of theta start
 
-  Index rows() const { return sizes.outputs; }
-  Index columns() const { return sizes.inputs + (bias ? 1 : 0); }
+  Index inputs() const { return sizes.inputs + (bias ? 1 : 0); }
+  Index outputs() const { return sizes.outputs; }
+  Index rows() const { return sizes.transposed ? inputs() : outputs(); }
+  Index columns() const { return sizes.transposed ? outputs() : inputs(); }
   Index size() const { return rows() * columns(); }
 };
 
@@ -36,15 +39,16 @@ void cut_out(Ops<T>& ops, const LayerBlock& block, const View<const T>& theta, T
 template <class T>
 void put_back(Ops<T>& ops, const LayerBlock& block, const T* m, const View<T>& theta);
 
-/// a[columns][columns] += sum_n w_n sum_t xbar xbar'
+/// a[inputs][inputs] += sum_n w_n sum_t xbar xbar'
 template <class T>
 void add_input_factor(Tape<T>& tape, const LayerBlock& block, T* a);
 
-/// b[rows][rows] += alpha sum_{n,t,k} s s'
+/// b[outputs][outputs] += alpha sum_{n,t,k} s s'
 template <class T>
 void add_output_factor(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint, double alpha, T* b);
 
-/// table[rows][columns] += sum_{n,k} (Qb (sum_t s xbar') Qa')^2, elementwise; null Q is the identity.
+/// table[rows][columns] += sum_{n,k} (Qb (sum_t s xbar') Qa')^2, elementwise (transposed: xbar s'); Qa is that of the
+/// columns; null is the identity.
 template <class T>
 void add_squares(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint, const T* qa, const T* qb, T* table);
 

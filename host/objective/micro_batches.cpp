@@ -171,14 +171,16 @@ double MicroBatches<T>::penalty(const T* theta) const {
 }
 
 template <class T>
-double MicroBatches<T>::count_hits(Tape<T>& tape, Index micro_batch) {
-  const Index real = rows_of(micro_batch);
+Hits MicroBatches<T>::count_hits(Tape<T>& tape, Index micro_batch) {
+  const Index steps = data.labels.size() / data.size, labelled = rows_of(micro_batch) * steps;
   Scratch scratch(context);
-  T* labels = scratch.take<T>(batch);
-  T* hits = scratch.take<T>(batch);
+  T* labels = scratch.take<T>(batch * steps);
+  T* hits = scratch.take<T>(2 * labelled);
   gather(data.labels, micro_batch, labels);
-  ops.for_each(real, 1, Hit<T>{tape.output().data, labels, hits, network.output.size()});
-  return ops.dot(real, hits, hits);
+  ops.for_each(labelled, 1, Hit<T>{tape.output().data, labels, hits, hits + labelled, network.output.size() / steps});
+  double found[2];
+  ops.dots(2, labelled, hits, labelled, hits, labelled, found);
+  return {found[0], found[1]};
 }
 
 template <class T>

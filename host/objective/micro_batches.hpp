@@ -44,6 +44,11 @@ class SpareVectors {
   std::vector<Buffer<T>> spare_;
 };
 
+/// Outputs that name their label, and labels.
+struct Hits {
+  double hits = 0, counted = 0;
+};
+
 template <class T>
 struct MicroBatches {
   MicroBatches(Context& c, const Network<T>& net, const DeviceData<T>& d, const NetworkObjectiveOptions& o);
@@ -69,7 +74,7 @@ struct MicroBatches {
   Index rows_of(Index micro_batch) const { return std::min(batch, selected - micro_batch * batch); }
   /// decay / 2 |theta|^2
   double penalty(const T* theta) const;
-  double count_hits(Tape<T>& tape, Index micro_batch);
+  Hits count_hits(Tape<T>& tape, Index micro_batch);
 
   /// Objective's: launches alone.
   void value_on_device(const T* theta, double* value);

@@ -40,11 +40,13 @@ template <class T>
 void add_factors(AdjointWalk<T>& walk, Tape<T>& tape, Index micro_batch, KroneckerState<T>& state) {
   const std::vector<LayerBlock> blocks = places(state);
   for (auto& block : state.blocks)
-    if (tape.traversal().node_plan(block.place.layer).live) add_input_factor(tape, block.place, block.a.data());
+    if (tape.traversal().node_plan(block.place.layer).live)
+      add_input_factor(tape, block.place, (block.place.sizes.transposed ? block.b : block.a).data());
   walk.adjoints(tape, micro_batch, [&](Node layer, const View<T>& adjoint) {
     each_block_of(blocks, layer, [&](const LayerBlock& place, std::size_t i) {
       const double alpha = 1 / static_cast<double>(place.sizes.positions * walk.draws());
-      add_output_factor(tape, place, adjoint, alpha, state.blocks[i].b.data());
+      auto& block = state.blocks[i];
+      add_output_factor(tape, place, adjoint, alpha, (place.sizes.transposed ? block.a : block.b).data());
     });
   });
 }

@@ -203,13 +203,15 @@ Evaluation NetworkObjective<T>::evaluate(const T* theta) {
   const bool training = impl_->training;
   if (training) set_training(false, impl_->step);
   Evaluation out;
-  double hits = 0;
+  detail::Hits hits;
   for (Index micro_batch = 0; micro_batch < impl_->count(); ++micro_batch) {
     Tape<T>& tape = impl_->trial(micro_batch);
     out.loss += tape.forward(theta);
-    if (impl_->data.labels.size() > 0) hits += impl_->count_hits(tape, micro_batch);
+    if (impl_->data.labels.size() == 0) continue;
+    const detail::Hits more = impl_->count_hits(tape, micro_batch);
+    hits = {hits.hits + more.hits, hits.counted + more.counted};
   }
-  if (impl_->data.labels.size() > 0) out.accuracy = hits / static_cast<double>(impl_->selected);
+  if (impl_->data.labels.size() > 0) out.accuracy = hits.hits / hits.counted;
   if (training) set_training(true, impl_->step);
   return out;
 }

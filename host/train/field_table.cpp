@@ -26,29 +26,31 @@ std::vector<std::string> optimizer_words() {
 }
 
 Group network() {
-  return {"network",
-          {{.key = "model",
-            .member = &O::model,
-            .value = "MODEL",
-            .help = "mlp:64-32-10:tanh (sizes and activation), a named network (`hso models`), or a TOML file"},
-           {.key = "loss",
-            .member = &O::loss,
-            .value = "LOSS",
-            .help = "cross_entropy, squared_error or bce; means over the rows. squared_error is half the sum over the "
-                    "outputs (outputs / 2 times PyTorch's MSELoss), bce the sum (outputs times BCEWithLogitsLoss)",
-            .words = loss_names()},
-           {.key = "initialization",
-            .member = &O::initialization,
-            .value = "NAME",
-            .help = fmt::format("{}", fmt::join(initialization_names(), ", ")),
-            .words = initialization_names()},
-           {.key = "start",
-            .member = &O::start,
-            .value = "RUN",
-            .help = "a run directory or one of its checkpoints whose parameters (and mask) the training starts from; "
-                    "model, data, loss, scaling, reconstruct, precision, test_fraction and seed are then that run's "
-                    "unless given",
-            .optional = true}}};
+  return {
+      "network",
+      {{.key = "model",
+        .member = &O::model,
+        .value = "MODEL",
+        .help = "mlp:64-32-10:tanh (sizes and activation), a named network (`hso models`), or a TOML file"},
+       {.key = "loss",
+        .member = &O::loss,
+        .value = "LOSS",
+        .help =
+            "cross_entropy, squared_error, bce or huber; means over the rows. squared_error is half the sum over the "
+            "outputs (outputs / 2 times PyTorch's MSELoss), bce the sum (outputs times BCEWithLogitsLoss)",
+        .words = loss_names()},
+       {.key = "initialization",
+        .member = &O::initialization,
+        .value = "NAME",
+        .help = fmt::format("{}", fmt::join(initialization_names(), ", ")),
+        .words = initialization_names()},
+       {.key = "start",
+        .member = &O::start,
+        .value = "RUN",
+        .help = "a run directory or one of its checkpoints whose parameters (and mask) the training starts from; "
+                "model, data, loss, scaling, reconstruct, precision, test_fraction and seed are then that run's "
+                "unless given",
+        .optional = true}}};
 }
 
 Group data() {
@@ -57,7 +59,8 @@ Group data() {
             .member = &O::data,
             .value = "DATA",
             .help = "digits, fashion-mnist, X.npy,Y.npy, FILE.npz (arrays x and y) or FILE.npz:X:Y, FILE.csv "
-                    "(or .tsv, .txt, .data; each also .gz), or a folder of IDX files"},
+                    "(or .tsv, .txt, .data; each also .gz), text:FILE (the characters of a text), wav:FOLDER (sounds, "
+                    "a folder for each class), or a folder of IDX files"},
            {.key = "label",
             .member = &O::label,
             .value = "COLUMN",

@@ -12,8 +12,9 @@ namespace {
 /// Of one sample: inputs, targets in the form of the loss, and the label.
 template <class T>
 Index numbers_of_a_row(const Network<T>& network, const Dataset& data) {
-  const Index target = network.loss == LossKind::cross_entropy ? 1 : network.output.size();
-  return data.input_shape.size() + target + (data.classes > 0 ? 1 : 0);
+  const Index labels = data.target_shape.size();
+  const Index target = network.loss == LossKind::cross_entropy ? labels : network.output.size();
+  return data.input_shape.size() + target + (data.classes > 0 ? labels : 0);
 }
 
 template <class T>

@@ -18,9 +18,14 @@ namespace {
 DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest& request) {
   DataOptions options = request.options;
   if (request.reconstruct) return options;
-  options.outputs = summarize(model).back().output.size();
+  const Shape output = summarize(model).back().output;
+  const bool sequences = loss == LossKind::cross_entropy && output.rank() == 2;
+  options.outputs = sequences ? output[1] : output.size();
+  if (vocabulary(model) > 0 || model.input.rank() == 2) options.window = model.input[0];
+  if (model.input.rank() == 2) options.bands = model.input[1];
   if (loss == LossKind::cross_entropy) options.targets = Targets::classes;
-  if (loss == LossKind::squared_error && options.outputs == 1) options.targets = Targets::values;
+  if ((loss == LossKind::squared_error || loss == LossKind::huber) && options.outputs == 1)
+    options.targets = Targets::values;
   if (loss == LossKind::bce && options.outputs == 1) options.outputs = 2;  // one output tells two classes apart
   return options;
 }
@@ -49,8 +54,10 @@ PreparedData prepare_data(const ModelSpec& model, LossKind loss, const DataReque
     if (part->size > 0) part->validate();
   check_input(model, train.input_shape);
   DataDescription& d = out.description = describe(request.data, out.split, request.reconstruct);
-  out.standardizer = request.standardizer ? *request.standardizer : Standardizer::fit(train, request.scaling);
-  d.scaling = request.scaling;
+  // Tokens are names, not sizes.
+  const Scaling scaling = vocabulary(model) > 0 ? Scaling::none : request.scaling;
+  out.standardizer = request.standardizer ? *request.standardizer : Standardizer::fit(train, scaling);
+  d.scaling = scaling;
   d.fitted_on = request.standardizer ? request.fitted_on : test.size > 0 ? "the training part" : "these rows";
   for (Dataset* part : {&train, &test}) {
     if (part->size == 0) continue;

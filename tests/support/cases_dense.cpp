@@ -77,6 +77,7 @@ void add_dense_cases(std::vector<Case>& out) {
   out.push_back({"leaky_relu_slope", mlp_net({4, 5, 3}, "leaky_relu", Kind::squared_error, 0.3), 3, 201, false});
   out.push_back({"elu_alpha", mlp_net({4, 5, 3}, "elu", Kind::cross_entropy, 0.4), 3, 202, false});
   out.push_back({"softmax_regression", mlp_net({7, 4}, "", Kind::cross_entropy), 5, 203});
+  out.push_back({"huber", mlp_net({4, 5, 3}, "tanh", Kind::huber), 4, 205, false});
   out.push_back({"linear_regression", mlp_net({3, 2}, "", Kind::squared_error), 5, 204});
   out.push_back({"squared_error_tanh", mlp_net({5, 4, 3}, "tanh", Kind::squared_error), 3, 205});
   out.push_back({"bce_softplus", mlp_net({5, 4, 3}, "softplus", Kind::bce), 4, 206});

@@ -42,6 +42,41 @@ Net norms_everywhere() {
   return net;
 }
 
+/// The loss of a sequence: a class for each step.
+Net classes_for_steps(const Extents& sample, const std::string& line, const Extents& shape, int classes = 3) {
+  Net net;
+  const int h = net.layer(net.input(sample), sample, line);
+  net.finish(net.dense(h, shape[1], classes), Layer::Kind::cross_entropy, {shape[0]});
+  return net;
+}
+
+/// Tokens to rows, positions added, `lines` of layers over [4, 4], a class for each step.
+Net language(const std::vector<std::string>& lines) {
+  Net net;
+  int h = net.layer(net.layer(net.input({4}), {4}, "embedding count = 3, out = 4"), {4, 4}, "positions");
+  for (const std::string& line : lines) h = net.layer(h, {4, 4}, line);
+  net.finish(net.dense(h, 4, 3), Layer::Kind::cross_entropy, {4});
+  return net;
+}
+
+Net small_transformer(const std::string& activation) {
+  Net net;
+  const int h = net.layer(net.input({3, 4}), {3, 4},
+                          "transformer heads = 2, hidden = 2, causal = true, activation = \"" + activation + "\"");
+  net.finish(net.dense(h, 4, 2), Layer::Kind::cross_entropy, {3});
+  return net;
+}
+
+/// Attention over features that depend on parameters, and a softmax in the middle of a network.
+Net attention_between() {
+  Net net;
+  int h = net.activation(net.dense(net.input({3, 2}), 2, 4), "tanh");
+  h = net.sum(h, net.layer(h, {3, 4}, "multihead_attention heads = 2"));
+  h = net.layer(net.dense(h, 4, 3, false), {3, 3}, "softmax");
+  net.cross_entropy(net.dense(net.reshape(h, {9}), 9, 2, false));
+  return net;
+}
+
 }  // namespace
 
 void add_sequence_cases(std::vector<Case>& out) {
@@ -66,6 +101,15 @@ void add_sequence_cases(std::vector<Case>& out) {
   out.push_back({"rmsnorm", norm_between("rmsnorm eps = 0.001"), 3, 524});
   out.push_back({"groupnorm", norm_between("groupnorm groups = 3"), 3, 525});
   out.push_back({"norms_everywhere", norms_everywhere(), 3, 526});
+  out.push_back({"sequence_loss", classes_for_steps({4, 2}, "rnn hidden = 3", {4, 3}), 3, 531});
+  out.push_back({"sequence_loss_after_softmax", classes_for_steps({3, 2}, "softmax", {3, 2}), 4, 532});
+  out.push_back({"embedding", classes_for_steps({4}, "embedding count = 6, out = 2", {4, 2}), 3, 533});
+  out.push_back({"one_hot", classes_for_steps({4}, "one_hot count = 3", {4, 3}), 3, 534});
+  out.push_back({"attention", attention_between(), 2, 535});
+  out.push_back({"causal_attention", language({"multihead_attention heads = 2, causal = true, bias = false"}), 2, 536});
+  out.push_back({"one_head", language({"multihead_attention heads = 1"}), 2, 537});
+  out.push_back({"transformer", small_transformer("gelu"), 2, 538});
+  out.push_back({"transformer_relu", small_transformer("relu"), 2, 539, false});
   out.push_back({"between_layers", between_layers(), 3, 514});
 }
 

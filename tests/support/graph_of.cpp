@@ -38,7 +38,8 @@ Node add_model_layer(Graph<T>& g, const Layer& l, Node x) {
   // A model has parameters: those of a second layer, which is not built.
   const ModelSpec model = model_of(shape_of(l.shape).to_string(), {l.name, "linear out = 1"});
   std::vector<ParameterInfo> parameters;
-  LayerSite<T> at{model, g, parameters, 0};
+  Index vocabulary = 0;
+  LayerSite<T> at{model, g, parameters, vocabulary, 0};
   at.x = x;
   if (g.parameter_count() != l.offset) throw std::logic_error(l.name + ": parameters before it are not counted");
   return layer_type_of(model.layers[0]).build(at, model.layers[0]);
@@ -103,6 +104,8 @@ Node add_layer(Graph<T>& g, const Layer& l, const std::vector<Node>& nodes) {
       return squared_error(g, in(0), in(1));
     case Kind::bce:
       return bce(g, in(0), in(1));
+    case Kind::huber:
+      return huber(g, in(0), in(1));
   }
   return kNoNode;
 }

@@ -36,7 +36,8 @@ struct Layer {
     dropout,
     cross_entropy,
     squared_error,
-    bce
+    bce,
+    huber
   };
   Kind kind;
   std::vector<int> in;  ///< positions of earlier layers

@@ -148,13 +148,27 @@ template <class S>
 S loss_of(Layer::Kind kind, const std::vector<S>& z, const Numbers& t) {
   S sum(0);
   if (kind == Layer::Kind::cross_entropy) {
-    for (const S& c : z) sum += exp(c);
-    return log(sum) - z[static_cast<std::size_t>(t[0])];
+    const std::size_t classes = z.size() / t.size();
+    double counted = 0;
+    for (std::size_t i = 0; i < t.size(); ++i) {
+      if (t[i] < 0) continue;
+      counted += 1;
+      S terms(0);
+      for (std::size_t c = 0; c < classes; ++c) terms += exp(z[i * classes + c]);
+      sum += log(terms) - z[i * classes + static_cast<std::size_t>(t[i])];
+    }
+    return counted > 0 ? sum * S(1 / counted) : sum;
   }
   for (std::size_t c = 0; c < z.size(); ++c) {
     const S difference = z[c] - S(t[c]), s = S(1) / (S(1) + exp(-z[c]));
-    sum += kind == Layer::Kind::squared_error ? S(0.5) * difference * difference
-                                              : -(S(t[c]) * log(s)) - S(1 - t[c]) * log(S(1) - s);
+    const S half_square = S(0.5) * difference * difference;
+    const double r = plain(difference);
+    if (kind == Layer::Kind::squared_error || (kind == Layer::Kind::huber && std::fabs(r) <= 1))
+      sum += half_square;
+    else if (kind == Layer::Kind::huber)
+      sum += (r > 0 ? difference : -difference) - S(0.5);
+    else
+      sum += -(S(t[c]) * log(s)) - S(1 - t[c]) * log(S(1) - s);
   }
   return sum;
 }

@@ -11,9 +11,11 @@ namespace hso {
 
 std::vector<LayerType> dense_layers();
 std::vector<LayerType> image_layers();
+std::vector<LayerType> signal_layers();
 std::vector<LayerType> shape_layers();
 std::vector<LayerType> recurrent_layers();
 std::vector<LayerType> norm_layers();
+std::vector<LayerType> attention_layers();
 std::vector<LayerType> activation_layers();
 
 namespace layer {
@@ -28,9 +30,17 @@ inline bool smooth(const LayerSpec&) { return false; }
 inline bool bent(const LayerSpec&) { return true; }
 inline double keeps(const LayerSpec&, double x) { return x; }
 inline double varies(const LayerSpec&, double) { return kNoConstant; }
+/// An average that counts the zeros of the padding.
+inline double average_of_padded(const LayerSpec& l, double x) {
+  return l.padding != Pair{0, 0} && x != 0 ? kNoConstant : x;
+}
 
 inline LayerOption out() { return {"out", &LayerSpec::out, true, 1}; }
 inline LayerOption bias() { return {"bias", &LayerSpec::bias}; }
+inline LayerOption kernel() { return {"kernel", &LayerSpec::kernel, true, 1}; }
+inline LayerOption stride() { return {"stride", &LayerSpec::stride, false, 1}; }
+inline LayerOption padding() { return {"padding", &LayerSpec::padding}; }
+inline LayerOption dilation() { return {"dilation", &LayerSpec::dilation, false, 1}; }
 inline LayerOption size() { return {"size", &LayerSpec::size, true, 1}; }
 
 }  // namespace layer

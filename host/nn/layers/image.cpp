@@ -9,20 +9,12 @@
 namespace hso {
 namespace {
 
-LayerOption kernel() { return {"kernel", &LayerSpec::kernel, true, 1}; }
-LayerOption stride() { return {"stride", &LayerSpec::stride, false, 1}; }
-LayerOption padding() { return {"padding", &LayerSpec::padding}; }
-
 struct Conv2d {
   static constexpr const char* kType = "conv2d";
   static constexpr auto kink = layer::smooth;
   static std::vector<LayerOption> options() {
-    return {layer::out(),
-            kernel(),
-            stride(),
-            padding(),
-            {"dilation", &LayerSpec::dilation, false, 1},
-            {"groups", &LayerSpec::groups, false, 1},
+    return {layer::out(),     layer::kernel(),   layer::stride(),
+            layer::padding(), layer::dilation(), {"groups", &LayerSpec::groups, false, 1},
             layer::bias()};
   }
   static constexpr auto channels = layer::always<ChannelUse::weight>;
@@ -51,7 +43,7 @@ Pool2dOptions pool_options(const LayerSpec& l) {
 struct MaxPool2d {
   static constexpr const char* kType = "maxpool2d";
   static constexpr auto kink = layer::bent;
-  static std::vector<LayerOption> options() { return {kernel(), stride(), padding()}; }
+  static std::vector<LayerOption> options() { return {layer::kernel(), layer::stride(), layer::padding()}; }
   static constexpr auto channels = layer::always<ChannelUse::channelwise>;
   static constexpr auto constant = layer::keeps;
   template <class T>
@@ -63,12 +55,9 @@ struct MaxPool2d {
 struct AvgPool2d {
   static constexpr const char* kType = "avgpool2d";
   static constexpr auto kink = layer::smooth;
-  static std::vector<LayerOption> options() { return {kernel(), stride(), padding()}; }
+  static std::vector<LayerOption> options() { return {layer::kernel(), layer::stride(), layer::padding()}; }
   static constexpr auto channels = layer::always<ChannelUse::channelwise>;
-  /// The average counts the zeros of the padding.
-  static double constant(const LayerSpec& l, double x) {
-    return l.padding != Pair{0, 0} && x != 0 ? layer::kNoConstant : x;
-  }
+  static constexpr auto constant = layer::average_of_padded;
   template <class T>
   static Node build(LayerSite<T>& at, const LayerSpec& l) {
     return avgpool2d(at.graph, at.x, pool_options(l));
@@ -88,10 +77,27 @@ struct AdaptiveAvgPool2d {
   }
 };
 
+/// One number for each channel of [C, ...]: the mean over its positions.
+struct GlobalAvgPool {
+  static constexpr const char* kType = "global_avgpool";
+  static constexpr auto kink = layer::smooth;
+  static std::vector<LayerOption> options() { return {}; }
+  static constexpr auto channels = layer::always<ChannelUse::channelwise>;
+  static constexpr auto constant = layer::keeps;
+  template <class T>
+  static Node build(LayerSite<T>& at, const LayerSpec&) {
+    const Shape in = at.shape();
+    if (in.rank() < 2) throw InputError(fmt::format("global_avgpool: input {}, expected [C, ...]", in.to_string()));
+    const Node image = reshape(at.graph, at.x, {in[0], 1, in.size() / in[0]});
+    return flatten(at.graph, adaptive_avgpool2d(at.graph, image, 1, 1));
+  }
+};
+
 }  // namespace
 
 std::vector<LayerType> image_layers() {
-  return {layer_type<Conv2d>(), layer_type<MaxPool2d>(), layer_type<AvgPool2d>(), layer_type<AdaptiveAvgPool2d>()};
+  return {layer_type<Conv2d>(), layer_type<MaxPool2d>(), layer_type<AvgPool2d>(), layer_type<AdaptiveAvgPool2d>(),
+          layer_type<GlobalAvgPool>()};
 }
 
 }  // namespace hso

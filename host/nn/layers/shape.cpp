@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Layers that move numbers or join them: flatten, reshape, add.
+// Layers that move numbers or join them: flatten, reshape, transpose, add.
+#include <fmt/format.h>
+
+#include "hsogpu/core/error.hpp"
 #include "nn/layers/families.hpp"
 
 namespace hso {
@@ -44,8 +47,25 @@ struct Add {
   }
 };
 
+/// [a, b] to [b, a]: steps of features to channels of a signal, and back.
+struct Transpose {
+  static constexpr const char* kType = "transpose";
+  static constexpr auto kink = layer::smooth;
+  static std::vector<LayerOption> options() { return {}; }
+  static constexpr auto channels = layer::always<ChannelUse::mixed>;
+  static constexpr auto constant = layer::keeps;
+  template <class T>
+  static Node build(LayerSite<T>& at, const LayerSpec&) {
+    if (at.shape().rank() != 2)
+      throw InputError(fmt::format("transpose: input {}, expected two axes", at.shape().to_string()));
+    return transpose(at.graph, at.x, 0);
+  }
+};
+
 }  // namespace
 
-std::vector<LayerType> shape_layers() { return {layer_type<Flatten>(), layer_type<Reshape>(), layer_type<Add>()}; }
+std::vector<LayerType> shape_layers() {
+  return {layer_type<Flatten>(), layer_type<Reshape>(), layer_type<Transpose>(), layer_type<Add>()};
+}
 
 }  // namespace hso

@@ -19,17 +19,18 @@ namespace hso {
 
 /// Where a data set came from, as its reader saw it.
 struct DataSource {
-  std::string format{};                     ///< "csv", "npy", "npz", "idx" or "embedded"; empty: made in memory
-  std::string detail{};                     ///< for people: "separated by ';', line 1 names the columns"
-  std::string dtype{};                      ///< of the inputs in the file: "float64", "uint8", "text"
-  std::string labels{};                     ///< the file, array or column that the targets are from
+  std::string format{};  ///< "csv", "npy", "npz", "idx", "text", "wav" or "embedded"; empty: made in memory
+  std::string detail{};  ///< for people: "separated by ';', line 1 names the columns"
+  std::string dtype{};   ///< of the inputs in the file: "float64", "uint8", "text"
+  std::string labels{};  ///< the file, array or column that the targets are from
   std::vector<std::string> class_names{};   ///< of text labels: class i is called class_names[i]
   std::vector<std::string> column_names{};  ///< of the inputs of a CSV file with a header
   std::vector<std::string> notes{};         ///< what looks odd
 };
 
 /// `size` samples. `classes > 0`: classification, `targets` holds `size` whole numbers in [0, classes), `target_shape`
-/// is {}. `classes == 0`: regression, `targets` is [size][target_shape].
+/// is {}; of sequences target_shape is {steps}, and -1 stands where no class counts. `classes == 0`: regression,
+/// `targets` is [size][target_shape].
 struct Dataset {
   std::string name;  ///< "digits", "fashion-mnist", or the path it came from
   Index size = 0;
@@ -40,7 +41,8 @@ struct Dataset {
   Index classes = 0;
   DataSource source{};
 
-  /// Throws InputError when sizes disagree, a value is not finite, or a label is outside [0, classes).
+  /// Throws InputError when sizes disagree, a value is not finite, or a label is outside [0, classes), or no
+  /// step of a sequence has one.
   void validate() const;
   /// The samples with these indices, in this order.
   Dataset subset(Span<const Index> indices) const;
@@ -87,6 +89,8 @@ struct DataOptions {
   char separator = 0;  ///< CSV: ',', ';', '\t', '|' or ' ' (then any number of them is one); 0: the first lines tell
   Targets targets = Targets::automatic;
   Index outputs = 0;  ///< of the model: labels must lie below it; 0: any label
+  Index window = 0;   ///< text and sounds: characters or frames of a sample, the length of the model's input
+  Index bands = 0;    ///< sounds: numbers of a frame, as the model's input has them
   /// Classes by name, as in the data that a network was trained on: other names are InputErrors, and so are names
   /// where the list is empty. Without, text labels are numbered in sorted order.
   std::optional<std::vector<std::string>> class_names{};
@@ -116,9 +120,21 @@ Dataset read_npy_pair(const std::string& x_path, const std::string& y_path, cons
 Dataset read_npz_pair(const std::string& path, const std::string& x_name = "x", const std::string& y_name = "y",
                       const DataOptions& options = {});
 
+/// A text (UTF-8 or Latin-1, plain or gzip) for language models: sample i are its characters [i window, (i + 1) window)
+/// as numbers, the class of each is the character behind it. `source.class_names` is the vocabulary: the characters
+/// that occur, sorted, or those of the options. InputError names the line of a character that is not among these.
+Dataset read_characters(const std::string& path, Index window, const DataOptions& options = {});
+
+/// A folder with a folder of .wav files (PCM of 8 to 32 bits or 32 bit floats, channels are averaged) for each class.
+/// Inputs [steps][bands] are logarithms of energies in bands of the mel scale, 100 frames a second; a longer sound is
+/// cut, a shorter one is followed by silence. Classes are in the order of the folders' names, or as in the options.
+/// InputError names a file that is damaged, and the sample whose rate is not that of the first.
+Dataset read_sounds(const std::string& folder, Index steps, Index bands, const DataOptions& options = {});
+
 /// What `--data` means: "digits", "fashion-mnist", "x.npy,y.npy", "file.npz" (arrays x and y), "file.npz:X:Y",
-/// "file.csv" (or .tsv, .txt, .data; each also .gz), or a folder of IDX files.
-/// Sets without a test part of their own are split: `test_fraction` of them (360 for digits), by `seed`.
+/// "file.csv" (or .tsv, .txt, .data; each also .gz), "text:FILE", "wav:FOLDER", or a folder of IDX files.
+/// Sets without a test part of their own are split: `test_fraction` of them (360 for digits), by `seed`; of a text the
+/// end.
 /// UsageError for options of CSV files beside data of another kind.
 DataSplit load_data(const std::string& spec, double test_fraction, std::uint64_t seed, const DataOptions& options = {});
 

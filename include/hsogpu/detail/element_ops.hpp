@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "hsogpu/detail/elements/activation.hpp"
+#include "hsogpu/detail/elements/attention.hpp"
 #include "hsogpu/detail/elements/basic.hpp"
 #include "hsogpu/detail/elements/conv.hpp"
 #include "hsogpu/detail/elements/factors.hpp"
@@ -41,7 +42,7 @@ using ElementOps =
     typename Joined<BasicOps<T>, ConvOps<T>, FactorsOps<T>, KrylovOps<T>, LinearOps<T>, LossOps<T>, MaskOps<T>,
                     ModelCgOps<T>, NormOps<T>, OptimizerOps<T>, OrderOps<T>, OrthonormalOps<T>, PoolOps<T>,
                     PruningOps<T>, QuadratureOps<T>, QueuedOps<T>, RandomOps<T>, SampleOps<T>, TruncatedCgOps<T>,
-                    ActivationOps<T>, RecurrentOps<T>>::type;
+                    ActivationOps<T>, AttentionOps<T>, RecurrentOps<T>>::type;
 
 /// One functor of the list, by value: its bytes and its place in the list. Not a std::variant, whose copies and visits
 /// would be instantiated for all of them in every file that launches one.

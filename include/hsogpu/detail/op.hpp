@@ -111,9 +111,11 @@ enum class BatchRule {
   all_must
 };
 
-/// Channels in and out of one group, and positions of one sample.
+/// Channels in and out of one group, and positions of one sample. The weight of a group is [outputs][inputs], or
+/// `transposed`, as tables of rows are.
 struct ProductSizes {
   Index groups, inputs, outputs, positions;
+  bool transposed = false;
 };
 
 /// A layer y[t] = W x[t] + b at every position t of a sample, in groups of channels (linear: W and x as they are;

@@ -117,6 +117,27 @@ Node slice(Graph<T>& g, Node x, int axis, Index begin, Index length);
 template <class T>
 Node concat(Graph<T>& g, const std::vector<Node>& parts, int axis);
 
+/// y[..., i] = W[t], where t are the numbers [...] of `tokens`, whole and from 0; W [count][i]. Not differentiated in
+/// the tokens.
+template <class T>
+Node embedding(Graph<T>& g, Node tokens, Node weight);
+/// y[..., c] = 1 where c is the token, else 0.
+template <class T>
+Node one_hot(Graph<T>& g, Node tokens, Index count);
+/// x + W for every sample; W has the shape of one, [positions, ...].
+template <class T>
+Node add_positions(Graph<T>& g, Node x, Node weight);
+/// Exchanges `axis` and the one behind it.
+template <class T>
+Node transpose(Graph<T>& g, Node x, int axis);
+/// scale a b over the last two axes, matrix by matrix over the others: a [..., m, k], b [..., k, n], or [..., n, k] and
+/// its transpose. Both come from the data.
+template <class T>
+Node matmul(Graph<T>& g, Node a, Node b, bool transpose_b = false, double scale = 1);
+/// Over the last axis. `causal`, for [..., steps, steps]: step i sees the steps 0, ..., i, the others become 0.
+template <class T>
+Node softmax(Graph<T>& g, Node x, bool causal = false);
+
 /// (x - m) / sqrt(mean((x - m)^2) + eps) in each row of `row` numbers, m their mean or, not `centered`, 0.
 template <class T>
 Node normalize(Graph<T>& g, Node x, Index row, bool centered, double eps);
@@ -176,7 +197,8 @@ Node dropout(Graph<T>& g, Node x, double p, std::uint64_t seed = 0);
 
 // ---- losses: one number for each sample ----
 
-/// -log softmax(z)_t, natural log; z [C], target {} holding the class.
+/// -log softmax(z)_t, natural log; z [C], target {} holding the class. For sequences z [..., C] and target [...]: the
+/// mean over the positions of a sample whose target is not -1.
 template <class T>
 Node cross_entropy(Graph<T>& g, Node logits, Node target);
 /// sum_c (z_c - t_c)^2 / 2
@@ -185,6 +207,10 @@ Node squared_error(Graph<T>& g, Node output, Node target);
 /// sum_c -t log s(z_c) - (1 - t) log(1 - s(z_c)), from logits; t in [0, 1].
 template <class T>
 Node bce(Graph<T>& g, Node logits, Node target);
+
+/// sum_c (z_c - t_c)^2 / 2, where |z_c - t_c| is above 1: |z_c - t_c| - 1/2. No targets can be drawn from it.
+template <class T>
+Node huber(Graph<T>& g, Node output, Node target);
 
 /// The sum of x itself, for functions that compare with no target: the Gauss-Newton matrix is zero.
 template <class T>

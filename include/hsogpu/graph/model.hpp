@@ -18,9 +18,19 @@
 //   conv2d               out*, kernel*, stride, padding, dilation, groups, bias
 //   maxpool2d, avgpool2d kernel*, stride (the kernel), padding
 //   adaptive_avgpool2d   size*
-//   flatten              reshape: size*, the shape of one sample
+//   global_avgpool       one number for each channel
+//   conv1d               out*, kernel*, stride, padding, dilation, groups, bias: over [channels, length]
+//   maxpool1d, avgpool1d kernel*, stride (the kernel), padding
+//   flatten              reshape: size*, the shape of one sample; transpose: [a, b] to [b, a]
 //   rnn, lstm, gru       hidden*, layers, bidirectional, bias, last (the last state alone; a sample is [steps,
 //                        features]); rnn: nonlinearity, "tanh" or "relu"
+//   embedding            count*, out*: the rows of a table, for inputs that are whole numbers below count (tokens)
+//   one_hot              count*: the same tokens as rows of zeros and a one
+//   positions            adds a learnt row for each step
+//   multihead_attention  heads*, causal, bias: over the steps of [steps, features]
+//   transformer          heads*, hidden*, causal, activation ("gelu" or "relu"): layernorm, attention, layernorm and
+//                        two linear layers with `hidden` numbers between them; what comes in is added twice
+//   softmax              over the last axis
 //   layernorm, rmsnorm   size (the last axes that are normalised together; the last one), eps (1e-5; rmsnorm: that of
 //                        the number type), affine; layernorm: bias
 //   groupnorm            groups*, eps, affine: of channels, over all positions
@@ -58,10 +68,14 @@ struct LayerSpec {
   Pair dilation{1, 1};
   Index groups = 1;
   bool bias = true;
-  Index hidden = 0;                   ///< rnn, lstm, gru: numbers of a state
+  Index hidden = 0;                   ///< rnn, lstm, gru: numbers of a state; transformer: of its inner layer
   Index layers = 1;                   ///< the same: how many, each over the states of the one below
   bool bidirectional = false;         ///< the same: a second one from the last step to the first, side by side
   bool last = false;                  ///< the same: the last state alone
+  Index count = 0;                    ///< embedding, one_hot: how many tokens there are
+  Index heads = 1;                    ///< multihead_attention, transformer
+  bool causal = false;                ///< the same: a step sees itself and those before
+  std::string activation = "gelu";    ///< transformer
   double eps = -1;                    ///< norms: added to the variance; negative: PyTorch's default
   bool affine = true;                 ///< norms: a scale and a shift behind them
   std::string nonlinearity = "tanh";  ///< rnn: tanh or relu
@@ -101,7 +115,7 @@ ModelSpec mlp(const std::vector<Index>& sizes, Activation hidden = Activation::t
 /// values where one of the two shapes is flat (an mlp takes images, row-major).
 void check_input(const ModelSpec& model, const Shape& data);
 
-enum class LossKind { cross_entropy, squared_error, bce };  ///< squared_error: half the sum over the outputs
+enum class LossKind { cross_entropy, squared_error, bce, huber };  ///< squared_error: half the sum over the outputs
 const std::vector<std::string>& loss_names();
 LossKind parse_loss(const std::string& name);  ///< UsageError lists the names
 const std::string& name_of(LossKind loss);
@@ -127,9 +141,13 @@ struct Network {
   std::vector<ParameterInfo> parameters;
   Shape input, output;  ///< of one sample
   LossKind loss = LossKind::cross_entropy;
+  Index vocabulary = 0;  ///< above 0: inputs are whole numbers below it (tokens)
 };
+/// The same of a model.
+Index vocabulary(const ModelSpec& model);
 
-/// The target leaf has shape {} for cross_entropy and the output's shape otherwise. InputError names the layer and
+/// The target leaf has shape {} for cross_entropy, [steps] where the output is [steps, classes], and the output's shape
+/// for other losses. InputError names the layer and
 /// shows the shapes that do not fit.
 template <class T>
 Network<T> build_network(const ModelSpec& model, LossKind loss, std::uint64_t dropout_seed = 0);

@@ -28,7 +28,7 @@ struct DeviceData {
   Index size = 0;
   Buffer<T> inputs;   ///< [size][input]
   Buffer<T> targets;  ///< [size][target]
-  Buffer<T> labels;   ///< [size], classes; empty for regression
+  Buffer<T> labels;   ///< [size] or [size][steps], classes; empty for regression
 };
 
 struct NetworkObjectiveOptions {
@@ -48,7 +48,7 @@ struct NetworkObjectiveOptions {
 
 struct Evaluation {
   double loss = 0;       ///< mean, weight decay left out
-  double accuracy = -1;  ///< share of hits in [0, 1]; -1 for regression
+  double accuracy = -1;  ///< share of hits in [0, 1], of sequences among the steps with a class; -1 for regression
 };
 
 /// Methods that take theta, or room for a gradient, throw UsageError where it is null.

@@ -42,23 +42,25 @@ struct Square {
 };
 
 /// Column first + k of S_n, scaled by sqrt(w_n): S_n = (I - p 1') diag(sqrt p) gives S_n S_n' = diag(p) - p p', the
-/// second derivative of the cross-entropy. 1 - p_c is the sum of the others. Launch with (K N) x classes.
+/// second derivative of the cross-entropy. 1 - p_c is the sum of the others. A sample has `positions` such blocks of
+/// columns, one for each of its rows of p: `samples` counts these rows. Launch with (K samples) x classes.
 template <class T>
 struct CrossEntropyRoot {
   const T* p;
   const T* w;
   T* dz;
-  Index dz_stride, samples, classes, first;
+  Index dz_stride, samples, positions, classes, first;
   bool accumulate;
   HSO_HD Radix<2> radix() const { return {{samples}}; }
   HSO_HD void operator()(const Digits<2>& at, Index j) const {
-    const Index n = at[0], k = at[1], c = first + k;
+    const Index n = at[0], k = at[1], position = (first + k) / classes, c = first + k - position * classes;
     const T* row = p + n * classes;
     T entry = -row[j];
     if (j == c) {
       entry = 0;
       for (Index i = 0; i < classes; ++i) entry += i == c ? T(0) : row[i];
     }
+    if (n % positions != position) entry = 0;
     store(&dz[k * dz_stride + n * classes + j], std::sqrt(w[n] * row[c]) * entry, accumulate);
   }
 };
@@ -81,7 +83,8 @@ struct OutputLossRoot {
 };
 
 template <class T>
-using FactorsOps = Types<ChannelRows<T>, SampleRoots<T>, Square<T>, CrossEntropyRoot<T>,
-                         OutputLossRoot<T, SquaredError>, OutputLossRoot<T, LogisticLoss>>;
+using FactorsOps =
+    Types<ChannelRows<T>, SampleRoots<T>, Square<T>, CrossEntropyRoot<T>, OutputLossRoot<T, SquaredError>,
+          OutputLossRoot<T, LogisticLoss>, OutputLossRoot<T, HuberLoss>>;
 
 }  // namespace hso::detail

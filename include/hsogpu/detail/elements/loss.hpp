@@ -7,8 +7,8 @@
 
 namespace hso::detail {
 
-/// loss[n] = log sum_c e^{z_c} - z_t (natural log); p = softmax(z) and the likeliest class are saved. Launch with N
-/// x 1.
+/// loss[n] = log sum_c e^{z_c} - z_t (natural log), 0 where t = -1; p = softmax(z) and the likeliest class are saved.
+/// Launch with N x 1.
 template <class T>
 struct CrossEntropyValue {
   const T* z;
@@ -32,13 +32,17 @@ struct CrossEntropyValue {
     for (Index c = 0; c < classes; ++c) p[n * classes + c] /= sum;
     // -log p_t: where p_t is near 1, log1p of the other terms keeps the small losses exact.
     const auto t = static_cast<Index>(target[n]);
+    if (t < 0) {
+      loss[n] = 0;
+      return;
+    }
     T others = 0;
     for (Index c = 0; c < classes; ++c) others += c == t ? T(0) : exp_of(row[c] - row[t]);
     loss[n] = others < T(1) ? std::log1p(others) : (top - row[t]) + std::log(sum);
   }
 };
 
-/// Rl = sum_c (p_c - [c = t]) Rz_c. Launch with (K N) x 1.
+/// Rl = sum_c (p_c - [c = t]) Rz_c; whatever is finite where t = -1. Launch with (K N) x 1.
 template <class T>
 struct CrossEntropyJvp {
   const T* p;
@@ -54,8 +58,9 @@ struct CrossEntropyJvp {
     const Index n = at[0], k = at[1];
     const T* row = rz + k * rz_stride + n * classes;
     const auto t = static_cast<Index>(target[n]);
+    const T reference = row[t < 0 ? 0 : t];
     T sum = 0;
-    for (Index c = 0; c < classes; ++c) sum += (row[c] - row[t]) * p[n * classes + c];
+    for (Index c = 0; c < classes; ++c) sum += (row[c] - reference) * p[n * classes + c];
     store(&rl[k * rl_stride + n], sum, accumulate);
   }
 };
@@ -139,6 +144,38 @@ struct CrossEntropyCrossAfterBias {
   }
 };
 
+/// share[n][i] = 1 / (positions of sample n with a class), or the root of that, and 0 for those without. Launch with N
+/// x 1.
+template <class T>
+struct PositionShares {
+  const T* target;
+  T* share;
+  Index positions;
+  bool root;
+  HSO_HD void operator()(Index n, Index) const {
+    Index count = 0;
+    for (Index i = 0; i < positions; ++i) count += target[n * positions + i] < T(0) ? 0 : 1;
+    const T whole = count > 0 ? T(1) / static_cast<T>(count) : T(0), each = root ? std::sqrt(whole) : whole;
+    for (Index i = 0; i < positions; ++i) share[n * positions + i] = target[n * positions + i] < T(0) ? T(0) : each;
+  }
+};
+
+/// to[k][n][i] = d_k[n] share[n][i]. Launch with (K N) x positions.
+template <class T>
+struct SpreadOverPositions {
+  const T* d;
+  Index d_stride;
+  const T* share;
+  T* to;
+  Index samples, positions;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    use(same(d + at[1] * d_stride + at[0]), share + at[0] * positions,
+        out(to + (at[1] * samples + at[0]) * positions, false));
+  }
+  HSO_HD void element(const T& seed, const T& part, T& result) const { result = seed * part; }
+};
+
 /// What squared error and logistic loss have in common: they are sums over outputs.
 struct SquaredError {  // (z - t)^2 / 2
   template <class T>
@@ -167,6 +204,24 @@ struct LogisticLoss {  // -t log s - (1-t) log(1-s), s = logistic(z), from the l
   template <class T>
   HSO_HD static T d2(T z, T) {
     return logistic(z) * logistic(-z);
+  }
+};
+
+struct HuberLoss {  // (z - t)^2 / 2, and |z - t| - 1/2 beyond 1 (Huber 1964)
+  template <class T>
+  HSO_HD static T value(T z, T t) {
+    const T r = z - t, size = r < 0 ? -r : r;
+    return size <= T(1) ? T(0.5) * r * r : size - T(0.5);
+  }
+  template <class T>
+  HSO_HD static T d1(T z, T t) {
+    const T r = z - t;
+    return r < T(-1) ? T(-1) : r > T(1) ? T(1) : r;
+  }
+  template <class T>
+  HSO_HD static T d2(T z, T t) {
+    const T r = z - t;
+    return r < T(-1) || r > T(1) ? T(0) : T(1);
   }
 };
 
@@ -278,27 +333,32 @@ struct OutputLossCrossAfterBias {
   }
 };
 
-/// hit[n] = 1 when the largest output (or, with one output, the sign of the logit) names the label. Launch with N x 1.
+/// hit[n] = 1 when the largest output (or, with one output, the sign of the logit) names the label, which none does
+/// where it is -1. Launch with N x 1.
 template <class T>
 struct Hit {
   const T* z;
   const T* label;
   T* hit;
+  T* counted;  ///< 1 where there is a label
   Index outputs;
   HSO_HD void operator()(Index n, Index) const {
     Index best = 0;
     for (Index c = 1; c < outputs; ++c) best = z[n * outputs + c] > z[n * outputs + best] ? c : best;
     if (outputs == 1) best = z[n] > 0 ? 1 : 0;
     hit[n] = best == static_cast<Index>(label[n]) ? T(1) : T(0);
+    counted[n] = label[n] < T(0) ? T(0) : T(1);
   }
 };
 
+template <class T, class F>
+using OutputLossOps = Types<OutputLossValue<T, F>, OutputLossJvp<T, F>, OutputLossVjp<T, F>, OutputLossCross<T, F>,
+                            OutputLossCrossAfterBias<T, F>>;
+
 template <class T>
 using LossOps =
-    Types<CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>,
-          CrossEntropyCrossAfterBias<T>, OutputLossValue<T, SquaredError>, OutputLossJvp<T, SquaredError>,
-          OutputLossVjp<T, SquaredError>, OutputLossCross<T, SquaredError>, OutputLossCrossAfterBias<T, SquaredError>,
-          OutputLossValue<T, LogisticLoss>, OutputLossJvp<T, LogisticLoss>, OutputLossVjp<T, LogisticLoss>,
-          OutputLossCross<T, LogisticLoss>, OutputLossCrossAfterBias<T, LogisticLoss>, Hit<T>>;
+    typename Joined<Types<CrossEntropyValue<T>, CrossEntropyJvp<T>, CrossEntropyVjp<T>, CrossEntropyCross<T>,
+                          CrossEntropyCrossAfterBias<T>, PositionShares<T>, SpreadOverPositions<T>, Hit<T>>,
+                    OutputLossOps<T, SquaredError>, OutputLossOps<T, LogisticLoss>, OutputLossOps<T, HuberLoss>>::type;
 
 }  // namespace hso::detail

@@ -14,7 +14,7 @@ namespace hso::detail {
 /// Far from the streams of probes and starts, which are small numbers: with one seed the draws are still independent.
 inline constexpr std::uint64_t kTargetStreams = std::uint64_t{1} << 48;
 
-/// target[r] = c with probability p[r][c]. Launch with N x 1.
+/// target[r] = c with probability p[r][c]; -1 stays. Launch with N x 1.
 template <class T>
 struct SampleClass {
   const T* p;  ///< [N][classes], rows sum to 1
@@ -22,6 +22,7 @@ struct SampleClass {
   Index classes, first;
   std::uint64_t seed, stream;
   HSO_HD void operator()(Index r, Index) const {
+    if (target[r] < T(0)) return;
     const double u = uniform01(philox_word(seed, kTargetStreams + stream, static_cast<std::uint64_t>(first + r)));
     double sum = 0;
     Index chosen = classes - 1;
