@@ -136,9 +136,11 @@ struct SoftmaxTerms {
   const T* top;
   T* e;
   Index cols, steps;
-  HSO_HD void operator()(Index r, Index i) const {
+  HSO_HD Radix<2> radix() const { return {{steps > 0 ? steps : cols}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index i) const {
+    const Index r = at[1] * (steps > 0 ? steps : cols) + at[0], last = steps > 0 ? at[0] : cols;
     const T term = exp_of(x[r * cols + i] - top[r]);
-    e[r * cols + i] = steps > 0 && i > r % steps ? T(0) : term;
+    e[r * cols + i] = i > last ? T(0) : term;
   }
 };
 

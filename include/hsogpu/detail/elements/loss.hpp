@@ -23,22 +23,19 @@ struct CrossEntropyValue {
     for (Index c = 1; c < classes; ++c) likeliest = row[c] > row[likeliest] ? c : likeliest;
     best[n] = likeliest;
     const T top = row[likeliest];
-    T sum = 0;
+    T sum = 0, others = 0;
     for (Index c = 0; c < classes; ++c) {
       const T e = exp_of(row[c] - top);
       p[n * classes + c] = e;
       sum += e;
+      others += c == likeliest ? T(0) : e;
     }
     for (Index c = 0; c < classes; ++c) p[n * classes + c] /= sum;
-    // -log p_t: where p_t is near 1, log1p of the other terms keeps the small losses exact.
+    // -log p_t: where p_t is near 1, log1p of the other terms keeps the small losses exact. It is below 1/2 wherever t
+    // is not the likeliest class.
     const auto t = static_cast<Index>(target[n]);
-    if (t < 0) {
-      loss[n] = 0;
-      return;
-    }
-    T others = 0;
-    for (Index c = 0; c < classes; ++c) others += c == t ? T(0) : exp_of(row[c] - row[t]);
-    loss[n] = others < T(1) ? std::log1p(others) : (top - row[t]) + std::log(sum);
+    const T value = t == likeliest && others < T(1) ? std::log1p(others) : (top - row[t < 0 ? 0 : t]) + std::log(sum);
+    loss[n] = t < 0 ? T(0) : value;
   }
 };
 
