@@ -33,21 +33,37 @@ std::vector<Point> wave(std::size_t size) {
   return out;
 }
 
-TEST(LineChart, ThinningKeepsEndsExtremesAndGaps) {
+TEST(LineChart, StretchesKeepEndsExtremesAndGaps) {
   std::vector<Point> points = wave(20000);
   points[777].second = 5;
   points[12345].second = -7;
   points[4000].second = NAN;
-  const std::vector<Point> few = svg::thinned(points, 100);
-  EXPECT_LE(few.size(), 100u);
-  EXPECT_EQ(few.front(), points.front());
-  EXPECT_EQ(few.back(), points.back());
-  EXPECT_TRUE(std::is_sorted(few.begin(), few.end(), [](auto& a, auto& b) { return a.first < b.first; }));
-  for (const std::size_t i : {777u, 12345u}) EXPECT_EQ(std::count(few.begin(), few.end(), points[i]), 1) << i;
-  EXPECT_EQ(std::count_if(few.begin(), few.end(), [](const Point& p) { return std::isnan(p.second); }), 1);
-  for (const Point& p : few)
-    if (!std::isnan(p.second)) EXPECT_EQ(p, points[static_cast<std::size_t>(p.first)]) << "no point is made up";
-  EXPECT_EQ(svg::thinned(wave(600)), wave(600)) << "few enough";
+  const std::vector<svg::Stretch> few = svg::stretches(points, 100);
+  ASSERT_EQ(few.size(), 100u + 2u + 1u);
+  EXPECT_EQ(few.front().x, 0);
+  EXPECT_EQ(few.front().median, points.front().second);
+  EXPECT_EQ(few.back().x, 19999);
+  EXPECT_EQ(few.back().median, points.back().second);
+  std::size_t gaps = 0;
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    if (std::isnan(few[i].median)) {
+      ++gaps;
+      EXPECT_NEAR(few[i].x, 4000, 200);
+      continue;
+    }
+    EXPECT_LE(few[i].least, few[i].median);
+    EXPECT_LE(few[i].median, few[i].greatest);
+    EXPECT_TRUE(i == 0 || few[i].x >= few[i - 1].x);
+    if (i > 0 && i + 1 < few.size()) {  // stretches of about 200 points
+      EXPECT_EQ(few[i].greatest == 5, std::abs(few[i].x - 777) <= 100) << few[i].x;
+      EXPECT_EQ(few[i].least == -7, std::abs(few[i].x - 12345) <= 100) << few[i].x;
+      EXPECT_LT(std::abs(few[i].median), 0.1) << "of a wave";
+    }
+  }
+  EXPECT_EQ(gaps, 1u);
+  EXPECT_EQ(svg::stretches(wave(3), 100).size(), 3u) << "no more than there are points";
+  EXPECT_EQ(svg::stretches(wave(1)).size(), 1u);
+  EXPECT_TRUE(svg::stretches({}).empty());
 }
 
 std::string drawn(const std::vector<Point>& points, Scale scale = Scale::automatic) {
@@ -96,6 +112,8 @@ TEST(LineChart, LongCurvesHaveNoMarks) {
   EXPECT_EQ(count(drawn(wave(40)), "<circle"), 41u);
   EXPECT_EQ(count(drawn(wave(5000)), "<circle"), 1u) << "the last value";
   EXPECT_LT(drawn(wave(50000)).size(), 20000u);
+  EXPECT_EQ(count(drawn(wave(50000)), "<polygon"), 1u) << "the band of minima and maxima";
+  EXPECT_EQ(count(drawn(wave(500)), "<polygon"), 0u);
 }
 
 }  // namespace

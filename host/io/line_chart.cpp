@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 namespace hso::svg {
 namespace {
@@ -72,64 +71,85 @@ std::string dot(const Axes& axes, const Curve& c, const Point& p, const std::str
                 fmt::format("{}: {:.6g} at {} {:.6g}", c.name, p.second, x_label, p.first));
 }
 
-std::string error_band(const Axes& axes, const Curve& c) {
-  std::vector<Point> upper, lower;
-  for (std::size_t i = 0; i < c.points.size(); ++i) {
-    const auto& [x, y] = c.points[i];
-    if (!std::isfinite(y) || !std::isfinite(c.errors[i])) continue;
-    upper.push_back(axes.at({x, y + c.errors[i]}));
-    lower.push_back(axes.at({x, y - c.errors[i]}));
-  }
-  return band(upper, lower, c.colour);
+/// Somewhere higher than half a pixel.
+bool is_visible(const std::vector<Point>& upper, const std::vector<Point>& lower) {
+  for (std::size_t i = 0; i < upper.size() && upper.size() > 1; ++i)
+    if (lower[i].second - upper[i].second > 0.5) return true;
+  return false;
 }
 
-std::string drawn(const Axes& axes, const Curve& c, const std::string& x_label) {
-  const std::vector<Point> points = c.errors.empty() ? thinned(c.points) : c.points;
-  std::string out = fmt::format("<g class=\"{}\">\n", c.classes);
-  if (!c.errors.empty()) out += error_band(axes, c);
-  std::vector<Point> piece;
+/// Lines between gaps, with bands below them where the stretches have a width.
+std::string drawn(const Axes& axes, const Curve& c, const std::vector<Stretch>& stretches, bool bands) {
+  std::string out;
+  std::vector<Point> upper, lower, middle;
   const auto finish = [&] {
-    if (piece.size() > 1) out += curve(piece, c.colour, c.dashed ? "stroke-dasharray=\"5 3\"" : "", c.name);
-    piece.clear();
+    if (bands && is_visible(upper, lower)) out += band(upper, lower, c.colour);
+    if (middle.size() > 1) out += curve(middle, c.colour, c.dashed ? "stroke-dasharray=\"5 3\"" : "", c.name);
+    upper.clear();
+    lower.clear();
+    middle.clear();
   };
-  const Point* last = nullptr;
-  for (const Point& p : points) {
-    if (!std::isfinite(p.second)) {
+  for (const Stretch& s : stretches) {
+    if (!std::isfinite(s.median)) {
       finish();
       continue;
     }
-    piece.push_back(axes.at(p));
-    last = &p;
-    if (points.size() <= kMarked) out += dot(axes, c, p, x_label, 2);
+    upper.push_back(axes.at({s.x, s.greatest}));
+    lower.push_back(axes.at({s.x, s.least}));
+    middle.push_back(axes.at({s.x, s.median}));
   }
   finish();
+  return out;
+}
+
+/// Every point, with its error.
+std::vector<Stretch> single_points(const Curve& c) {
+  std::vector<Stretch> out;
+  for (std::size_t i = 0; i < c.points.size(); ++i) {
+    const auto& [x, y] = c.points[i];
+    const double error = c.errors.empty() || !std::isfinite(c.errors[i]) ? 0 : c.errors[i];
+    out.push_back({x, y - error, y, y + error});
+  }
+  return out;
+}
+
+std::string drawn(const Axes& axes, const Curve& c, const std::string& x_label) {
+  const bool is_long = c.errors.empty() && c.points.size() > kMostPoints;
+  std::string out = fmt::format("<g class=\"{}\">\n", c.classes);
+  out += drawn(axes, c, is_long ? stretches(c.points) : single_points(c), is_long || !c.errors.empty());
+  const Point* last = nullptr;
+  for (const Point& p : c.points) {
+    if (!std::isfinite(p.second)) continue;
+    last = &p;
+    if (c.points.size() <= kMarked) out += dot(axes, c, p, x_label, 2);
+  }
   if (last != nullptr) out += dot(axes, c, *last, x_label, 3);
   return out + "</g>\n";
 }
 
+/// Points begin to end - 1.
+void add_stretch(const std::vector<Point>& points, std::size_t begin, std::size_t end, std::vector<Stretch>& out) {
+  std::vector<double> values;
+  for (std::size_t i = begin; i < end; ++i)
+    if (std::isfinite(points[i].second)) values.push_back(points[i].second);
+  const double x = points[(begin + end - 1) / 2].first;
+  if (!values.empty()) {
+    std::sort(values.begin(), values.end());
+    out.push_back({x, values.front(), values[values.size() / 2], values.back()});
+  }
+  if (values.size() < end - begin) out.push_back({x, NAN, NAN, NAN});
+}
+
 }  // namespace
 
-std::vector<Point> thinned(const std::vector<Point>& points, std::size_t most) {
-  if (points.size() <= most) return points;
-  const std::size_t stretches = (most - 2) / 3, inner = points.size() - 2;
-  std::vector<Point> out{points.front()};
-  for (std::size_t s = 0; s < stretches; ++s) {
-    const std::size_t begin = 1 + s * inner / stretches, end = 1 + (s + 1) * inner / stretches;
-    std::set<std::size_t> kept;
-    std::size_t least = end, greatest = end, gap = end;
-    for (std::size_t i = begin; i < end; ++i) {
-      if (!std::isfinite(points[i].second)) {
-        gap = i;
-        continue;
-      }
-      if (least == end || points[i].second < points[least].second) least = i;
-      if (greatest == end || points[i].second > points[greatest].second) greatest = i;
-    }
-    for (const std::size_t i : {least, greatest, gap})
-      if (i < end) kept.insert(i);
-    for (const std::size_t i : kept) out.push_back(points[i]);
-  }
-  out.push_back(points.back());
+std::vector<Stretch> stretches(const std::vector<Point>& points, std::size_t count) {
+  std::vector<Stretch> out;
+  if (points.empty()) return out;
+  const std::size_t size = points.size(), inner = size > 2 ? size - 2 : 0;
+  add_stretch(points, 0, 1, out);
+  for (std::size_t s = 0; s < std::min(count, inner); ++s)
+    add_stretch(points, 1 + s * inner / std::min(count, inner), 1 + (s + 1) * inner / std::min(count, inner), out);
+  if (size > 1) add_stretch(points, size - 1, size, out);
   return out;
 }
 

@@ -15,9 +15,9 @@ struct Curve {
   std::string name;           ///< in what a browser shows under the pointer
   std::vector<Point> points;  ///< values, x ascending; where y is not finite there is a gap
   std::size_t colour = 0;
-  std::string classes;  ///< of the group that holds the curve
+  std::string classes{};  ///< of the group that holds the curve
   bool dashed = false;
-  std::vector<double> errors{};  ///< of each point, drawn as a band; such a curve is not thinned
+  std::vector<double> errors{};  ///< of each point, drawn as a band; such a curve is drawn point by point
 };
 
 enum class Scale {
@@ -35,10 +35,15 @@ struct LineChart {
 /// Without any finite value: "".
 std::string line_chart(const LineChart& chart);
 
-/// Points that a curve is thinned to.
-inline constexpr std::size_t kMostPoints = 600;
-/// At most `most` of the points (at least 5): the first, the last, and of each stretch between them the least, the
-/// greatest and one that is not finite.
-std::vector<Point> thinned(const std::vector<Point>& points, std::size_t most = kMostPoints);
+/// A curve of more points is drawn as a line through the medians of stretches, with a band from the least to the
+/// greatest value of each.
+inline constexpr std::size_t kMostPoints = 600, kStretches = 250;
+struct Stretch {
+  double x = 0;  ///< of its middle point
+  double least = 0, median = 0, greatest = 0;
+};
+/// The first point, stretches of equal numbers of points, and the last point. Where values are not finite, a stretch of
+/// NaN stands behind the one of the others.
+std::vector<Stretch> stretches(const std::vector<Point>& points, std::size_t count = kStretches);
 
 }  // namespace hso::svg

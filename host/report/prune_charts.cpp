@@ -51,7 +51,7 @@ std::string change(const Runs& runs) {
           c.points.emplace_back(s.sparsity, predicted ? s.predicted : s.actual);
       chart.curves.push_back(c);
     }
-  return figure(chart, "(solid: actual, dashed: predicted)");
+  return figure(chart, "(dashed: predicted)");
 }
 
 std::string sizes(const Runs& runs) {

@@ -93,7 +93,7 @@ std::string spectrum_section(const Runs& runs) {
       kinds.push_back(run.options.spectrum_kind);
   std::string note;
   for (const std::string& kind : kinds) note += (note.empty() ? "" : ", ") + kind;
-  return section("Spectrum", "Of the " + safe(note) + " over the training part, from spectra.jsonl.", out);
+  return section("Spectrum", "Curvature over the training part: " + safe(note) + ".", out);
 }
 
 }  // namespace hso::report

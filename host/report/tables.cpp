@@ -16,6 +16,8 @@ namespace {
 constexpr const char* kMissing = "–";
 
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{:.6g}", v) : kMissing; }
+/// What varies from run to run.
+std::string rounded(double v) { return std::isfinite(v) ? fmt::format("{:.4g}", v) : kMissing; }
 std::string share(double v) { return std::isfinite(v) ? percent(v) : kMissing; }
 
 /// The last stage with everything that was done in it.
@@ -147,8 +149,8 @@ std::string summary_section(const Runs& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (const Best best = best_test_accuracy(runs[i]); std::isfinite(best.value))
       columns[5].cells[i].html += fmt::format(" <small>at {}</small>", best.step);
-    columns[6].cells.push_back({number(last_of(runs[i].seconds)), "number"});
-    columns[7].cells.push_back({number(last_of(runs[i].gradient_equivalents)), "number"});
+    columns[6].cells.push_back({rounded(last_of(runs[i].seconds)), "number"});
+    columns[7].cells.push_back({rounded(last_of(runs[i].gradient_equivalents)), "number"});
   }
   std::vector<std::vector<Cell>> rows{{{"run"}}};
   for (const Column& c : columns)

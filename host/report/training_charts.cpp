@@ -116,7 +116,7 @@ std::string training_section(const Runs& runs) {
   }
   return section("Training",
                  "Solid: training part. Dashed: test part. Losses of 0 stand on the lower edge; where a value is not "
-                 "finite the curve has a gap.",
+                 "finite the curve has a gap. Long curves go through medians, in a band of minima and maxima.",
                  out);
 }
 
