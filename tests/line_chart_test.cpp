@@ -82,6 +82,11 @@ TEST(LineChart, TheScaleFollowsTheValues) {
   EXPECT_FALSE(has_label(drawn({{0, 1}, {1, 1000}}), "200"));
   EXPECT_TRUE(has_label(drawn({{0, -1}, {1, 1000}}), "200")) << "linear, for there is a negative value";
   EXPECT_TRUE(has_label(drawn({{0, 0.9}, {1, 0.95}}, Scale::share), "92 %"));
+  const std::string wide = drawn({{0, 0.1}, {1, 0.9}, {2, 0.995}, {3, 1}}, Scale::share);
+  for (const char* label : {"50 %", "90 %", "99 %", "100 %"})
+    EXPECT_TRUE(has_label(wide, label)) << "by the error's logarithm";
+  EXPECT_EQ(wide.find("inf"), std::string::npos) << "1 has the error 0";
+  EXPECT_NE(drawn({{0, 1}, {1, 1}}, Scale::share), "");
   EXPECT_TRUE(has_label(drawn({{0, 1e-7}, {1, 1}}), "10⁻⁶"));
   EXPECT_TRUE(has_label(drawn({{0, 0.1}, {1, 0.4}}, Scale::logarithmic), "0.2"));
 }

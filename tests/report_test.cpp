@@ -215,7 +215,7 @@ TEST_F(Report, OfATrainingAndAPruning) {
           .exit_code,
       0);
   const std::string page = page_of({dir_.file("trained"), dir_.file("pruned")});
-  EXPECT_TRUE(contains(page, "hso prune, obs", "<h2>Pruning</h2>", "multiply_adds", "change of the loss in each stage",
+  EXPECT_TRUE(contains(page, "hso prune, obs", "<h2>Pruning</h2>", "multiply_adds", "loss change by stage",
                        "<h2>Spectrum</h2>", "<td>steps</td>"));
   EXPECT_TRUE(contains(message_of<InputError>([&] {
                          report::write_tensorboard(report::read_runs({dir_.file("pruned")}), dir_.file("tb"));

@@ -65,7 +65,7 @@ std::vector<Tick> percent_ticks(double low, double high, int count) {
   return labelled(ticks(low, high, count), [](double v) { return fmt::format("{:.4g} %", 100 * v); });
 }
 
-std::vector<Tick> power_ticks(double low, double high) {
+std::vector<Tick> power_ticks(double low, double high, double decades) {
   const int first = static_cast<int>(std::floor(low)), last = static_cast<int>(std::ceil(high));
   const int every = 1 + (last - first) / 9;
   std::vector<Tick> out;
@@ -73,7 +73,8 @@ std::vector<Tick> power_ticks(double low, double high) {
     for (const int factor : {1, 2, 5}) {
       const double at = exponent + std::log10(factor);
       if (at < low - 1e-9 || at > high + 1e-9) continue;
-      if (factor == 1 ? exponent % every == 0 : high - low < 2) out.push_back({at, power_label(exponent, factor)});
+      if (factor == 1 ? exponent % every == 0 : high - low < decades)
+        out.push_back({at, power_label(exponent, factor)});
     }
   return out;
 }

@@ -38,8 +38,8 @@ struct Tick {
 std::vector<Tick> number_ticks(double low, double high, int count = 5);
 /// The same of shares, in percent.
 std::vector<Tick> percent_ticks(double low, double high, int count = 5);
-/// Of an axis in powers of ten: whole powers, and 2 and 5 times them where there are few.
-std::vector<Tick> power_ticks(double low, double high);
+/// Of an axis in powers of ten: whole powers, and 2 and 5 times them where it has fewer than `decades`.
+std::vector<Tick> power_ticks(double low, double high, double decades = 2);
 
 /// A rectangle with two axes; y.first is its lower edge.
 struct Frame {

@@ -28,41 +28,84 @@ struct Range {
   }
 };
 
-/// What is drawn of a chart: where values lie, and whether by their logarithm.
+/// What is drawn of a chart: where values lie.
 struct Axes {
   Axis x, y;
-  bool logarithmic;
-  double least;  ///< above 0
-  Point at(const Point& p) const {
-    return {x(p.first), y(logarithmic ? std::log10(std::max(p.second, least)) : p.second)};
+  enum { linear, logarithmic, share } kind = linear;
+  double least = kSmallest;  ///< of the number whose logarithm is taken
+
+  double height(double v) const {
+    if (kind == logarithmic) return std::log10(std::max(v, least));
+    return kind == share ? -std::log10(std::max(1 - v, least)) : v;
   }
+  Point at(const Point& p) const { return {x(p.first), y(height(p.second))}; }
 };
 
-Axes axes_of(const LineChart& chart) {
-  Range x, y, positive;
+struct Ranges {
+  Range x, y, positive, error;  ///< of the values; of those above 0; of 1 - value where above 0
+};
+
+Ranges ranges_of(const LineChart& chart) {
+  Ranges r;
   for (const Curve& c : chart.curves)
     for (std::size_t i = 0; i < c.points.size(); ++i) {
       const auto& [at, value] = c.points[i];
       if (!std::isfinite(value)) continue;
       const double error = c.errors.empty() || !std::isfinite(c.errors[i]) ? 0 : c.errors[i];
-      x.take(at);
-      y.take(value - error);
-      y.take(value + error);
-      if (value > kSmallest) positive.take(value);
+      r.x.take(at);
+      r.y.take(value - error);
+      r.y.take(value + error);
+      if (value > kSmallest) r.positive.take(value);
+      if (1 - value > kSmallest) r.error.take(1 - value);
     }
-  x.take(0);
-  if (x.high == x.low) x.high = x.low + 1;
-  Axes a{{x.low, x.high, kLeft, kWidth - kRight}, {}, false, kSmallest};
-  const bool wide = y.low > 0 && std::log10(y.high / y.low) > kDecadesOfLogAxis;
-  a.logarithmic = !positive.empty() && (chart.scale == Scale::logarithmic || (chart.scale == Scale::automatic && wide));
-  if (a.logarithmic) {
-    a.least = positive.low;
-    y = Range{std::log10(positive.low), std::log10(positive.high)};
-    if (y.high - y.low < 0.1) y = y.high == y.low ? Range{y.low - 0.3, y.high + 0.3} : y;
+  r.x.take(0);
+  if (r.x.high == r.x.low) r.x.high = r.x.low + 1;
+  return r;
+}
+
+Axes axes_of(const LineChart& chart) {
+  const Ranges r = ranges_of(chart);
+  Axes a{{r.x.low, r.x.high, kLeft, kWidth - kRight}, {}};
+  const bool wide = r.y.low > 0 && std::log10(r.y.high / r.y.low) > kDecadesOfLogAxis;
+  if (chart.scale == Scale::share && !r.error.empty()) {
+    a.kind = Axes::share;
+    a.least = r.error.low / 2;
+  } else if (!r.positive.empty() && (chart.scale == Scale::logarithmic || (chart.scale == Scale::automatic && wide))) {
+    a.kind = Axes::logarithmic;
+    a.least = r.positive.low;
   }
+  Range y;
+  y.take(a.height(r.y.low));
+  y.take(a.height(r.y.high));
+  if (a.kind != Axes::linear && y.high == y.low) y = {y.low - 0.3, y.high + 0.3};
   y = y.widened(0.04);
   a.y = {y.low, y.high, kHeight - kBottom, kTop};
   return a;
+}
+
+/// Errors of 1, 2 and 5 times powers of ten, as shares; round shares where there are few of these.
+std::vector<Tick> share_ticks(const Axes& a) {
+  std::vector<Tick> out = power_ticks(-a.y.high, -a.y.low, 3);
+  const auto share_at = [](double height) { return 1 - std::pow(10, -height); };
+  if (out.size() < 3) {
+    out = percent_ticks(share_at(a.y.low), share_at(a.y.high));
+    for (Tick& tick : out) tick.at = a.height(tick.at);
+    return out;
+  }
+  for (Tick& tick : out) {
+    tick.at = -tick.at;
+    tick.label = fmt::format("{:.6g} %", 100 * share_at(tick.at));
+  }
+  const double whole = a.height(1);  // where a value of 1 stands, if there is one
+  while (!out.empty() && whole <= a.y.high && std::abs(out.front().at - whole) < 0.15) out.erase(out.begin());
+  if (whole <= a.y.high) out.push_back({whole, "100 %"});
+  return out;
+}
+
+std::vector<Tick> y_ticks(const Axes& a, Scale scale) {
+  if (a.kind == Axes::share) return share_ticks(a);
+  if (a.kind == Axes::logarithmic) return power_ticks(a.y.low, a.y.high);
+  return scale == Scale::share ? percent_ticks(a.y.low, a.y.high) : number_ticks(a.y.low, a.y.high);
 }
 
 /// A point where a value stands, for the pointer.
@@ -159,12 +202,9 @@ std::string line_chart(const LineChart& chart) {
   };
   if (std::none_of(chart.curves.begin(), chart.curves.end(), has_value)) return {};
   const Axes a = axes_of(chart);
-  const std::vector<Tick> y_ticks = a.logarithmic                 ? power_ticks(a.y.low, a.y.high)
-                                    : chart.scale == Scale::share ? percent_ticks(a.y.low, a.y.high)
-                                                                  : number_ticks(a.y.low, a.y.high);
   std::string out = fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight,
                                 escaped(chart.title + " by " + chart.x_label));
-  out += frame({a.x, a.y, number_ticks(a.x.low, a.x.high, 4), y_ticks, chart.x_label});
+  out += frame({a.x, a.y, number_ticks(a.x.low, a.x.high, 4), y_ticks(a, chart.scale), chart.x_label});
   for (const Curve& c : chart.curves)
     if (has_value(c)) out += drawn(a, c, chart.x_label);
   return out + "</svg>\n";

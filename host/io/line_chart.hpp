@@ -23,7 +23,7 @@ struct Curve {
 enum class Scale {
   automatic,    ///< logarithmic where all values are above 0 and span more than two decades, else linear
   logarithmic,  ///< values of 0 and below stand on the lower edge; linear where none is above 0
-  share         ///< linear, labelled in percent
+  share         ///< by the logarithm of 1 - value, labelled in percent; values of 1 stand on the upper edge
 };
 
 struct LineChart {

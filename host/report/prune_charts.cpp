@@ -41,7 +41,7 @@ std::string over_removed(const Runs& runs, const char* title, Number number, svg
 }
 
 std::string change(const Runs& runs) {
-  svg::LineChart chart{"change of the loss in each stage", "share removed", {}};
+  svg::LineChart chart{"loss change by stage", "share removed", {}};
   for (std::size_t i = 0; i < runs.size(); ++i)
     for (const bool predicted : {false, true}) {
       svg::Curve c{

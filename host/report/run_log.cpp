@@ -96,7 +96,7 @@ void read_environment(RunLog& run) {
   const Json env = read_object(path);
   for (const char* key : {"version", "device_description", "threads", "train_samples", "test_samples", "time"})
     if (const auto at = env.find(key); at != env.end())
-      run.config.emplace_back(key, at->is_string() ? at->get<std::string>() : at->dump());
+      run.environment.emplace_back(key, at->is_string() ? at->get<std::string>() : at->dump());
   if (const auto at = env.find("time"); at != env.end() && at->is_string())
     run.started = time_of(at->get<std::string>());
 }

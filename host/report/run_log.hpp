@@ -52,13 +52,13 @@ struct PruneLog {
 
 struct RunLog {
   std::string path;
-  std::string name;      ///< the end of the path; see set_names
-  TrainOptions options;  ///< config.toml
-  /// Every option, and what env.json and prune.json say of the circumstances, as text.
-  std::vector<std::pair<std::string, std::string>> config;
-  std::vector<double> step, seconds, gradient_equivalents;  ///< of each record
-  std::vector<Metric> metrics;                              ///< all others, in the order in which they appear
-  double rejected = 0;                                      ///< records whose step changed nothing
+  std::string name;                                              ///< the end of the path; see set_names
+  TrainOptions options;                                          ///< config.toml
+  std::vector<std::pair<std::string, std::string>> config;       ///< every option, also of prune.json, as text
+  std::vector<std::pair<std::string, std::string>> environment;  ///< of env.json: versions, device, time
+  std::vector<double> step, seconds, gradient_equivalents;       ///< of each record
+  std::vector<Metric> metrics;                                   ///< all others, in the order in which they appear
+  double rejected = 0;                                           ///< records whose step changed nothing
   std::vector<SpectrumLine> spectra;
   std::optional<PruneLog> prune;
   std::string stop_reason;   ///< empty: not known

@@ -109,21 +109,25 @@ std::vector<Cell> texts(const Runs& runs, std::string (*text)(const RunLog&), co
   return out;
 }
 
+using Setting = std::pair<std::string, std::string>;
+
 /// Of every run, "" where it has none.
 std::vector<std::string> values_of(const Runs& runs, const std::string& key) {
-  std::vector<std::string> out;
-  for (const RunLog& run : runs) {
-    const auto at = std::find_if(run.config.begin(), run.config.end(), [&](const auto& c) { return c.first == key; });
-    out.push_back(at == run.config.end() ? "" : at->second);
-  }
+  std::vector<std::string> out(runs.size());
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    for (const auto* settings : {&runs[i].config, &runs[i].environment})
+      for (const Setting& setting : *settings)
+        if (setting.first == key) out[i] = setting.second;
   return out;
 }
 
+/// Options, and behind them the environments.
 std::vector<std::string> keys_of(const Runs& runs) {
   std::vector<std::string> out;
-  for (const RunLog& run : runs)
-    for (const auto& [key, value] : run.config)
-      if (std::find(out.begin(), out.end(), key) == out.end()) out.push_back(key);
+  for (const auto list : {&RunLog::config, &RunLog::environment})
+    for (const RunLog& run : runs)
+      for (const Setting& setting : run.*list)
+        if (std::find(out.begin(), out.end(), setting.first) == out.end()) out.push_back(setting.first);
   return out;
 }
 

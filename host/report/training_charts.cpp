@@ -115,7 +115,8 @@ std::string training_section(const Runs& runs) {
     out += figures(row);
   }
   return section("Training",
-                 "Solid: training part. Dashed: test part. Losses of 0 stand on the lower edge; where a value is not "
+                 "Solid: training part. Dashed: test part. Losses and errors (1 - accuracy) stand by their logarithm, "
+                 "0 on the edge; where a value is not "
                  "finite the curve has a gap. Long curves go through medians, in a band of minima and maxima.",
                  out);
 }
