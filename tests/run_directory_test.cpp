@@ -52,7 +52,7 @@ TEST(RunDirectory, IsCompleteAndReadsBack) {
   EXPECT_EQ(names_in(run),
             (std::vector<std::string>{last + "model.safetensors", last + "state.safetensors", "config.toml",
                                       "data.json", "env.json", "metrics.jsonl", "model.safetensors", "model.toml",
-                                      "standardizer.json", "theta.npy"}));
+                                      "result.json", "standardizer.json", "theta.npy"}));
   EXPECT_EQ(read_npy(run + "/theta.npy").values, result.theta);
   const SafeTensors tensors = read_safetensors(run + "/model.safetensors");
   EXPECT_EQ(tensors.tensors.at("0.weight").shape, (Shape{4, 2}));
@@ -66,6 +66,20 @@ TEST(RunDirectory, IsCompleteAndReadsBack) {
   TrainOptions again = saved.options;
   again.run_directory = "";
   EXPECT_EQ(train(again).theta, result.theta) << "config.toml repeats the run to the bit";
+}
+
+TEST(RunDirectory, SaysWhyTheTrainingStopped) {
+  const TempDir dir;
+  TrainOptions options = tiny_options(dir, "sgd");
+  options.epochs = 400;
+  options.patience = 3;
+  options.run_directory = dir.file("run");
+  const TrainResult result = train(options);
+  const auto json = nlohmann::json::parse(read_text(dir.file("run") + "/result.json"));
+  EXPECT_EQ(json["stop_reason"], result.stop_reason);
+  EXPECT_EQ(json["steps"], result.history.back().step);
+  EXPECT_EQ(json["kept_step"], result.last.step);
+  EXPECT_EQ(json["accepted"], result.accepted_steps);
 }
 
 TEST(RunDirectory, WrappersAreKeptAndRepeatTheRun) {

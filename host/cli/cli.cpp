@@ -45,8 +45,8 @@ std::string command_of(int argc, const char* const* argv) { return argc > 1 ? sh
 }  // namespace
 
 void add_commands(CommandLine& line) {
-  for (const auto add : {add_train, add_eval, add_prune, add_spectrum, add_hessian, add_solve, add_gradient, add_check,
-                         add_lists, add_generators})
+  for (const auto add : {add_train, add_eval, add_prune, add_report, add_spectrum, add_hessian, add_solve, add_gradient,
+                         add_check, add_lists, add_generators})
     add(line);
   line.footer(kFooter);
 }

@@ -105,7 +105,7 @@ template <class T>
 Option& Command::add(const std::string& words, T& target, const std::string& help) {
   const std::size_t space = words.find(' ');
   const std::string flag = words.substr(0, space), value = space < words.size() ? words.substr(space + 1) : "";
-  return options_.emplace_back(parser_.add_option(flag, target), flag, value, help, group_);
+  return options_.emplace_back(parser_.add_option(flag, target), flag.substr(0, flag.find(',')), value, help, group_);
 }
 
 Option& Command::option(const std::string& w, std::string& t, const std::string& help) { return add(w, t, help); }
@@ -123,6 +123,10 @@ Option& Command::flag(const std::string& flag, bool& target, const std::string& 
 
 Option& Command::word(const std::string& name, std::string& target, const std::string& help) {
   return options_.emplace_back(parser_.add_option(name, target), name, "", help, group_);
+}
+
+Option& Command::words(const std::string& name, std::vector<std::string>& target, const std::string& help) {
+  return options_.emplace_back(parser_.add_option(name, target), name, "", help, group_, true);
 }
 
 std::vector<const Option*> Command::in_groups() const {

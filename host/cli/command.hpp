@@ -32,12 +32,15 @@ inline constexpr const char* kFiles = "files and output";
 
 class Option {
  public:
-  Option(CLI::Option* parsed, std::string flag, std::string value, std::string help, std::string group)
+  /// `many`: a word that may be repeated.
+  Option(CLI::Option* parsed, std::string flag, std::string value, std::string help, std::string group,
+         bool many = false)
       : parsed_(parsed),
         flag_(std::move(flag)),
         value_(std::move(value)),
         help_(std::move(help)),
-        group_(std::move(group)) {}
+        group_(std::move(group)),
+        many_(many) {}
 
   Option& required();
   /// A number out of range, or text that is none, is refused: "--probes: found '1', expected a whole number from 2 to
@@ -60,11 +63,13 @@ class Option {
   const std::string& help() const { return help_; }
   const std::string& group() const { return group_; }
   const std::vector<std::string>& words() const { return words_; }
+  bool many() const { return many_; }
 
  private:
   CLI::Option* parsed_;
   std::string flag_, value_, help_, group_;
   std::vector<std::string> words_;
+  bool many_;
 };
 
 class Command {
@@ -73,7 +78,8 @@ class Command {
 
   /// The heading of the options that follow.
   void group(std::string title) { group_ = std::move(title); }
-  /// `words` are the flag and the name of its value: "--rows N".
+  /// `words` are the flag and the name of its value: "--rows N". Other spellings of the flag stand behind it:
+  /// "--out,-o FILE".
   Option& option(const std::string& words, std::string& target, const std::string& help);
   Option& option(const std::string& words, std::vector<std::string>& target, const std::string& help);
   Option& option(const std::string& words, Index& target, const std::string& help);
@@ -83,6 +89,8 @@ class Command {
   Option& flag(const std::string& flag, bool& target, const std::string& help);
   /// A word without a flag: `hso optimizers NAME`.
   Option& word(const std::string& name, std::string& target, const std::string& help);
+  /// One or more of them.
+  Option& words(const std::string& name, std::vector<std::string>& target, const std::string& help);
   /// Called after parsing; returns the exit code.
   void runs(std::function<int()> work) { work_ = std::move(work); }
 

@@ -68,7 +68,8 @@ std::string help_screen(const CommandLine& line) {
 std::string help_screen(const CommandLine& line, const Command& command) {
   std::string usage = fmt::format("usage: {} {}", line.program(), command.name());
   for (const Option& option : command.options())
-    if (option.flag().rfind("--", 0) != 0) usage += fmt::format(" [{}]", option.flag());
+    if (option.flag().rfind("--", 0) != 0)
+      usage += option.many() ? fmt::format(" {}...", option.flag()) : fmt::format(" [{}]", option.flag());
   std::string out =
       fmt::format("{} {}: {}\n\n{} [OPTIONS]\n", line.program(), command.name(), command.summary(), usage);
   std::string group;

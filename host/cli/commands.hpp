@@ -21,6 +21,7 @@ void add_hessian(CommandLine& line);
 void add_solve(CommandLine& line);
 void add_spectrum(CommandLine& line);
 void add_prune(CommandLine& line);
+void add_report(CommandLine& line);
 void add_check(CommandLine& line);
 /// optimizers, models, scores, info
 void add_lists(CommandLine& line);

@@ -81,7 +81,7 @@ std::string zsh_text(const std::string& text) {
 
 std::string zsh_argument(const Option& option) {
   const std::string values = option.words().empty() ? "_files" : fmt::format("({})", fmt::join(option.words(), " "));
-  if (!is_flag(option)) return fmt::format("      '::{}:{}'", option.flag(), values);
+  if (!is_flag(option)) return fmt::format("      '{}:{}:{}'", option.many() ? "*" : ":", option.flag(), values);
   const std::string value = option.value().empty() ? "" : fmt::format(":{}:{}", zsh_text(option.value()), values);
   return fmt::format("      '*{}[{}]{}'", option.flag(), zsh_text(option.help()), value);
 }

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "cli/spectrum_result.hpp"
-#include "io/svg.hpp"
+#include "io/chart.hpp"
 
 namespace hso::cli {
 namespace {
@@ -39,18 +39,10 @@ Axes axes_of(const SpectrumResult& r) {
 }
 
 std::string frame(const Axes& a, bool density) {
-  const char* thin = "stroke=\"#ddd\"";
-  std::string out;
-  for (double v : svg::ticks(a.x.low, a.x.high)) {
-    out += svg::line(a.x(v), kTop, a.x(v), kHeight - kBottom, thin);
-    out += svg::text(a.x(v), kHeight - kBottom + 18, "middle", fmt::format("{:.4g}", v));
-  }
-  for (double power = std::ceil(a.y.low); density && power <= a.y.high; ++power) {
-    out += svg::line(kLeft, a.y(power), kWidth - kRight, a.y(power), thin);
-    out += svg::text(kLeft - 8, a.y(power) + 4, "end", fmt::format("1e{:.0f}", power));
-  }
-  out += svg::line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "stroke=\"#333\"");
-  return out + svg::text((kLeft + kWidth - kRight) / 2, kHeight - 12, "middle", "eigenvalue");
+  svg::Frame f{a.x, a.y, svg::number_ticks(a.x.low, a.x.high, 6), {}, "eigenvalue"};
+  for (double power = std::ceil(a.y.low); density && power <= a.y.high; ++power)
+    f.y_ticks.push_back({power, fmt::format("1e{:.0f}", power)});
+  return svg::frame(f);
 }
 
 std::string curve(const Axes& a, const DensityCurve& c) {
@@ -59,7 +51,7 @@ std::string curve(const Axes& a, const DensityCurve& c) {
     const double value = std::max(std::log10(std::max(c.value[i], 1e-300)), a.y.low);
     points.emplace_back(a.x(c.x[i]), a.y(value));
   }
-  return svg::polyline(points, "stroke=\"#1f77b4\" stroke-width=\"1.5\"");
+  return svg::curve(points, 0);
 }
 
 }  // namespace
@@ -78,7 +70,7 @@ std::string to_svg(const SpectrumResult& r) {
   for (double v : r.eigenvalues) {
     if (a.x(v) - drawn < 0.5) continue;
     drawn = a.x(v);
-    out += svg::line(drawn, kHeight - kBottom, drawn, kHeight - kBottom - 12, "stroke=\"#d62728\"");
+    out += svg::line(drawn, kHeight - kBottom, drawn, kHeight - kBottom - 12, "class=\"c1\" stroke=\"currentColor\"");
   }
   if (r.density) out += curve(a, *r.density);
   return out + "</svg>\n";

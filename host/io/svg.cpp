@@ -5,13 +5,20 @@
 
 #include <cmath>
 
+#include "io/chart.hpp"
+
 namespace hso::svg {
 namespace {
 
-std::string path(const char* tag, const std::vector<Point>& points, const std::string& style) {
+std::string element(const char* tag, const std::string& attributes, const std::string& title) {
+  if (title.empty()) return fmt::format("<{} {}/>\n", tag, attributes);
+  return fmt::format("<{0} {1}><title>{2}</title></{0}>\n", tag, attributes, escaped(title));
+}
+
+std::string through(const std::vector<Point>& points) {
   std::string out;
   for (const auto& [x, y] : points) out += fmt::format("{:.1f},{:.1f} ", x, y);
-  return fmt::format("<{} {} points=\"{}\"/>\n", tag, style, out);
+  return out;
 }
 
 }  // namespace
@@ -19,20 +26,26 @@ std::string path(const char* tag, const std::vector<Point>& points, const std::s
 std::string open(double width, double height) {
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
-      "font-family=\"sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-      width, height);
+      "font-family=\"sans-serif\">\n<style>{2}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+      width, height, style_sheet(light_theme()));
 }
 
 std::string line(double x1, double y1, double x2, double y2, const std::string& style) {
   return fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", x1, y1, x2, y2, style);
 }
 
-std::string polyline(const std::vector<Point>& points, const std::string& style) {
-  return path("polyline", points, "fill=\"none\" " + style);
+std::string polyline(const std::vector<Point>& points, const std::string& style, const std::string& title) {
+  return element("polyline", fmt::format("fill=\"none\" {} points=\"{}\"", style, through(points)), title);
 }
 
 std::string polygon(const std::vector<Point>& points, const std::string& style) {
-  return path("polygon", points, style);
+  return element("polygon", fmt::format("{} points=\"{}\"", style, through(points)), {});
+}
+
+std::string circle(const Point& centre, double radius, const std::string& style, const std::string& title) {
+  return element("circle",
+                 fmt::format("{} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\"", style, centre.first, centre.second, radius),
+                 title);
 }
 
 std::string text(double x, double y, const char* anchor, const std::string& words, int size) {
@@ -53,7 +66,8 @@ std::vector<double> ticks(double low, double high, int count) {
 
 std::string escaped(const std::string& words) {
   std::string out;
-  for (char c : words) out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
+  for (char c : words)
+    out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : std::string(1, c);
   return out;
 }
 

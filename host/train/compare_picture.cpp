@@ -8,19 +8,16 @@
 #include <cmath>
 
 #include "hsogpu/train/compare.hpp"
-#include "io/svg.hpp"
+#include "io/chart.hpp"
 
 namespace hso {
 namespace {
 
-constexpr double kWidth = 1080, kLeft = 70, kRight = 20, kTop = 56, kPanel = 300, kGap = 30, kPlot = 300,
-                 kLegendRow = 20;
+constexpr double kWidth = 1080, kLeft = 70, kRight = 20, kTop = 56, kPanel = 300, kGap = 30, kPlot = 300;
 constexpr double kBottom = kTop + kPlot;
 constexpr Index kColumns = 4;        // of the legend
 constexpr Index kSamples = 120;      // of a curve
 constexpr double kSmallest = 1e-16;  // a loss of 0 is drawn there
-constexpr std::array<const char*, 10> kColours = {"#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd",
-                                                  "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"};
 
 struct Measure {
   const char* label;
@@ -31,7 +28,6 @@ constexpr std::array<Measure, 3> kMeasures = {
      {"seconds in steps", [](const CurvePoint& p) { return p.seconds; }},
      {"gradient-equivalents", [](const CurvePoint& p) { return p.gradient_equivalents; }}}};
 
-const char* colour(std::size_t i) { return kColours[i % kColours.size()]; }
 double height_of(double loss) { return std::log10(std::max(loss, kSmallest)); }
 
 /// log10 of the loss at x, between the points on a straight line; after the last it stays.
@@ -73,28 +69,21 @@ Band band_of(const std::vector<const CompareRun*>& runs, const Measure& m) {
   return band;
 }
 
-std::string draw(const Band& band, const svg::Axis& x, const svg::Axis& y, const char* ink) {
-  std::vector<svg::Point> outline, middle;
-  for (std::size_t i = 0; i < band.x.size(); ++i) outline.emplace_back(x(band.x[i]), y(band.most[i]));
-  for (std::size_t i = band.x.size(); i-- > 0;) outline.emplace_back(x(band.x[i]), y(band.least[i]));
-  for (std::size_t i = 0; i < band.x.size(); ++i) middle.emplace_back(x(band.x[i]), y(band.median[i]));
-  return svg::polygon(outline, fmt::format("fill=\"{}\" fill-opacity=\"0.15\"", ink)) +
-         svg::polyline(middle, fmt::format("stroke=\"{}\" stroke-width=\"1.6\"", ink));
+std::string draw(const Band& band, const svg::Axis& x, const svg::Axis& y, std::size_t colour) {
+  std::vector<svg::Point> upper, lower, middle;
+  for (std::size_t i = 0; i < band.x.size(); ++i) {
+    upper.emplace_back(x(band.x[i]), y(band.most[i]));
+    lower.emplace_back(x(band.x[i]), y(band.least[i]));
+    middle.emplace_back(x(band.x[i]), y(band.median[i]));
+  }
+  return svg::band(upper, lower, colour) + svg::curve(middle, colour);
 }
 
 std::string frame(const svg::Axis& x, const svg::Axis& y, const char* label, bool numbers) {
-  const char* thin = "stroke=\"#ddd\"";
-  std::string out;
-  for (double v : svg::ticks(x.low, x.high, 5)) {
-    out += svg::line(x(v), kTop, x(v), kBottom, thin);
-    out += svg::text(x(v), kBottom + 16, "middle", fmt::format("{:.4g}", v), 11);
-  }
-  for (double power = y.low; power <= y.high; ++power) {
-    out += svg::line(x.first, y(power), x.last, y(power), thin);
-    if (numbers) out += svg::text(x.first - 8, y(power) + 4, "end", fmt::format("1e{:.0f}", power), 11);
-  }
-  out += svg::line(x.first, kBottom, x.last, kBottom, "stroke=\"#333\"");
-  return out + svg::text((x.first + x.last) / 2, kBottom + 36, "middle", label);
+  svg::Frame f{x, y, svg::number_ticks(x.low, x.high), {}, label};
+  for (double power = y.low; power <= y.high; ++power)
+    f.y_ticks.push_back({power, numbers ? fmt::format("1e{:.0f}", power) : ""});
+  return svg::frame(f);
 }
 
 /// Whole powers of ten around all that is drawn.
@@ -124,20 +113,14 @@ std::string panel(const Comparison& c, std::size_t number, const svg::Axis& y) {
   const svg::Axis x{0, end > 0 ? end : 1, left, left + kPanel};
   std::string out = frame(x, y, m.label, number == 0);
   for (std::size_t i = 0; i < bands.size(); ++i)
-    if (!bands[i].x.empty()) out += draw(bands[i], x, y, colour(i));
+    if (!bands[i].x.empty()) out += draw(bands[i], x, y, i);
   return out;
 }
 
 std::string legend(const Comparison& c) {
-  std::string out;
-  for (std::size_t i = 0; i < c.contenders.size(); ++i) {
-    const auto column = static_cast<Index>(i) % kColumns, row = static_cast<Index>(i) / kColumns;
-    const double x = kLeft + static_cast<double>(column) * (kWidth - kLeft - kRight) / static_cast<double>(kColumns);
-    const double y = kBottom + 62 + static_cast<double>(row) * kLegendRow;
-    out += svg::line(x, y - 4, x + 22, y - 4, fmt::format("stroke=\"{}\" stroke-width=\"3\"", colour(i)));
-    out += svg::text(x + 28, y, "start", c.contenders[i].contender.name);
-  }
-  return out;
+  std::vector<std::string> names;
+  for (const ContenderResult& r : c.contenders) names.push_back(r.contender.name);
+  return svg::legend(names, {kLeft, kBottom + 62}, (kWidth - kLeft - kRight) / static_cast<double>(kColumns), kColumns);
 }
 
 }  // namespace
@@ -145,7 +128,7 @@ std::string legend(const Comparison& c) {
 std::string comparison_svg(const Comparison& c) {
   const auto count = static_cast<Index>(c.contenders.size());
   const Index rows = (count + kColumns - 1) / kColumns;
-  std::string out = svg::open(kWidth, kBottom + 62 + static_cast<double>(rows) * kLegendRow);
+  std::string out = svg::open(kWidth, kBottom + 62 + static_cast<double>(rows) * svg::kLegendRow);
   out += svg::text(kLeft, 22, "start", fmt::format("{} on {}: training loss", c.base.model, c.base.data), 15);
   out += svg::text(kLeft, 42, "start",
                    fmt::format("median of {} seeds, band from least to most; budget {} {:g}", c.seeds,

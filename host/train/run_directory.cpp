@@ -20,11 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kNumber = "###";
-constexpr std::array<const char*, 17> kFiles = {
-    "config.toml",   "env.json",          "model.toml",     "standardizer.json", "data.json",
-    "metrics.jsonl", "spectra.jsonl",     "theta.npy",      "model.safetensors", "mask.safetensors",
-    "checkpoints",   "comparison.json",   "comparison.svg", "comparison.txt",    "prune.json",
-    "removals.csv",  "sparse.safetensors"};
+constexpr std::array<const char*, 18> kFiles = {
+    "config.toml",   "env.json",           "model.toml",     "standardizer.json", "data.json",
+    "metrics.jsonl", "spectra.jsonl",      "theta.npy",      "model.safetensors", "mask.safetensors",
+    "checkpoints",   "comparison.json",    "comparison.svg", "comparison.txt",    "prune.json",
+    "removals.csv",  "sparse.safetensors", "result.json"};
 
 [[noreturn]] void fail(const std::string& path, const std::string& action, int error) {
   const std::string message = fmt::format("run directory {}: cannot {}: {}", path, action, std::strerror(error));

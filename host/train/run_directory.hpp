@@ -7,6 +7,7 @@
 //   model.toml          the network; standardizer.json: the input scaling, so that new data is scaled alike
 //   data.json           what was taken from the data: columns, classes and their names, ranges, scaling
 //   metrics.jsonl       one object for each evaluation, flushed line by line
+//   result.json         at the end: why the training stopped, after how many steps, and which of them theta is of
 //   theta.npy, model.safetensors                   the trained parameters, flat and by name
 //   mask.safetensors                               of a training under a mask: U8 tensors by name, 1 kept, 0 removed
 //   checkpoints/step_N/{model,state,mask}.safetensors

@@ -126,6 +126,13 @@ void write_parameters(const RunDirectory& directory, const SavedPoint& point) {
   write_tensors(directory.path(), point);
 }
 
+void write_result(const RunDirectory& directory, const TrainResult& result, Index steps) {
+  const Json json{{"stop_reason", result.stop_reason}, {"steps", steps},
+                  {"accepted", result.accepted_steps}, {"trials", result.trials},
+                  {"kept_step", result.last.step},     {"seconds", result.seconds}};
+  write_text_atomically(directory.file("result.json"), json.dump() + "\n");
+}
+
 void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,
                       const Schedule& schedule) {
   const std::string target = directory.file(fmt::format("checkpoints/step_{}", progress.calls));

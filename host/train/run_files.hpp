@@ -37,6 +37,9 @@ struct SavedPoint {
 /// theta.npy, model.safetensors and, with a mask, mask.safetensors.
 void write_parameters(const RunDirectory& directory, const SavedPoint& point);
 
+/// result.json. `steps`: taken when it ended, as in the last line of metrics.jsonl.
+void write_result(const RunDirectory& directory, const TrainResult& result, Index steps);
+
 /// What write_comparison and write_prune_comparison write, to a folder that was locked when the comparison began.
 void write_comparison(const Comparison& comparison, RunDirectory& directory);
 void write_comparison(const PruneComparison& comparison, RunDirectory& directory);

@@ -347,7 +347,9 @@ class Trainer {
     result_.seconds = seconds_since(start_);
     result_.device = context_.description();
     result_.peak_bytes = context_.peak_bytes();
-    if (directory_) write_parameters(*directory_, saved(result_.theta));
+    if (!directory_) return;
+    write_parameters(*directory_, saved(result_.theta));
+    write_result(*directory_, result_, progress_.calls);
   }
 
   const Clock::time_point start_ = Clock::now();

@@ -16,7 +16,8 @@ std::string quoted(const std::string& text) { return fmt::format("'{}'", text); 
 /// No '<', and '&' only at the beginning of an entity.
 bool is_character_data(const std::string& text) {
   for (std::size_t at = text.find('&'); at != std::string::npos; at = text.find('&', at + 1))
-    if (text.compare(at, 5, "&amp;") != 0 && text.compare(at, 4, "&lt;") != 0 && text.compare(at, 4, "&gt;") != 0)
+    if (text.compare(at, 5, "&amp;") != 0 && text.compare(at, 4, "&lt;") != 0 && text.compare(at, 4, "&gt;") != 0 &&
+        text.compare(at, 6, "&quot;") != 0)
       return false;
   return text.find('<') == std::string::npos;
 }

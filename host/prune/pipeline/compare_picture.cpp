@@ -4,18 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
-#include "io/svg.hpp"
+#include "io/chart.hpp"
 #include "prune/pipeline/spread.hpp"
 
 namespace hso {
 namespace {
 
 constexpr double kWidth = 1040, kLeft = 70, kTop = 56, kPanel = 440, kGap = 60, kPlot = 320, kBottom = kTop + kPlot;
-constexpr std::array<const char*, 10> kColours = {"#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd",
-                                                  "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"};
 constexpr double kName = 240;  // of a column of the legend
 
 std::vector<PruneScore> scores_of(const PruneComparison& c) {
@@ -34,17 +31,9 @@ std::vector<double> sparsities_of(const PruneComparison& c) {
   return out;
 }
 
-/// A single sparsity makes no line.
-std::string marks(const std::vector<svg::Point>& points, const char* ink) {
-  std::string out;
-  for (const auto& [x, y] : points)
-    out +=
-        svg::polygon({{x - 3, y - 3}, {x + 3, y - 3}, {x + 3, y + 3}, {x - 3, y + 3}}, fmt::format("fill=\"{}\"", ink));
-  return out;
-}
-
+/// With marks: a single sparsity makes no line.
 std::string curve(const PruneComparison& c, PruneScore score, double PrunedRun::*value, const svg::Axis& x,
-                  const svg::Axis& y, const char* ink) {
+                  const svg::Axis& y, std::size_t colour) {
   const std::vector<double> places = sparsities_of(c);
   std::vector<svg::Point> upper, lower, middle;
   for (std::size_t i = 0; i < places.size(); ++i)
@@ -58,43 +47,26 @@ std::string curve(const PruneComparison& c, PruneScore score, double PrunedRun::
       middle.emplace_back(at, y(r.mean));
     }
   if (middle.empty()) return {};
-  upper.insert(upper.end(), lower.rbegin(), lower.rend());
-  return svg::polygon(upper, fmt::format("fill=\"{}\" fill-opacity=\"0.12\"", ink)) +
-         svg::polyline(middle, fmt::format("stroke=\"{}\" stroke-width=\"1.8\"", ink)) + marks(middle, ink);
+  return svg::band(upper, lower, colour) + svg::curve(middle, colour) + svg::marks(middle, colour);
 }
 
 std::string panel(const PruneComparison& c, const char* label, double PrunedRun::*value, double left) {
   const std::vector<double> places = sparsities_of(c);
   const svg::Axis x{0, std::max(1.0, static_cast<double>(places.size()) - 1), left, left + kPanel};
   const svg::Axis y{0, 1, kBottom, kTop};
-  const char* thin = "stroke=\"#ddd\"";
-  std::string out;
-  for (const double v : svg::ticks(0, 1)) {
-    out += svg::line(x.first, y(v), x.last, y(v), thin);
-    out += svg::text(x.first - 8, y(v) + 4, "end", fmt::format("{:.0f} %", 100 * v), 11);
-  }
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const double at = x(static_cast<double>(i));
-    out += svg::line(at, kTop, at, kBottom, thin);
-    out += svg::text(at, kBottom + 16, "middle", fmt::format("{:.4g} %", 100 * places[i]), 11);
-  }
+  svg::Frame frame{x, y, {}, svg::percent_ticks(0, 1), label};
+  for (std::size_t i = 0; i < places.size(); ++i)
+    frame.x_ticks.push_back({static_cast<double>(i), fmt::format("{:.4g} %", 100 * places[i])});
+  std::string out = svg::frame(frame);
   const std::vector<PruneScore> scores = scores_of(c);
-  for (std::size_t i = 0; i < scores.size(); ++i)
-    out += curve(c, scores[i], value, x, y, kColours[i % kColours.size()]);
-  return out + svg::text((x.first + x.last) / 2, kBottom + 36, "middle", label);
+  for (std::size_t i = 0; i < scores.size(); ++i) out += curve(c, scores[i], value, x, y, i);
+  return out;
 }
 
 std::string legend(const PruneComparison& c, Index columns) {
-  std::string out;
-  const std::vector<PruneScore> scores = scores_of(c);
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    const auto column = static_cast<Index>(i) % columns, row = static_cast<Index>(i) / columns;
-    const double x = kLeft + static_cast<double>(column) * kName, y = kBottom + 62 + static_cast<double>(row) * 20;
-    out += svg::line(x, y - 4, x + 22, y - 4,
-                     fmt::format("stroke=\"{}\" stroke-width=\"3\"", kColours[i % kColours.size()]));
-    out += svg::text(x + 28, y, "start", name_of(scores[i]));
-  }
-  return out;
+  std::vector<std::string> names;
+  for (const PruneScore score : scores_of(c)) names.emplace_back(name_of(score));
+  return svg::legend(names, {kLeft, kBottom + 62}, kName, columns);
 }
 
 }  // namespace
@@ -106,7 +78,7 @@ std::string prune_comparison_svg(const PruneComparison& c) {
   const auto rows = (static_cast<Index>(scores_of(c).size()) + columns - 1) / columns;
   std::size_t runs = 0;
   for (const PrunedRow& row : c.rows) runs = std::max(runs, row.runs.size());
-  std::string out = svg::open(width, kBottom + 62 + static_cast<double>(rows) * 20);
+  std::string out = svg::open(width, kBottom + 62 + static_cast<double>(rows) * svg::kLegendRow);
   out += svg::text(kLeft, 22, "start", "Accuracy against the share of parameters removed", 15);
   out += svg::text(kLeft, 42, "start",
                    fmt::format("{}; mean of {} networks, band from least to most", to_string(c.base.schedule), runs));

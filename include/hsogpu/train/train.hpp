@@ -132,10 +132,10 @@ struct TrainHooks {
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
 /// The run directory gets config.toml, env.json, data.json (what was taken from the data), metrics.jsonl, theta.npy,
-/// model.safetensors and checkpoints/step_N/, and with `spectrum_every` spectra.jsonl: both ends of the spectrum, trace
-/// and norm, for all of theta and each layer. With a mask it and every checkpoint have mask.safetensors too: a U8
-/// tensor for each parameter, 1 kept and 0 removed. InputError for a start that does not fit the network: names the
-/// tensor and both shapes.
+/// model.safetensors, result.json and checkpoints/step_N/, and with `spectrum_every` spectra.jsonl: both ends of the
+/// spectrum, trace and norm, for all of theta and each layer. With a mask it and every checkpoint have mask.safetensors
+/// too: a U8 tensor for each parameter, 1 kept and 0 removed. InputError for a start that does not fit the network:
+/// names the tensor and both shapes.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
 /// From a start in memory; options.start is not read then, it stays a note in config.toml.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start);
