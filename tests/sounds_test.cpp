@@ -72,6 +72,7 @@ TEST(Wav, DamagedFilesAreErrors) {
   EXPECT_TRUE(contains(message(wav(2, 1, 8000, 16, "ab")), "format 2 with 16 bits"));
   EXPECT_TRUE(contains(message(wav(1, 1, 8000, 12, "ab")), "format 1 with 12 bits"));
   EXPECT_TRUE(contains(message(wav(1, 0, 8000, 16, "ab")), "0 channels at 8000"));
+  EXPECT_TRUE(contains(message(wav(1, 1, 10'000'000, 16, "ab")), "10000000 samples a second, expected 1 at least at"));
   EXPECT_TRUE(contains(message(wav(1, 1, 8000, 16, "")), "no samples"));
   EXPECT_TRUE(contains(message(wav(3, 1, 8000, 32, little(0x7fc00000, 4))), "sample 0: found nan"));
   for (std::size_t length = 0; length < good.size(); ++length) EXPECT_NE(message(good.substr(0, length)), "") << length;
@@ -112,7 +113,7 @@ TEST(LogMelBands, AreEnergiesOfTheTransform) {
   const Index rate = 8000, bands = 6;
   Numbers samples = tone(700, rate, 0.06);
   for (std::size_t i = 0; i < samples.size(); ++i) samples[i] += 0.1 * std::cos(0.01 * static_cast<double>(i * i));
-  const Numbers found = LogMel(rate, bands)(samples);
+  const Numbers found = LogMel(rate, bands)(samples, 100);
   ASSERT_EQ(found.size(), 4u * 6u);  // 480 samples, 200 wide, 80 apart
   for (Index t = 0; t < 4; ++t)
     for (Index b = 0; b < bands; ++b) {
@@ -123,10 +124,13 @@ TEST(LogMelBands, AreEnergiesOfTheTransform) {
 }
 
 TEST(LogMelBands, OfSilenceAndOfShortSounds) {
-  const Numbers silent = LogMel(16000, 4)(Numbers(1000, 0.0));
+  const Numbers silent = LogMel(16000, 4)(Numbers(1000, 0.0), 100);
   EXPECT_EQ(silent.size(), 4u * 4u);
   for (const double x : silent) EXPECT_EQ(x, LogMel::silence());
-  EXPECT_EQ(LogMel(16000, 4)(Numbers(7, 0.25)).size(), 4u);
+  EXPECT_EQ(LogMel(16000, 4)(Numbers(1000, 0.0), 3).size(), 3u * 4u);
+  EXPECT_EQ(LogMel(16000, 4).empty_bands(), 0);
+  EXPECT_GT(LogMel(2000, 40).empty_bands(), 0);
+  EXPECT_EQ(LogMel(16000, 4)(Numbers(7, 0.25), 100).size(), 4u);
 }
 
 void write_tone(const std::string& path, double hertz, int rate, double seconds) {
@@ -162,7 +166,7 @@ TEST(Sounds, OfAnotherRateOrClassAreErrors) {
   const TempDir dir;
   for (const char* name : {"a", "b"}) std::filesystem::create_directories(dir.file(name));
   std::string message = message_of<InputError>([&] { read_sounds(dir.path().string(), 5, 8, {}); });
-  EXPECT_TRUE(contains(message, "no .wav files in its folders")) << message;
+  EXPECT_TRUE(contains(message, "/a: no .wav files, expected one at least")) << message;
   write_tone(dir.file("a/x.wav"), 300, 8000, 0.05);
   write_tone(dir.file("b/y.wav"), 300, 16000, 0.05);
   message = message_of<InputError>([&] { read_sounds(dir.path().string(), 5, 8, {}); });

@@ -93,7 +93,7 @@ def images(folder):
 
 def windows(path, length, test_fraction):
     """Those of host/data/characters.cpp: (tokens, the next ones) of the training part and of the test part."""
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    text = pathlib.Path(path).read_bytes().decode("utf-8")
     number = {c: i for i, c in enumerate(sorted(set(text)))}
     tokens = np.array([number[c] for c in text])
     rows = (len(tokens) - 1) // length

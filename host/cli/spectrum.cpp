@@ -179,10 +179,12 @@ class SpectrumCommand {
   template <class T>
   Index largest_rank(const PlacedProblem<T>& placed) const {
     const Index n = placed.dimension(), rows = placed.data.size, outputs = placed.network.output.size();
+    const Index classes = placed.network.output.rank() == 2 ? placed.network.output[1] : outputs;
     if (placed.problem.options.weight_decay != 0) return n;
     switch (curvature_.kind()) {
       case Curvature::ggn:
-        return std::min(n, rows * (placed.network.loss == LossKind::cross_entropy ? outputs - 1 : outputs));
+        return std::min(
+            n, rows * (placed.network.loss == LossKind::cross_entropy ? outputs - outputs / classes : outputs));
       case Curvature::fisher_empirical:
         return std::min(n, rows);
       case Curvature::gradient_outer:

@@ -56,9 +56,18 @@ LogMel::LogMel(Index rate, Index bands)
 
 double LogMel::silence() { return std::log(kFloor); }
 
-std::vector<double> LogMel::operator()(Span<const double> samples) const {
+Index LogMel::empty_bands() const {
+  Index empty = 0;
+  for (Index b = 0; b < bands_; ++b) {
+    const auto row = bank_.begin() + b * frequencies_;
+    empty += std::all_of(row, row + frequencies_, [](double w) { return w == 0; }) ? 1 : 0;
+  }
+  return empty;
+}
+
+std::vector<double> LogMel::operator()(Span<const double> samples, Index most) const {
   const auto count = static_cast<Index>(samples.size());
-  const Index frames = count < width_ ? 1 : 1 + (count - width_) / hop_;
+  const Index frames = count < width_ ? 1 : std::min(most, 1 + (count - width_) / hop_);
   std::vector<double> cut(static_cast<std::size_t>(frames * width_), 0.0);
   for (Index t = 0; t < frames; ++t)
     std::copy_n(samples.begin() + t * hop_, std::min(width_, count), cut.begin() + t * width_);

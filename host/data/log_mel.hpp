@@ -18,8 +18,11 @@ class LogMel {
   /// `rate`: samples a second.
   LogMel(Index rate, Index bands);
   Index rate() const { return rate_; }
-  /// [frames][bands]: 1 + (samples - width) / hop frames; one of a shorter sound, which is filled up with silence.
-  std::vector<double> operator()(Span<const double> samples) const;
+  /// [frames][bands]: 1 + (samples - width) / hop frames, at most `most`; one of a shorter sound, which is filled up
+  /// with silence.
+  std::vector<double> operator()(Span<const double> samples, Index most) const;
+  /// Bands in which no frequency of the transform lies.
+  Index empty_bands() const;
   /// What silence has in every band.
   static double silence();
 

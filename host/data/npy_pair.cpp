@@ -86,6 +86,20 @@ void take_one_hot(Named& y, Index width, const DataOptions& options, Dataset& da
   data.classes = std::max(data.classes, width);
 }
 
+/// A class for each step, -1 for none.
+void take_steps(Named& y, const DataOptions& options, Dataset& data) {
+  const std::vector<double>& labels = y.array.values;
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] < -1 || labels[i] != std::floor(labels[i]) || labels[i] >= static_cast<double>(options.outputs))
+      throw InputError(
+          fmt::format("{}: sample {}, step {} has label {}, expected a whole number from 0 to {} or -1 for none",
+                      y.name, static_cast<Index>(i) / options.steps, static_cast<Index>(i) % options.steps, labels[i],
+                      options.outputs - 1));
+  data.classes = options.outputs;
+  data.target_shape = Shape{options.steps};
+  data.targets = std::move(y.array.values);
+}
+
 void take_targets(Named& y, const DataOptions& options, Dataset& data) {
   const Shape& shape = y.array.shape;
   const Index width = shape.size() / shape[0];
@@ -93,6 +107,7 @@ void take_targets(Named& y, const DataOptions& options, Dataset& data) {
   if (options.targets == Targets::values) return take_values(y, data);
   if (shape.rank() == 1) return take_labels(y, options, data);
   const bool classes = options.targets == Targets::classes;
+  if (classes && options.steps > 0 && shape.rank() == 2 && width == options.steps) return take_steps(y, options, data);
   const Index other = width > 1 ? first_not_one_hot(y.array.values, width) : 0;
   if (width > 1 && other < 0) return take_one_hot(y, width, options, data);
   if (!classes) return take_values(y, data);

@@ -24,8 +24,13 @@ std::vector<fs::path> sorted(const fs::path& folder, bool (*wanted)(const fs::di
   std::sort(out.begin(), out.end());
   return out;
 }
-bool is_folder(const fs::directory_entry& e) { return e.is_directory(); }
-bool is_sound(const fs::directory_entry& e) { return e.is_regular_file() && e.path().extension() == ".wav"; }
+bool is_folder(const fs::directory_entry& e) {
+  return e.is_directory() && !e.path().filename().string().starts_with(".");
+}
+bool is_sound(const fs::directory_entry& e) {
+  const std::string extension = e.path().extension().string();
+  return e.is_regular_file() && (extension == ".wav" || extension == ".WAV");
+}
 
 /// The classes: names of folders, or those of the training data.
 std::vector<std::string> classes_of(const std::string& folder, const DataOptions& options) {
@@ -33,7 +38,9 @@ std::vector<std::string> classes_of(const std::string& folder, const DataOptions
   for (const fs::path& path : sorted(folder, is_folder)) found.push_back(path.filename().string());
   if (found.empty())
     throw InputError(fmt::format("{}: no folders, expected one with .wav files for each class", folder));
-  if (!options.class_names || options.class_names->empty()) return found;
+  if (!options.class_names) return found;
+  if (options.class_names->empty())
+    throw InputError(fmt::format("{}: its classes have names, expected numbers as in the training data", folder));
   for (const std::string& name : found)
     if (std::find(options.class_names->begin(), options.class_names->end(), name) == options.class_names->end())
       throw InputError(fmt::format("{}: found the class '{}', expected one of {} as in the training data", folder,
@@ -67,7 +74,9 @@ Dataset read_sounds(const std::string& folder, Index steps, Index bands, const D
   for (std::size_t c = 0; c < classes.size(); ++c) {
     const fs::path of_class = fs::path(folder) / classes[c];
     if (!fs::is_directory(of_class)) continue;
-    for (const fs::path& path : sorted(of_class, is_sound)) {
+    const std::vector<fs::path> files = sorted(of_class, is_sound);
+    if (files.empty()) throw InputError(fmt::format("{}: no .wav files, expected one at least", of_class.string()));
+    for (const fs::path& path : files) {
       const Sound sound = read_wav(path.string());
       if (!log_mel) {
         log_mel.emplace(sound.rate, bands);
@@ -76,18 +85,20 @@ Dataset read_sounds(const std::string& folder, Index steps, Index bands, const D
       if (sound.rate != log_mel->rate())
         throw InputError(fmt::format("{}: sample {} has {} samples a second, expected {} as in {}", path.string(),
                                      data.size, sound.rate, log_mel->rate(), first));
-      append((*log_mel)(sound.samples), steps, bands, data.inputs);
+      append((*log_mel)(sound.samples, steps), steps, bands, data.inputs);
       data.targets.push_back(static_cast<double>(c));
       ++data.size;
     }
   }
-  if (data.size == 0) throw InputError(fmt::format("{}: no .wav files in its folders, expected one at least", folder));
   data.classes = count;
   data.source.format = "wav";
   data.source.detail = fmt::format("{} samples a second, {} frames of {} mel bands", log_mel->rate(), steps, bands);
   data.source.dtype = "sound";
   data.source.labels = "the folders";
   data.source.class_names = classes;
+  if (const Index empty = log_mel->empty_bands(); empty > 0)
+    data.source.notes.push_back(
+        fmt::format("{} of {} bands are narrower than the transform resolves, and silent", empty, bands));
   return data;
 }
 

@@ -17,6 +17,7 @@ namespace hso {
 namespace {
 
 constexpr std::uint16_t kPcm = 1, kFloat = 3, kExtensible = 0xfffe;
+constexpr std::uint32_t kLeastRate = 1000, kMostRate = 768'000;
 constexpr std::size_t kFormatBytes = 16, kSubformat = 24, kExtensibleBytes = 40;
 
 /// Little-endian numbers of a file.
@@ -57,9 +58,9 @@ Format read_format(const std::string& path, const Bytes& file, std::size_t at, s
     throw InputError(
         fmt::format("{}: format {} with {} bits, expected PCM (1) of 8, 16, 24 or 32 bits or floats (3) of 32", path,
                     f.kind, f.bits));
-  if (f.channels < 1 || f.rate < 1)
-    throw InputError(
-        fmt::format("{}: {} channels at {} samples a second, expected one at least of each", path, f.channels, f.rate));
+  if (f.channels < 1 || f.rate < kLeastRate || f.rate > kMostRate)
+    throw InputError(fmt::format("{}: {} channels at {} samples a second, expected 1 at least at {} to {}", path,
+                                 f.channels, f.rate, kLeastRate, kMostRate));
   return f;
 }
 

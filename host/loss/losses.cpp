@@ -48,11 +48,12 @@ class Loss : public Op<T> {
   virtual void cross_after_bias(Ops<T>&, const Point<T>&, const ReverseArgs<T>&, Sink<T> Rdz) const = 0;
 };
 
-/// Inputs: logits [N][...][C], target [N][...]: a class for each position of a sample, or -1 where none counts there.
-/// The loss of a sample is the mean over its positions that count, and 0 where none does. Saves the likeliest class and
-/// the softmax, not softmax - onehot: the target may be replaced by samples. With many positions also what each is
-/// multiplied by: 1 / count, and after a draw of targets the root of that, for products of gradients to have the right
-/// mean. The functors see positions where they speak of samples.
+/// Inputs: logits [N][...][C], target [N][...]: a class for each position of a sample, or -1 where none counts there;
+/// without positions every sample has a class. The loss of a sample is the mean over its positions that count, and 0
+/// where none does. Saves the likeliest class and the softmax, not softmax - onehot: the target may be replaced by
+/// samples. With many positions also what each counts for, 1 / count, and what its gradient is multiplied by: the same,
+/// and after a draw of targets the root of it, for products of gradients to have the right mean. The functors see
+/// positions where they speak of samples.
 template <class T>
 class CrossEntropy final : public Loss<T> {
  public:
@@ -67,7 +68,8 @@ class CrossEntropy final : public Loss<T> {
     return {};
   }
   Index saved_bytes(Span<const Shape> x, const Shape&) const override {
-    return x[1].size() * static_cast<Index>(sizeof(Index) + sizeof(T)) + x[0].size() * static_cast<Index>(sizeof(T));
+    return x[1].size() * static_cast<Index>(sizeof(Index) + 2 * sizeof(T)) +
+           x[0].size() * static_cast<Index>(sizeof(T));
   }
   void forward(Ops<T>& ops, const Point<T>& p) const override {
     Scratch scratch(ops.context());
@@ -76,6 +78,7 @@ class CrossEntropy final : public Loss<T> {
                  CrossEntropyValue<T>{p.x[0].data, p.x[1].data, losses, softmax(p), best(p), classes(p)});
     if (one_position(p)) return;
     ops.for_each(samples(p), 1, PositionShares<T>{p.x[1].data, share(p), per_sample(p), false});
+    ops.copy(positions(p), share(p), factor(p));
     ops.for_each(1, positions(p), Scale<T>{share(p), losses, 0, losses, 0, false});
     ops.sum_columns({1, samples(p), per_sample(p), losses, 0, p.y.data, 0, T(0)});
   }
@@ -90,14 +93,14 @@ class CrossEntropy final : public Loss<T> {
                  CrossEntropyJvp<T>{softmax(p), p.x[1].data, Rx[0].data, Rx[0].lane_stride, to, stride, n, classes(p),
                                     one && y.accumulate});
     if (one) return;
-    ops.for_each(lanes, n, Scale<T>{share(p), to, n, to, n, false});
+    ops.for_each(lanes, n, Scale<T>{factor(p), to, n, to, n, false});
     ops.sum_columns({lanes, samples(p), per_sample(p), to, n, y.view.data, y.view.lane_stride, y.beta()});
   }
   void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
     if (!dx[0]) return;
     const auto z = dx[0].write();
     Scratch scratch(ops.context());
-    const View<T> d = seeds(ops, p, dy, scratch);
+    const View<T> d = spread(ops, p, dy, factor(p), scratch);
     ops.for_each(z.view.lanes * positions(p), 1,
                  CrossEntropyVjp<T>{softmax(p), p.x[1].data, d.data, d.lane_stride, z.view.data, z.view.lane_stride,
                                     positions(p), classes(p), z.accumulate});
@@ -107,7 +110,7 @@ class CrossEntropy final : public Loss<T> {
     if (!Rdx[0]) return;
     const auto z = Rdx[0].write();
     Scratch scratch(ops.context());
-    const View<T> d = seeds(ops, p, dy, scratch);
+    const View<T> d = spread(ops, p, dy, share(p), scratch);
     ops.for_each(z.view.lanes * positions(p), 1,
                  CrossEntropyCross<T>{softmax(p), best(p), d.data, Rx[0].data, Rx[0].lane_stride, z.view.data,
                                       z.view.lane_stride, positions(p), classes(p), z.accumulate});
@@ -129,9 +132,9 @@ class CrossEntropy final : public Loss<T> {
   void sqrt_hessian(Ops<T>& ops, const Point<T>& p, const T* w, Index first, Sink<T> dz) const override {
     const auto z = dz.write();
     Scratch scratch(ops.context());
-    const View<T> weights = seeds(ops, p, {const_cast<T*>(w), Shape{samples(p)}, 1, samples(p)}, scratch);
+    const View<T> weights = spread(ops, p, {const_cast<T*>(w), Shape{samples(p)}, 1, samples(p)}, share(p), scratch);
     ops.for_each(z.view.lanes * positions(p), classes(p),
-                 CrossEntropyRoot<T>{softmax(p), weights.data, z.view.data, z.view.lane_stride, positions(p),
+                 CrossEntropyRoot<T>{softmax(p), weights.data, z.view.data, z.view.lane_stride, samples(p),
                                      per_sample(p), classes(p), first, z.accumulate});
   }
   void sample_target(Ops<T>& ops, const Point<T>& p, std::uint64_t seed, std::uint64_t stream,
@@ -139,7 +142,7 @@ class CrossEntropy final : public Loss<T> {
     ops.for_each(positions(p), 1,
                  SampleClass<T>{softmax(p), p.x[1].data, classes(p), first * per_sample(p), seed, stream});
     // The mean over draws of (sum_i c_i g_i)(sum_i c_i g_i)' is sum_i c_i^2 H_i: 1 / count is to be c_i^2.
-    if (!one_position(p)) ops.for_each(samples(p), 1, PositionShares<T>{p.x[1].data, share(p), per_sample(p), true});
+    if (!one_position(p)) ops.for_each(samples(p), 1, PositionShares<T>{p.x[1].data, factor(p), per_sample(p), true});
   }
 
  private:
@@ -152,14 +155,14 @@ class CrossEntropy final : public Loss<T> {
   static Index* best(const Point<T>& p) { return static_cast<Index*>(p.saved); }
   static T* softmax(const Point<T>& p) { return reinterpret_cast<T*>(best(p) + positions(p)); }
   static T* share(const Point<T>& p) { return softmax(p) + p.x[0].size(); }
+  static T* factor(const Point<T>& p) { return share(p) + positions(p); }
 
-  /// What belongs to samples, for each of their positions.
-  View<T> seeds(Ops<T>& ops, const Point<T>& p, const View<T>& d, Scratch& scratch) const {
+  /// What belongs to samples, times a number for each of their positions.
+  View<T> spread(Ops<T>& ops, const Point<T>& p, const View<T>& d, const T* by, Scratch& scratch) const {
     if (one_position(p)) return d;
     const Index n = positions(p), each = per_sample(p);
     T* to = scratch.take<T>(d.lanes * n);
-    ops.for_each(d.lanes * samples(p), each,
-                 SpreadOverPositions<T>{d.data, d.lane_stride, share(p), to, samples(p), each});
+    ops.for_each(d.lanes * samples(p), each, SpreadOverPositions<T>{d.data, d.lane_stride, by, to, samples(p), each});
     return {to, Shape{n}, d.lanes, n};
   }
 };

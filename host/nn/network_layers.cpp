@@ -114,8 +114,9 @@ Node LayerSite<T>::earlier(const LayerSpec& l) const {
 template <class T>
 NetworkLayers<T> build_layers(const ModelSpec& model, std::uint64_t dropout_seed) {
   if (model.input.rank() < 1 || model.input.rank() >= Shape::kMaxRank || model.input.size() < 1)
-    throw InputError(fmt::format("{}: input {}, expected [features], [steps, features] or [C, H, W], each at least 1",
-                                 shown(model.name), model.input.to_string()));
+    throw InputError(fmt::format(
+        "{}: input {}, expected [features], [steps] of tokens, [steps, features] or [C, H, W], each at least 1",
+        shown(model.name), model.input.to_string()));
   if (model.layers.size() > kMostLayers)
     throw InputError(
         fmt::format("{}: {} layers, expected at most {}", shown(model.name), model.layers.size(), kMostLayers));

@@ -58,8 +58,10 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
   if (data.classes > 0) {
     const Index steps = network.loss == LossKind::cross_entropy ? network.output.size() / outputs : 1;
     if (data.target_shape.size() != steps)
-      throw InputError(fmt::format("data '{}': {} labels for a sample, expected {} for the model's output {}",
-                                   data.name, data.target_shape.size(), steps, network.output.to_string()));
+      throw InputError(
+          fmt::format("data '{}': found {} label(s) for a sample, expected {} for the model's output {}{}", data.name,
+                      data.target_shape.size(), steps, network.output.to_string(),
+                      data.target_shape.rank() == 0 ? "; a flatten layer or last = true may be missing" : ""));
     const bool binary = network.loss == LossKind::bce && outputs == 1 && data.classes <= 2;
     if (!binary && data.classes > outputs)
       throw InputError(

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <utility>
 
 #include "graph/traversal.hpp"
 #include "hsogpu/core/error.hpp"
@@ -45,6 +47,7 @@ void append_blocks(const Graph<T>& graph, Node node, std::vector<LayerBlock>& ou
   for (Node in : info.inputs) shapes.push_back(graph[in].shape);
   const ProductSizes s = info.op->as_product()->product_sizes(shapes, info.shape);
   const bool bias = info.inputs.size() == 3;
+  if (bias && s.transposed) throw std::logic_error(info.name + ": a transposed weight with a bias");
   for (Index g = 0; g < s.groups; ++g)
     out.push_back({node, info.inputs[1], g, s, bias, graph[info.inputs[1]].offset + g * s.outputs * s.inputs,
                    bias ? graph[info.inputs[2]].offset + g * s.outputs : 0});
@@ -208,7 +211,8 @@ template <class T>
 void add_squares(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint, const T* qa, const T* qb, T* table) {
   const Layer<T> layer(tape, block);
   const Index positions = layer.positions(), width = adjoint.lanes * positions;
-  const Index numbers = 2 * (block.inputs() * positions + block.outputs() * width) + (positions > 1 ? block.size() : 0);
+  const bool sums = positions > 1 || block.sizes.transposed;
+  const Index numbers = 2 * (block.inputs() * positions + block.outputs() * width) + (sums ? block.size() : 0);
   const T* q_inputs = block.sizes.transposed ? qb : qa;
   const T* q_outputs = block.sizes.transposed ? qa : qb;
   each_chunk(tape, numbers * static_cast<Index>(sizeof(T)), [&](Index first, Index samples) {
@@ -217,7 +221,7 @@ void add_squares(Tape<T>& tape, const LayerBlock& block, const View<T>& adjoint,
                    layer.inputs(scratch, first, samples));
     T* s = rotated(layer.ops, scratch, q_outputs, block.outputs(), samples * width,
                    layer.adjoints(scratch, adjoint, first, samples));
-    if (positions == 1 && !block.sizes.transposed)
+    if (!sums)
       add_squares_of_products(layer.ops, block, samples, adjoint.lanes, s, x, table);
     else
       add_squares_of_sums(layer.ops, block, samples, adjoint.lanes, s, x, table);

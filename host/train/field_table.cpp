@@ -37,7 +37,8 @@ Group network() {
         .value = "LOSS",
         .help =
             "cross_entropy, squared_error, bce or huber; means over the rows. squared_error is half the sum over the "
-            "outputs (outputs / 2 times PyTorch's MSELoss), bce the sum (outputs times BCEWithLogitsLoss)",
+            "outputs (outputs / 2 times PyTorch's MSELoss), bce the sum (outputs times BCEWithLogitsLoss), huber the "
+            "sum (outputs times HuberLoss with delta 1)",
         .words = loss_names()},
        {.key = "initialization",
         .member = &O::initialization,

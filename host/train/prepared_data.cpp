@@ -14,15 +14,20 @@ namespace hso {
 
 namespace {
 
-/// What model and loss want of the targets.
-DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest& request) {
+/// [steps, bands], where the sample of a model is that or [1, steps, bands].
+Shape frames_of(const Shape& input) { return input.rank() == 3 && input[0] == 1 ? Shape{input[1], input[2]} : input; }
+
+/// What model and loss want of the data.
+DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest& request, bool tokens) {
   DataOptions options = request.options;
+  const Shape frames = frames_of(model.input);
+  if (tokens || frames.rank() == 2) options.window = frames[0];
+  if (frames.rank() == 2) options.bands = frames[1];
   if (request.reconstruct) return options;
   const Shape output = summarize(model).back().output;
   const bool sequences = loss == LossKind::cross_entropy && output.rank() == 2;
   options.outputs = sequences ? output[1] : output.size();
-  if (vocabulary(model) > 0 || model.input.rank() == 2) options.window = model.input[0];
-  if (model.input.rank() == 2) options.bands = model.input[1];
+  options.steps = sequences ? output[0] : 0;
   if (loss == LossKind::cross_entropy) options.targets = Targets::classes;
   if ((loss == LossKind::squared_error || loss == LossKind::huber) && options.outputs == 1)
     options.targets = Targets::values;
@@ -42,7 +47,8 @@ void check_single(const char* what, const std::string& source, const std::vector
 }  // namespace
 
 PreparedData prepare_data(const ModelSpec& model, LossKind loss, const DataRequest& request) {
-  const DataOptions options = options_for(model, loss, request);
+  const bool tokens = vocabulary(model) > 0;
+  const DataOptions options = options_for(model, loss, request, tokens);
   PreparedData out;
   if (request.part == DataPart::all)
     out.split.train = load_all(request.data, options);
@@ -54,8 +60,8 @@ PreparedData prepare_data(const ModelSpec& model, LossKind loss, const DataReque
     if (part->size > 0) part->validate();
   check_input(model, train.input_shape);
   DataDescription& d = out.description = describe(request.data, out.split, request.reconstruct);
-  // Tokens are names, not sizes.
-  const Scaling scaling = vocabulary(model) > 0 ? Scaling::none : request.scaling;
+  const Scaling scaling = tokens ? Scaling::none : request.scaling;
+  if (tokens) d.source.notes.emplace_back("the inputs are tokens, which are not scaled");
   out.standardizer = request.standardizer ? *request.standardizer : Standardizer::fit(train, scaling);
   d.scaling = scaling;
   d.fitted_on = request.standardizer ? request.fitted_on : test.size > 0 ? "the training part" : "these rows";

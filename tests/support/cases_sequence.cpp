@@ -67,6 +67,14 @@ Net small_transformer(const std::string& activation) {
   return net;
 }
 
+/// A layer over the signals [3, 7] that a convolution makes.
+Net pooled(const std::string& line, int out) {
+  Net net;
+  const int h = net.activation(net.layer(net.input({2, 7}), {2, 7}, "conv1d out = 3, kernel = 3, padding = 1"), "tanh");
+  net.cross_entropy(net.dense(net.reshape(net.layer(h, {3, 7}, line), {out}), out, 2, false));
+  return net;
+}
+
 /// Attention over features that depend on parameters, and a softmax in the middle of a network.
 Net attention_between() {
   Net net;
@@ -110,6 +118,14 @@ void add_sequence_cases(std::vector<Case>& out) {
   out.push_back({"one_head", language({"multihead_attention heads = 1"}), 2, 537});
   out.push_back({"transformer", small_transformer("gelu"), 2, 538});
   out.push_back({"transformer_relu", small_transformer("relu"), 2, 539, false});
+  out.push_back(
+      {"conv1d", one_layer({4, 7}, "conv1d out = 6, kernel = 3, stride = 2, padding = 1, groups = 2", 24), 3, 541});
+  out.push_back(
+      {"conv1d_dilated", one_layer({2, 6}, "conv1d out = 3, kernel = 2, dilation = 3, bias = false", 9), 3, 542});
+  out.push_back({"maxpool1d", pooled("maxpool1d kernel = 3, padding = 1", 9), 3, 543, false});
+  out.push_back({"avgpool1d", pooled("avgpool1d kernel = 2, stride = 1", 18), 3, 544});
+  out.push_back({"global_avgpool", pooled("global_avgpool", 3), 3, 545});
+  out.push_back({"transpose", pooled("transpose", 21), 3, 546});
   out.push_back({"between_layers", between_layers(), 3, 514});
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/reference_attention.hpp"
+#include "support/reference_signal.hpp"
 #include "support/reference_tensors.hpp"
 
 namespace hso::test {
@@ -124,6 +125,8 @@ Tensor<S> layer_output(const std::string& text, const Tensor<S>& x, Slices<S>& t
   const LayerLine line(text);
   if (line.type == "rnn" || line.type == "lstm" || line.type == "gru") return recurrent_stack(line, x, theta);
   if (line.type.ends_with("norm")) return normalized(line, x, theta);
+  for (const char* type : {"conv1d", "maxpool1d", "avgpool1d", "global_avgpool", "transpose"})
+    if (line.type == type) return signal_layer(line, x, theta);
   for (const char* type : {"embedding", "one_hot", "positions", "softmax", "multihead_attention", "transformer"})
     if (line.type == type) return language_layer(line, x, theta);
   throw std::logic_error("the reference interpreter has no layer " + line.type + ": add it");

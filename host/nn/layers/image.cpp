@@ -82,8 +82,8 @@ struct GlobalAvgPool {
   static constexpr const char* kType = "global_avgpool";
   static constexpr auto kink = layer::smooth;
   static std::vector<LayerOption> options() { return {}; }
-  static constexpr auto channels = layer::always<ChannelUse::channelwise>;
-  static constexpr auto constant = layer::keeps;
+  static constexpr auto channels = layer::always<ChannelUse::mixed>;
+  static constexpr auto constant = layer::varies;
   template <class T>
   static Node build(LayerSite<T>& at, const LayerSpec&) {
     const Shape in = at.shape();

@@ -69,13 +69,13 @@ struct Conv1d {
 
 struct Pool1d {
   static std::vector<LayerOption> options() { return {layer::kernel(), layer::stride(), layer::padding()}; }
-  static constexpr auto channels = layer::always<ChannelUse::channelwise>;
+  static constexpr auto channels = layer::always<ChannelUse::mixed>;
+  static constexpr auto constant = layer::varies;
 };
 
 struct MaxPool1d : Pool1d {
   static constexpr const char* kType = "maxpool1d";
   static constexpr auto kink = layer::bent;
-  static constexpr auto constant = layer::keeps;
   template <class T>
   static Node build(LayerSite<T>& at, const LayerSpec& l) {
     return as_signal(at.graph, maxpool2d(at.graph, as_image(at, l), pool_options(l)));
@@ -85,7 +85,6 @@ struct MaxPool1d : Pool1d {
 struct AvgPool1d : Pool1d {
   static constexpr const char* kType = "avgpool1d";
   static constexpr auto kink = layer::smooth;
-  static constexpr auto constant = layer::average_of_padded;
   template <class T>
   static Node build(LayerSite<T>& at, const LayerSpec& l) {
     return as_signal(at.graph, avgpool2d(at.graph, as_image(at, l), pool_options(l)));

@@ -96,6 +96,7 @@ class NetworkChecker {
       : model_(model), loss_(loss), data_(data), theta_(std::move(theta)), options_(options) {
     for (const LayerSpec& layer : model.layers)
       if (layer_type_of(layer).kink(layer)) add_kink(layer.type);
+    if (loss == LossKind::huber) add_kink("huber");
   }
 
   CheckReport run() {

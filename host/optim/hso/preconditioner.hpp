@@ -22,7 +22,7 @@ class Preconditioner {
  public:
   explicit Preconditioner(Preconditioning kind) : kind_(kind) {}
   bool any() const { return kind_ != Preconditioning::none; }
-  /// At theta. UsageError when the objective is no network, or not of linear and conv2d layers (kfac).
+  /// At theta. UsageError when the objective is no network, or not of products with the data (kfac).
   void renew(Objective<T>& objective, const T* theta);
   /// For this damping, above 0. NumericalError when a factor's eigendecomposition fails.
   LinearOperator<T>& at(double delta);

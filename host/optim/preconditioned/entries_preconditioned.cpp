@@ -26,7 +26,7 @@ void fields(SophiaOptions& o, Visit&& visit) {
   visit("beta2", o.beta2, "decay of the diagonal's average, in [0, 1)");
   visit("gamma", o.gamma, "factor of the diagonal: the larger, the fewer entries are clipped");
   visit("epsilon", o.epsilon, "smallest divisor");
-  visit("estimator", o.estimator, "hutchinson, or gnb (networks of linear and conv2d layers)");
+  visit("estimator", o.estimator, "hutchinson, or gnb (networks of products with the data)");
   visit("refresh", o.refresh, "steps between diagonals");
   visit("curvature", o.curvature, "of hutchinson: hessian, ggn or finite_difference");
   visit("seed", o.seed, "of the probes or the drawn targets");

@@ -28,9 +28,9 @@ struct DataSource {
   std::vector<std::string> notes{};         ///< what looks odd
 };
 
-/// `size` samples. `classes > 0`: classification, `targets` holds `size` whole numbers in [0, classes), `target_shape`
-/// is {}; of sequences target_shape is {steps}, and -1 stands where no class counts. `classes == 0`: regression,
-/// `targets` is [size][target_shape].
+/// `size` samples. `classes > 0`: classification, `targets` holds whole numbers in [0, classes), one for each
+/// sample (`target_shape` {}) or each step of a sequence ({steps}), where -1 stands for none. `classes == 0`:
+/// regression, `targets` is [size][target_shape].
 struct Dataset {
   std::string name;  ///< "digits", "fashion-mnist", or the path it came from
   Index size = 0;
@@ -90,7 +90,8 @@ struct DataOptions {
   Targets targets = Targets::automatic;
   Index outputs = 0;  ///< of the model: labels must lie below it; 0: any label
   Index window = 0;   ///< text and sounds: characters or frames of a sample, the length of the model's input
-  Index bands = 0;    ///< sounds: numbers of a frame, as the model's input has them
+  Index steps = 0;  ///< npy, npz: with classes, targets [N, steps] are one for each step, -1 for none; 0: no such rows
+  Index bands = 0;  ///< sounds: numbers of a frame, as the model's input has them
   /// Classes by name, as in the data that a network was trained on: other names are InputErrors, and so are names
   /// where the list is empty. Without, text labels are numbered in sorted order.
   std::optional<std::vector<std::string>> class_names{};
@@ -126,7 +127,7 @@ Dataset read_npz_pair(const std::string& path, const std::string& x_name = "x", 
 Dataset read_characters(const std::string& path, Index window, const DataOptions& options = {});
 
 /// A folder with a folder of .wav files (PCM of 8 to 32 bits or 32 bit floats, channels are averaged) for each class.
-/// Inputs [steps][bands] are logarithms of energies in bands of the mel scale, 100 frames a second; a longer sound is
+/// Inputs [steps][bands] are logarithms of energies in bands of the mel scale, a frame every 10 ms; a longer sound is
 /// cut, a shorter one is followed by silence. Classes are in the order of the folders' names, or as in the options.
 /// InputError names a file that is damaged, and the sample whose rate is not that of the first.
 Dataset read_sounds(const std::string& folder, Index steps, Index bands, const DataOptions& options = {});

@@ -149,7 +149,9 @@ class Op {
   /// point's output. Draw number `stream` of `seed`; rows count from `first`.
   virtual void sample_target(Ops<T>&, const Point<T>&, std::uint64_t /*seed*/, std::uint64_t /*stream*/,
                              Index /*first*/) const {
-    throw UsageError(std::string(name()) + ": has no distribution to draw targets from");
+    throw UsageError(
+        std::string(name()) +
+        ": has no distribution to draw targets from; take factors=ggn, or another curvature than fisher_mc");
   }
   /// Losses: lane k of dz is sqrt(w_n) times column first + k of S_n, where S_n S_n' = d^2 loss_n / dz^2 and S_n has as
   /// many columns as z_n has entries.

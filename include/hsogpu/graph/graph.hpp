@@ -198,7 +198,8 @@ Node dropout(Graph<T>& g, Node x, double p, std::uint64_t seed = 0);
 // ---- losses: one number for each sample ----
 
 /// -log softmax(z)_t, natural log; z [C], target {} holding the class. For sequences z [..., C] and target [...]: the
-/// mean over the positions of a sample whose target is not -1.
+/// mean over the positions of a sample whose target is not -1, so that f is a mean of samples' means. PyTorch's
+/// ignore_index averages over all positions of a batch that count: the same where every sample has as many.
 template <class T>
 Node cross_entropy(Graph<T>& g, Node logits, Node target);
 /// sum_c (z_c - t_c)^2 / 2

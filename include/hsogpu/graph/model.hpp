@@ -123,7 +123,8 @@ const std::string& name_of(LossKind loss);
 /// One parameter tensor, a slice of theta.
 struct ParameterInfo {
   std::string name;  ///< as in a PyTorch Sequential: "0.weight", "0.bias"; a layer with a name has it for its number
-  Shape shape;       ///< linear [out][in], conv2d [out][in / groups][kh][kw], bias [out]
+  Shape shape;       ///< linear [out][in], conv2d [out][in / groups][kh][kw], conv1d [out][in / groups][k],
+                     ///< embedding [count][out], bias [out]
   Index offset = 0;
   Index fan_in = 0,
         fan_out = 0;  ///< of the layer, so a bias has its weight's; conv2d counts the kernel: in / groups kh kw;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kronecker-factored curvature of networks of linear and conv2d layers (K-FAC) and its eigenvalue-corrected form.
+// Kronecker-factored curvature of networks of products with the data (K-FAC) and its eigenvalue-corrected form.
 //
 //   const auto k = objective.kronecker(theta, {.source = Curvature::ggn});
 //   k->apply(v, kv);                                  K v

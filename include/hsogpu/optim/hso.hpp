@@ -132,7 +132,7 @@ struct HsoCgOptions {
   int max_trials = 12;
 };
 
-/// In the Kronecker eigenbasis of K-FAC or EKFAC (kronecker.hpp), networks of linear and conv2d layers alone:
+/// In the Kronecker eigenbasis of K-FAC or EKFAC (kronecker.hpp), networks of products with the data alone:
 /// theta -= rate (1 / (lambda + delta) + eps) g. eps_scale counts in units of 1 / lambda_max, or of a bound of it.
 ///   damping = joint     delta is added to the products of the factors' eigenvalues: one eigendecomposition each
 ///   damping = factored  pi sqrt(delta) and sqrt(delta) / pi are added to the factors (Martens and Grosse, ICML 2015,

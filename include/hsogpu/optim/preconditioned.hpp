@@ -27,7 +27,7 @@ struct AdaHessianOptions {
 
 /// Sophia (Liu et al. 2023, algorithm 3): theta -= rate clip(m / max(gamma h, epsilon), 1), h a moving average of
 /// diagonal estimates taken every `refresh` steps: "hutchinson" (algorithm 1: u o Hu, u normal) or "gnb", for networks
-/// of linear and conv2d layers: the mean of (gradient at targets drawn from the model)^2. There the paper squares the
+/// of products with the data: the mean of (gradient at targets drawn from the model)^2. There the paper squares the
 /// mini-batch gradient and multiplies by its size (algorithm 2); here every sample's gradient is squared, an estimate
 /// of the same mean with less variance. The paper takes gamma = 0.01 with hutchinson and 0.05 with gnb; its rates are
 /// for language models.
@@ -41,7 +41,7 @@ struct SophiaOptions {
 };
 
 /// K-FAC for mini-batches (Martens and Grosse, ICML 2015; convolutions: Grosse and Martens, ICML 2016), networks of
-/// linear and conv2d layers: theta -= rate v, v = momentum v + nu (B + sqrt(d)/pi I)^-1 G (A + pi sqrt(d) I)^-1 with
+/// products with the data: theta -= rate v, v = momentum v + nu (B + sqrt(d)/pi I)^-1 G (A + pi sqrt(d) I)^-1 with
 /// d = delta + weight decay, pi^2 = (tr A / dim A) / (tr B / dim B) (section 6.3), factors averaged with weights
 /// min(1 - 1/k, decay) at the k-th (section 5). nu = min(1, sqrt(kl_clip / (rate^2 g'F^-1 g))) (Ba, Grosse and Martens,
 /// ICLR 2017) stands for the paper's exact rescaling, momentum and damping adapted by trial (sections 6.4 to

@@ -43,7 +43,7 @@ struct Square {
 
 /// Column first + k of S_n, scaled by sqrt(w_n): S_n = (I - p 1') diag(sqrt p) gives S_n S_n' = diag(p) - p p', the
 /// second derivative of the cross-entropy. 1 - p_c is the sum of the others. A sample has `positions` such blocks of
-/// columns, one for each of its rows of p: `samples` counts these rows. Launch with (K samples) x classes.
+/// columns, one for each of its rows of p; w has a number for each row. Launch with (K samples positions) x classes.
 template <class T>
 struct CrossEntropyRoot {
   const T* p;
@@ -51,17 +51,18 @@ struct CrossEntropyRoot {
   T* dz;
   Index dz_stride, samples, positions, classes, first;
   bool accumulate;
-  HSO_HD Radix<2> radix() const { return {{samples}}; }
-  HSO_HD void operator()(const Digits<2>& at, Index j) const {
-    const Index n = at[0], k = at[1], position = (first + k) / classes, c = first + k - position * classes;
+  HSO_HD Radix<3> radix() const { return {{positions, samples}}; }
+  HSO_HD void operator()(const Digits<3>& at, Index j) const {
+    const Index n = at[1] * positions + at[0], k = at[2], c = first + k - at[0] * classes;
     const T* row = p + n * classes;
     T entry = -row[j];
+    const bool here = c >= 0 && c < classes;
     if (j == c) {
       entry = 0;
       for (Index i = 0; i < classes; ++i) entry += i == c ? T(0) : row[i];
     }
-    if (n % positions != position) entry = 0;
-    store(&dz[k * dz_stride + n * classes + j], std::sqrt(w[n] * row[c]) * entry, accumulate);
+    const T value = std::sqrt(w[n] * row[here ? c : 0]) * entry;
+    store(&dz[k * dz_stride + n * classes + j], here ? value : T(0), accumulate);
   }
 };
 
