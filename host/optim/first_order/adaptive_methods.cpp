@@ -30,6 +30,10 @@ class Adam final : public QueuedDescent<T> {
 
  private:
   Index vectors() const override { return 2; }
+  void visit_own(StateVisitor& state) override {
+    state("mean", mean_);
+    state("square", square_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());
@@ -63,6 +67,12 @@ class RmsProp final : public QueuedDescent<T> {
 
  private:
   Index vectors() const override { return 2 + (o_.centered ? 2 : 0) + (o_.momentum > 0 ? 1 : 0); }
+  void visit_own(StateVisitor& state) override {
+    state("square", square_);
+    state("last_gradient", last_gradient_);
+    if (o_.centered) state("mean", mean_);
+    if (o_.momentum > 0) state("last_step", last_step_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&square_, &last_gradient_, o_.centered ? &mean_ : nullptr, o_.centered ? &variance_ : nullptr,
                          o_.momentum > 0 ? &last_step_ : nullptr}) {
@@ -114,6 +124,10 @@ class Adagrad final : public QueuedDescent<T> {
 
  private:
   Index vectors() const override { return 2; }
+  void visit_own(StateVisitor& state) override {
+    state("last_gradient", last_gradient_);
+    state("square", square_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&last_gradient_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());

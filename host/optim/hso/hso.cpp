@@ -56,6 +56,19 @@ class Hso final : public Optimizer<T> {
   bool full_batch() const override { return true; }
   bool dense() const override { return true; }
 
+  void visit_state(StateVisitor& state, Objective<T>* coming) override {
+    if (!state.started(n_ >= 0)) {
+      n_ = -1;
+      return;
+    }
+    if (state.reads()) make_room(*coming);
+    damping_.visit_state(state);
+    region_.visit_state(state);
+    scaling_.visit_state(state);
+    state("first", first_);
+    state("fresh", fresh_);
+  }
+
   StepReport step(Objective<T>& objective, T* theta) override {
     prepare(objective, theta);
     StepReport report;
@@ -125,8 +138,16 @@ class Hso final : public Optimizer<T> {
     return curvature;
   }
 
+  bool has_room(const Objective<T>& objective) const {
+    return n_ == objective.dimension() && ops_ == &objective.context().template ops<T>();
+  }
   void prepare(Objective<T>& objective, const T* theta) {
-    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+    if (has_room(objective)) return;
+    make_room(objective);
+    ops_->copy(n_, theta, first_.data());
+  }
+  void make_room(Objective<T>& objective) {
+    if (has_room(objective)) return;
     n_ = -1;  // until nothing has thrown
     Context& context = objective.context();
     const Index n = objective.dimension();
@@ -136,7 +157,6 @@ class Hso final : public Optimizer<T> {
     matrix_ = Buffer<T>(context, checked_multiply(n, n));
     for (Buffer<T>* b : {&gradient_, &step_, &trial_, &first_}) *b = Buffer<T>(context, n);
     spectral_ = Buffer<T>(context, 4 * n);
-    ops_->copy(n, theta, first_.data());
     numbers_ = std::make_unique<QueuedNumbers>(context, 6);
     damping_ = Damping(o_);
     region_ = TrustRadius();

@@ -93,6 +93,26 @@ class Kronecker final : public ModelStep<T> {
     running_->gradient(*batches_, theta, scratch.take<T>(this->n()), draw());
     return value;
   }
+  void make_form_room(Objective<T>& objective) override {
+    auto* network = objective.curvature_source().network();
+    batches_ = network != nullptr ? &network->micro_batches() : nullptr;
+    if (batches_ != nullptr) start(objective);
+  }
+  void visit_form(StateVisitor& state) override {
+    bool running = batches_ != nullptr;
+    state("running", running);
+    if (!running) {  // an operator of an objective that shows no network is made anew
+      if (state.reads()) factors_ = nullptr;
+      return;
+    }
+    state("steps", steps_);
+    state("updates", updates_);
+    state("age", age_);
+    state("largest", largest_);
+    state("inverse_delta", delta_);
+    if (!o_.judged) ball_.visit_state(state);
+    state.part("factors", [&] { running_->visit_state(state); });
+  }
   void start(Objective<T>& objective) {
     running_.reset();
     running_ = std::make_unique<RunningFactors<T>>(*batches_, source_);

@@ -45,6 +45,12 @@ class HvpCorrected final : public QueuedDescent<T> {
     objective.context().template ops<T>().fill(velocity_.size(), T(0), velocity_.data());
   }
 
+  void visit_own(StateVisitor& state) override {
+    state("velocity", velocity_);
+    state("alpha", alpha_);
+    state("share", share_);
+  }
+
   /// `stream`, of random numbers, in device memory.
   const T* probe(Ops<T>& ops, const T* gradient, const double* stream) {
     const Index n = u_.size();

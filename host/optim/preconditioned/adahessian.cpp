@@ -58,6 +58,12 @@ class AdaHessian final : public Descent<T> {
     groups_ = groups_of(objective.layout(), spatial_);
     steps_ = 0;
   }
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("square", square_);
+    state("diagonal", diagonal_);  // of the last refresh
+  }
   bool due() const { return steps_ % o_.refresh == 0; }
 
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {

@@ -47,6 +47,11 @@ class Kfac final : public QueuedDescent<T> {
     ball_.start(objective.context(), objective.dimension());
     updates_ = 0;
   }
+  void visit_own(StateVisitor& state) override {
+    state("updates", updates_);
+    ball_.visit_state(state);
+    state.part("factors", [&] { running_->visit_state(state); });
+  }
   bool factors_due() const { return this->proposals() % o_.factor_every == 0; }
   bool inverse_due() const { return this->proposals() % o_.inverse_every == 0; }
 

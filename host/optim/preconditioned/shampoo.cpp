@@ -68,6 +68,17 @@ class Shampoo final : public Descent<T> {
     ball_.start(context, objective.dimension());
   }
 
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    ball_.visit_state(state);
+    state.parts("slice", parts_.size(), [&](std::size_t i) {
+      state.parts("axis", parts_[i].axes.size(), [&](std::size_t j) {
+        state("sum", parts_[i].axes[j].sum);
+        state("root", parts_[i].axes[j].root);
+      });
+    });
+  }
+
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {
     Context& context = objective.context();
     auto& ops = context.template ops<T>();

@@ -61,6 +61,19 @@ class Soap final : public Descent<T> {
     square_ = zeros<T>(context, objective.dimension());
   }
 
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("square", square_);
+    state.parts("slice", parts_.size(), [&](std::size_t i) {
+      for (auto [name, axis] : {std::pair{"rows", &parts_[i].rows}, {"columns", &parts_[i].columns}}) {
+        if (!axis->rotates()) continue;
+        state(std::string(name) + ".sum", axis->sum);
+        state(std::string(name) + ".q", axis->q);
+      }
+    });
+  }
+
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {
     Context& context = objective.context();
     auto& ops = context.template ops<T>();

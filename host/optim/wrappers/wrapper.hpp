@@ -22,6 +22,7 @@ class Wrapper : public Optimizer<T>, public QueuedStep<T> {
   bool dense() const override { return inner_->dense(); }
   const T* displacement() const override { return displacement_.data(); }
   StepReport step(Objective<T>& objective, T* theta) override;
+  void visit_state(StateVisitor& state, Objective<T>* coming) final;
   QueuedStep<T>* queued() override { return queues() && inner_->queued() != nullptr ? this : nullptr; }
   Queueing announce(Objective<T>& objective, const T* theta, std::vector<std::uintptr_t>& key) override;
   void next(std::vector<double>& numbers) override;
@@ -40,6 +41,8 @@ class Wrapper : public Optimizer<T>, public QueuedStep<T> {
   /// change when the outcome is refused belongs to `commit`.
   virtual bool change(const T* theta, T* d, StepReport& report) = 0;
   virtual void commit(const T* /*d*/) {}
+  /// The wrapper's own members that steps leave for the next ones, beside the count of steps.
+  virtual void visit_own(StateVisitor&) = 0;
 
   /// The same for queued steps, by launches alone; what is below counts only where this is true.
   virtual bool queues() const { return false; }
