@@ -154,7 +154,8 @@ TEST_P(OptimizerState, EveryWrapperGoesOnToTheBit) {
     for (const WrapperInfo& info : wrapper_table()) {
       std::string word = info.name;
       for (const OptionInfo& argument : info.arguments)
-        word += ":" + (argument.default_value.empty() ? std::string("3") : argument.default_value);
+        word += ":" + (argument.default_value.empty() ? std::string(argument.name == "factor" ? "0.9" : "3")
+                                                      : argument.default_value);
       if (info.name == "weight_decay") word = "weight_decay:0.01";
       expect_goes_on<T>(context(), {"momentum", {}, {word}});
     }

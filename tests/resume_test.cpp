@@ -156,7 +156,7 @@ TEST_F(Resume, OtherOptionsAreNamed) {
   EXPECT_TRUE(contains(message(other), "seed is 3, expected 0 as the run has it"));
   other = o;
   other.optimizer_settings["rate"] = "0.5";
-  EXPECT_TRUE(contains(message(other), "option rate of adam is 0.5, expected 0.001"));
+  EXPECT_TRUE(contains(message(other), "option rate of adam is 0.5, expected 0.003"));
   other = o;
   other.batch = 16;
   EXPECT_TRUE(contains(message(other), "batch is 16, expected 20"));

@@ -159,6 +159,13 @@ void remove_unfinished_checkpoints(const std::string& run) {
   for (const std::string& folder : left) remove_folder(folder);
 }
 
+void remove_later_checkpoints(const std::string& run, Index step) {
+  for (const Index later : checkpoint_steps(run))
+    if (const std::string folder = checkpoint_folder(run, later);
+        later > step && is_there(folder + "/" + kCheckpointMarker))
+      retire(folder);
+}
+
 void write_checkpoint(const std::string& run, const CheckpointContent& content,
                       const std::vector<ParameterInfo>& parameters, const TrainOptions& options, const Mask& mask) {
   const std::string all = run + "/checkpoints", target = checkpoint_folder(run, content.step);

@@ -19,6 +19,7 @@ void RunOutput::begin(const RunDescription& description) {
 
 void RunOutput::go_on(const TrainOptions& options, Index last_record, Index step, bool more) {
   remove_unfinished_checkpoints(path());
+  remove_later_checkpoints(path(), step);  // damaged ones
   directory_->drop_lines_behind("metrics.jsonl", last_record);
   directory_->drop_lines_behind("spectra.jsonl", step);
   write_text_atomically(directory_->file("config.toml"), to_toml(options));

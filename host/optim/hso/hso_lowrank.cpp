@@ -99,8 +99,9 @@ class LowRank final : public ModelStep<T> {
   void visit_form(StateVisitor& state) override {
     state("ready", ready_);
     state("age", age_);
+    state.part("basis", [&] { pairs_->visit_counters(state); });
     if (!ready_ || age_ >= o_.refresh) return;  // the next step makes all that follows
-    state.part("pairs", [&] { pairs_->visit_state(state); });
+    state.part("pairs", [&] { pairs_->visit_pairs(state); });
     state.part("spectrum", [&] { spectrum_.visit_state(state); });
     state("bound", bound_);
   }

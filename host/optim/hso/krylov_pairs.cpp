@@ -128,7 +128,7 @@ bool KrylovPairs<T>::collect(std::uint64_t seed) {
 }
 
 template <class T>
-void KrylovPairs<T>::visit_state(StateVisitor& state) {
+void KrylovPairs<T>::visit_pairs(StateVisitor& state) {
   state("values", values_);
   Buffer<T> kept(context_, count() * n_);  // behind them are vectors that only a refresh writes
   if (!state.reads()) context_.ops<T>().copy(kept.size(), vectors(), kept.data());

@@ -24,8 +24,9 @@ class KrylovPairs {
   /// pairs are looked at: once where the steps are no more than the rank.
   bool refresh(LinearOperator<T>& a, const T* start, Index rank, double tolerance, std::uint64_t seed);
 
-  /// The pairs, without what only a refresh looks at.
-  void visit_state(StateVisitor& state);
+  /// What the coming refresh depends on; and the pairs, without what only a refresh looks at.
+  void visit_counters(StateVisitor& state) { basis_.visit_state(state); }
+  void visit_pairs(StateVisitor& state);
 
   const std::vector<double>& values() const { return values_; }  ///< ascending, at most `rank`
   Index count() const { return static_cast<Index>(values_.size()); }
