@@ -47,8 +47,6 @@ class TrainingObjectives {
     const Index rows = placed.train.size, test_rows = placed.test ? placed.test->size : 0;
     const ParameterLayout layout = parameter_layout(context, network);
     TrainingNeeds needs{schedule.batch, asked.device_batch, optimizer.dense(), optimizer.bytes(context, layout)};
-    // One step back: what a step that the host takes leaves for the next ones.
-    if (optimizer.queued() == nullptr) needs.method += optimizer.bytes(context, layout);
     const Index wanted = asked.device_batch > 0 ? asked.device_batch : std::max(kEvaluationRows, schedule.batch);
     if (is_masked(asked, mask)) needs.method += MaskedObjective<T>::bytes(layout.n);
     needs.curvature_rows = std::min(asked.curvature_batch, rows);

@@ -48,12 +48,15 @@ void TrainingSteps<T>::queue() {
   const InterruptScope to_its_end({});  // one batch; a half of what it queues would count as a step
   queue_->push(objectives_.seen(), theta_.data());
   pending_.add(objectives_.gradient_equivalents() - asked_before, progress_, spent_, last_cost_);
+  queued_counts_.push_back(objectives_.counts());
 }
 
 template <class T>
 StepReport TrainingSteps<T>::look() {
   const auto [taken, refused, report] = queue_->look();
   pending_.settle(taken, report, progress_, spent_, last_cost_);
+  if (taken > 0) objectives_.set_counts(queued_counts_[static_cast<std::size_t>(taken - 1)]);
+  queued_counts_.clear();
   if (failed(report.status) && look_back_at_ + 1 == progress_.calls) step_back();
   count_gradients();
   return report;

@@ -4,8 +4,8 @@
 // and the optimizer are then as they were before it, to the bit.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <vector>
 
 #include "hsogpu/core/interrupt.hpp"
 #include "hsogpu/optim/step_queue.hpp"
@@ -90,6 +90,7 @@ class TrainingSteps {
   Progress progress_;
   Cost spent_, last_cost_;
   Index epoch_on_device_ = -1;
+  std::vector<typename TrainingObjectives<T>::Counts> queued_counts_;  ///< behind each step that is pending
   Buffer<T> before_;        ///< theta before the step that was looked back from
   StateSnapshot snapshot_;  ///< of the optimizer, then
   Index look_back_at_ = -1;

@@ -29,7 +29,7 @@ class Adam final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2; }
+  Index vectors() const override { return 4; }
   void visit_own(StateVisitor& state) override {
     state("mean", mean_);
     state("square", square_);
@@ -66,7 +66,7 @@ class RmsProp final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2 + (o_.centered ? 2 : 0) + (o_.momentum > 0 ? 1 : 0); }
+  Index vectors() const override { return 4 + (o_.centered ? 3 : 0) + (o_.momentum > 0 ? 2 : 0); }
   void visit_own(StateVisitor& state) override {
     state("square", square_);
     state("last_gradient", last_gradient_);
@@ -123,7 +123,7 @@ class Adagrad final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2; }
+  Index vectors() const override { return 4; }
   void visit_own(StateVisitor& state) override {
     state("last_gradient", last_gradient_);
     state("square", square_);

@@ -33,7 +33,7 @@ class Momentum final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 1; }
+  Index vectors() const override { return 2; }
   void visit_own(StateVisitor& state) override { state("velocity", velocity_); }
   void begin(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
@@ -61,7 +61,7 @@ class Nesterov final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 1; }
+  Index vectors() const override { return 2; }
   void visit_own(StateVisitor& state) override { state("velocity", velocity_); }
   void begin(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());

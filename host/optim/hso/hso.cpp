@@ -55,6 +55,9 @@ class Hso final : public Optimizer<T> {
   }
   bool full_batch() const override { return true; }
   bool dense() const override { return true; }
+  Index bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply(9 * static_cast<Index>(sizeof(T)), layout.n);
+  }
 
   void visit_state(StateVisitor& state, Objective<T>* coming) override {
     if (!state.started(n_ >= 0)) {

@@ -46,7 +46,8 @@ class BlockForm final : public ModelStep<T> {
       block += s.size();
     }
     close();
-    return checked_multiply(numbers + 4 * layout.n, static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, largest);
+    const Index held = o_.refresh > 1 ? 2 * numbers : numbers;  // twice for a step back
+    return checked_multiply(held + 4 * layout.n, static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, largest);
   }
   /// A block of theta, where its matrix lies in `matrices_`, and its eigenvalues.
   struct Block : ThetaBlock {

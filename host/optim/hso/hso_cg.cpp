@@ -45,7 +45,7 @@ class MatrixFree final : public ModelStep<T> {
  private:
   /// Of the solver and the start of the next solve; a preconditioner's own beside them.
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
-    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + (preconditioner_.any() ? 1 : 0) + (warm() ? 1 : 0);
+    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + (preconditioner_.any() ? 2 : 0) + (warm() ? 2 : 0);
     return checked_multiply(vectors * static_cast<Index>(sizeof(T)), layout.n) + solver_.number_bytes();
   }
   void make_form_room(Objective<T>& objective) override {

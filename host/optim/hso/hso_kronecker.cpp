@@ -50,9 +50,9 @@ class Kronecker final : public ModelStep<T> {
         factored_(o.damping == "factored" || (o.damping == "auto" && form == Curvature::kfac)) {}
 
  private:
-  /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there. The
-  /// inverse's values, a gradient on a curvature batch, three matrices of a layer's size to apply the inverse, and the
-  /// eigensolver's own.
+  /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there; once
+  /// more for a step back. The inverse's values, a gradient on a curvature batch, three matrices of a layer's size to
+  /// apply the inverse, and the eigensolver's own.
   Index form_bytes(Context& context, const ParameterLayout& layout) const override {
     Index factors = 0, largest = 0, widest = 1;
     for (const Shape& s : layout.tensors) {
@@ -62,7 +62,7 @@ class Kronecker final : public ModelStep<T> {
       largest = std::max(largest, rows * columns);
       widest = std::max({widest, rows, columns});
     }
-    return checked_multiply(2 * factors + (o_.judged ? 2 : 3) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
+    return checked_multiply(3 * factors + (o_.judged ? 2 : 3) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
            (factored_ ? 0 : eigh_bytes<T>(context, widest)) + kSums;
   }
 

@@ -44,7 +44,9 @@ class LowRank final : public ModelStep<T> {
   }
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
     const Index parts = checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
-    return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts;
+    const Index kept = o_.refresh > 1 ? 2 * rank_at(layout.n) : 0;  // pairs for a step back, on their way to it
+    return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts +
+           checked_multiply(kept * static_cast<Index>(sizeof(T)), layout.n);
   }
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     if (this->fresh()) make_form_room(objective);

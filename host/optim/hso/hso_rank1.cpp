@@ -42,7 +42,7 @@ class RankOne final : public Optimizer<T> {
   bool full_batch() const override { return o_.kind == "sr1"; }
   bool dense() const override { return o_.memory == 0; }
   Index bytes(Context&, const ParameterLayout& layout) const override {
-    return checked_multiply((8 + 2 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
+    return checked_multiply((10 + 4 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
   }
 
   void visit_state(StateVisitor& state, Objective<T>* coming) override {

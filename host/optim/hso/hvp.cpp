@@ -36,7 +36,7 @@ class HvpCorrected final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 4; }
+  Index vectors() const override { return 5; }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
       *b = Buffer<T>(objective.context(), objective.dimension());

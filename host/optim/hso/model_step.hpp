@@ -45,7 +45,7 @@ class ModelStep : public Optimizer<T> {
   }
 
   Index bytes(Context& context, const ParameterLayout& layout) const override {
-    return checked_multiply((subspace() ? 8 : 4) * static_cast<Index>(sizeof(T)), layout.n) +
+    return checked_multiply((subspace() ? 10 : 4) * static_cast<Index>(sizeof(T)), layout.n) +
            form_bytes(context, layout);
   }
 

@@ -52,6 +52,7 @@ class AdaHessian final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 7; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_, &diagonal_, &probe_})
       *b = zeros<T>(objective.context(), objective.dimension());

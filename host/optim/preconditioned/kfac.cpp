@@ -29,11 +29,11 @@ class Kfac final : public QueuedDescent<T> {
       throw UsageError(std::string("optimizer ") + name + ": factors = '" + o.factors +
                        "', expected fisher_mc, fisher_empirical or ggn");
   }
-  /// Factors, their inverses or eigenvectors, and room to form them.
+  /// Factors and their inverses or eigenvectors, twice for a step back, and room to form them.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     constexpr Index kSums = Index{16} << 20;  // of a chunk of the rows that are summed to factors
     return Descent<T>::bytes(context, layout) + kSums +
-           checked_multiply(3 * axis_numbers(layout, INT64_MAX, false, true), static_cast<Index>(sizeof(T)));
+           checked_multiply(5 * axis_numbers(layout, INT64_MAX, false, true), static_cast<Index>(sizeof(T)));
   }
 
  private:

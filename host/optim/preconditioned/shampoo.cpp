@@ -39,10 +39,10 @@ class Shampoo final : public Descent<T> {
     if (o.graft != "none" && o.graft != "sgd")
       throw UsageError(fmt::format("optimizer shampoo: graft = '{}', expected none or sgd", o.graft));
   }
-  /// Statistics and roots of every axis.
+  /// Statistics and roots of every axis, twice for a step back.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return Descent<T>::bytes(context, layout) +
-           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, true), static_cast<Index>(sizeof(T)));
+           checked_multiply(4 * axis_numbers(layout, o_.max_dimension, true), static_cast<Index>(sizeof(T)));
   }
 
  private:

@@ -26,10 +26,10 @@ class Soap final : public Descent<T> {
     require_option(o.refresh >= 1, "soap", "refresh", o.refresh, "at least 1");
     require_option(o.max_dimension >= 1, "soap", "max_dimension", o.max_dimension, "at least 1");
   }
-  /// Statistics and eigenvectors of every axis.
+  /// Statistics and eigenvectors of every axis, twice for a step back.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return Descent<T>::bytes(context, layout) +
-           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, false), static_cast<Index>(sizeof(T)));
+           checked_multiply(4 * axis_numbers(layout, o_.max_dimension, false), static_cast<Index>(sizeof(T)));
   }
 
  private:

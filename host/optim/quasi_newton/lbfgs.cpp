@@ -20,7 +20,7 @@ class Lbfgs final : public TrialStep<T> {
   }
 
  private:
-  Index vectors() const override { return 2 * Index{o_.memory} + 3; }
+  Index vectors() const override { return 4 * Index{o_.memory} + 5; }
   using TrialStep<T>::n;
   using TrialStep<T>::ops;
   using TrialStep<T>::gradient;

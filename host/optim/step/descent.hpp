@@ -25,7 +25,7 @@ class Descent : public Optimizer<T> {
   }
 
  protected:
-  /// Of the method's own state, beside gradient and step.
+  /// Of the method's own, beside gradient and step; what steps leave for the next ones twice, for a step back.
   virtual Index vectors() const { return 6; }
   /// The state of the method before the first step.
   virtual void start(Objective<T>&) {}

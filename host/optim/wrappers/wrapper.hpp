@@ -28,9 +28,10 @@ class Wrapper : public Optimizer<T>, public QueuedStep<T> {
   void next(std::vector<double>& numbers) override;
   void launch(Objective<T>& objective, T* theta, DevicePlaces& at) override;
   void settle(StepRecord& record, StepReport& report) override;
-  /// Trial point, displacement and two vectors at the most of the wrapper's own, beside the inner method's.
+  /// Trial point, displacement and two vectors at the most of the wrapper's own, twice for a step back, beside the
+  /// inner method's.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
-    return inner_->bytes(context, layout) + checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
+    return inner_->bytes(context, layout) + checked_multiply(6 * static_cast<Index>(sizeof(T)), layout.n);
   }
 
  protected:
