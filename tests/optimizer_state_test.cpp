@@ -33,7 +33,7 @@ std::string told(const Method& m) {
   return text;
 }
 
-constexpr Index kRows = 20, kBatch = 8, kBefore = 5, kAll = 9;
+constexpr Index kRows = 20, kBatch = 8, kBefore = 4, kAll = 7;
 
 /// A network with dropout, and batches of which the last one is short.
 template <class T>

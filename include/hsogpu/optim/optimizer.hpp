@@ -81,7 +81,8 @@ class Optimizer {
   /// True when it forms and decomposes an [n][n] matrix.
   virtual bool dense() const { return false; }
   /// Device bytes that its steps hold or take at the most, dense() matrices, theta and what belongs to the objective (a
-  /// network's tapes and the points of its operators) left out. The default: eight vectors.
+  /// network's tapes and the points of its operators) left out. What visit_state names counts twice: a training keeps a
+  /// copy to step back to. The default: eight vectors.
   virtual Index bytes(Context&, const ParameterLayout& layout) const {
     return checked_multiply(8 * static_cast<Index>(sizeof(T)), layout.n);
   }
