@@ -138,7 +138,8 @@ TEST_F(Resume, WithoutACheckpointItBeginsAnew) {
   std::string notes;
   TrainHooks hooks;
   hooks.on_note = [&](const std::string& text) { notes += text; };
-  train(resumed(in_folder(o, folder("cut"))), hooks);
+  const TrainOptions kept = load_run_config(folder("cut"));  // all that the program knows
+  train(resumed(kept), hooks);
   EXPECT_TRUE(contains(notes, "no checkpoint yet"));
   expect_same_run(folder("whole"), folder("cut"));
 }

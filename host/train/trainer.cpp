@@ -115,7 +115,6 @@ class Trainer {
   void place() {
     placed_.emplace(context_, network_, data_, from_.split == nullptr ? &in_.data.split : nullptr);
     plan_ = make_plan();
-    options_.device_batch = plan_.rows;
     announce();
     theta_ = starting_point();
     objectives_.emplace(context_, network_, *placed_, asked_, from_.mask, schedule_, plan_);

@@ -73,7 +73,7 @@ class Hso final : public Optimizer<T> {
   }
 
   StepReport step(Objective<T>& objective, T* theta) override {
-    prepare(objective, theta);
+    if (make_room(objective)) ops_->copy(n_, theta, first_.data());
     StepReport report;
     const auto curvature = linearize(objective, theta, report);
     const double value = report.loss_before;
@@ -141,16 +141,9 @@ class Hso final : public Optimizer<T> {
     return curvature;
   }
 
-  bool has_room(const Objective<T>& objective) const {
-    return n_ == objective.dimension() && ops_ == &objective.context().template ops<T>();
-  }
-  void prepare(Objective<T>& objective, const T* theta) {
-    if (has_room(objective)) return;
-    make_room(objective);
-    ops_->copy(n_, theta, first_.data());
-  }
-  void make_room(Objective<T>& objective) {
-    if (has_room(objective)) return;
+  /// False where it is there.
+  bool make_room(Objective<T>& objective) {
+    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return false;
     n_ = -1;  // until nothing has thrown
     Context& context = objective.context();
     const Index n = objective.dimension();
@@ -166,6 +159,7 @@ class Hso final : public Optimizer<T> {
     fresh_ = true;
     scaling_.start(context, n, units_ == VariableScaling::curvature);
     n_ = n;
+    return true;
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
   /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient,
@@ -273,8 +267,7 @@ class Hso final : public Optimizer<T> {
   }
 
   void try_steps(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
-    bool described = false;
-    bool can_retry = true;
+    bool described = false, can_retry = true;
     double delta = 0;
     while (can_retry && report.trials < o_.max_trials) {
       ++report.trials;
