@@ -113,6 +113,8 @@ TEST(Blocking, ATrainingGivesTheLastStepThatWasTaken) {
   EXPECT_EQ(load_run(dir.file("run/checkpoints/step_1")).theta, after_one);
   EXPECT_EQ(test::read_lines(dir.file("run/metrics.jsonl")).size(), 2u);
   EXPECT_FALSE(fs::exists(dir.file("run/.hso-lock")));
+  options.resume = true;
+  EXPECT_EQ(train(options).theta, train(training("hso", 3)).theta) << "and it goes on from there";
 }
 
 class BlockedPruning : public testing::Test {

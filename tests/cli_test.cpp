@@ -225,7 +225,7 @@ TEST_F(Program, ANumericalFailureExitsWith5AndKeepsTheRun) {
   const ProgramResult r = train({"--optimizer", "hso", "--precision", "float64", "--set", "sign=raw", "--set",
                                  "delta=0", "--set", "eps_scale=0", "--set", "adaptive=false"});
   EXPECT_EQ(r.exit_code, 5);
-  EXPECT_TRUE(contains(r.err, "training stopped at step 1: singular", "delta"));
+  EXPECT_TRUE(contains(r.err, "training stopped at step 5: singular", "delta"));
   EXPECT_TRUE(fs::exists(out_ + "/model.safetensors"));
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,8 @@
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_data.hpp"
+#include "support/training_runs.hpp"
+#include "train/checkpoint_files.hpp"
 
 namespace hso {
 namespace {
@@ -119,6 +122,22 @@ TEST_F(Process, SignalsEndATrainingWithACheckpoint) {
     EXPECT_FALSE(fs::is_empty(run_ + "/checkpoints"));
     EXPECT_EQ(run_program({"eval", "--checkpoint", run_}).exit_code, 0);
   }
+}
+
+TEST_F(Process, ATrainingThatASignalEndedGoesOnToTheBit) {
+  Child child(endless());
+  ASSERT_TRUE(eventually([&] { return started(); }));
+  child.signal(SIGTERM);
+  ASSERT_EQ(child.wait(5), 128 + SIGTERM);
+  const Index stopped = checkpoint_steps(run_).back();
+  const std::string cut = run_, steps = std::to_string(stopped + 7);
+  ASSERT_EQ(run_program({"train", "--resume", cut, "--quiet", "--steps", steps}).exit_code, 0);
+  run_ = dir_.file("whole");
+  std::vector<std::string> words = endless();
+  *(std::find(words.begin(), words.end(), "--epochs")) = "--steps";
+  *(std::find(words.begin(), words.end(), "100000000")) = steps;
+  ASSERT_EQ(run_program(words).exit_code, 0);
+  test::expect_same_run(run_, cut);
 }
 
 TEST_F(Process, AStepOfExactCurvatureIsLeftInItsMiddle) {

@@ -50,9 +50,9 @@ TEST(RunDirectory, IsCompleteAndReadsBack) {
   EXPECT_EQ(result.run_directory, run);
   const std::string last = "checkpoints/step_" + std::to_string(result.last.step) + "/";
   EXPECT_EQ(names_in(run),
-            (std::vector<std::string>{last + "model.safetensors", last + "state.safetensors", "config.toml",
-                                      "data.json", "env.json", "metrics.jsonl", "model.safetensors", "model.toml",
-                                      "result.json", "standardizer.json", "theta.npy"}));
+            (std::vector<std::string>{last + "checkpoint.json", last + "model.safetensors", last + "state.safetensors",
+                                      "config.toml", "data.json", "env.json", "metrics.jsonl", "model.safetensors",
+                                      "model.toml", "result.json", "standardizer.json", "theta.npy"}));
   EXPECT_EQ(read_npy(run + "/theta.npy").values, result.theta);
   const SafeTensors tensors = read_safetensors(run + "/model.safetensors");
   EXPECT_EQ(tensors.tensors.at("0.weight").shape, (Shape{4, 2}));

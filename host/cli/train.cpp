@@ -23,6 +23,7 @@
 #include "cli/save_on_signal.hpp"
 #include "cli/signals.hpp"
 #include "hsogpu/core/error.hpp"
+#include "io/shown_text.hpp"
 #include "train/fields.hpp"
 #include "train/run_directory.hpp"
 #include "train/saved_run.hpp"
@@ -46,6 +47,7 @@ class TrainCommand {
     command.group(kFiles);
     command.option("--out DIR", out_, "run directory [runs/DATA-OPTIMIZER-NNN, runs/DATA-compare-NNN]");
     command.flag("--overwrite", overwrite_, "replace the run that is in --out");
+    command.option("--resume RUN", resume_, "go on with a run that was stopped, from its last whole checkpoint");
     command.flag("--json", json_, "print the result as JSON on stdout");
     command.flag("--quiet", quiet_, "no progress, no table");
   }
@@ -53,7 +55,7 @@ class TrainCommand {
   int run() const {
     if (compare_.requested()) return run_comparison();
     compare_.require_none();
-    const TrainOptions options = resolve();
+    const TrainOptions options = resume_.empty() ? resolve() : resolve_resumed();
     check_applicable(options);
     require_other_inputs(options);
     if (against_.requested()) against_.check(options);
@@ -66,6 +68,7 @@ class TrainCommand {
       if (memory_.stops_after(plan, "plan", "", quiet_)) throw PlanPrinted();
       signals.emplace();  // the data is read, and nothing written yet
     };
+    hooks.on_note = [](const std::string& text) { fmt::print(stderr, "hso: {}\n", shown_message(text)); };
     if (!quiet_) {
       hooks.on_data = print_data;
       hooks.on_record = [&](const TrainRecord& r) { progress.record(r); };
@@ -105,7 +108,7 @@ class TrainCommand {
   }
 
   int run_comparison() const {
-    for (const char* flag : {"--optimizer", "--set", "--rate", "--against"})
+    for (const char* flag : {"--optimizer", "--set", "--rate", "--against", "--resume"})
       if (command_.given(flag))
         throw UsageError(fmt::format("{}: not with --compare, which takes NAME:OPTION=VALUE", flag));
     require_applicable(command_, {{"--plan", false, "no --compare, whose runs are planned one by one"}});
@@ -135,18 +138,38 @@ class TrainCommand {
 
   TrainOptions resolve() const {
     TrainOptions options = of_start(layers_.resolve());
-    if (command_.given("--rate")) set_optimizer_option(options, "rate", rate_, "--rate");
-    for (const std::string& text : settings_) {
-      const auto [name, value] = split_setting(text);
-      set_optimizer_option(options, name, value, "--set");
-    }
+    add_optimizer_options(options);
     options.run_directory = run_directory(options.data, options.optimizer);
     options.overwrite = overwrite_;
     return options;
   }
 
+  /// The options of the run, with those on top that say when to stop. A limit of one kind that is given takes the place
+  /// of the other kind's.
+  TrainOptions resolve_resumed() const {
+    for (const char* flag : {"--out", "--overwrite", "--start"})
+      if (command_.given(flag)) throw UsageError(fmt::format("{}: not with --resume, which goes on in the run", flag));
+    TrainOptions options = layers_.resolve(load_run_config(resume_));
+    add_optimizer_options(options);
+    const bool steps = layers_.set_anywhere("steps"), epochs = layers_.set_anywhere("epochs");
+    if (steps && !epochs) options.epochs = 0;
+    if (epochs && !steps) options.steps = 0;
+    if ((steps || epochs) && !layers_.set_anywhere("max_trials")) options.max_trials = 0;
+    options.resume = true;
+    return options;
+  }
+
+  void add_optimizer_options(TrainOptions& options) const {
+    if (command_.given("--rate")) set_optimizer_option(options, "rate", rate_, "--rate");
+    for (const std::string& text : settings_) {
+      const auto [name, value] = split_setting(text);
+      set_optimizer_option(options, name, value, "--set");
+    }
+  }
+
   /// What is read must not lie in the run directory: an earlier run there is removed.
   void require_other_inputs(const TrainOptions& options) const {
+    if (options.resume) return;
     std::vector<NamedPath> inputs = data_paths("--data", options.data);
     inputs.push_back({"--model", options.model});
     inputs.push_back({"--config", layers_.config()});
@@ -194,7 +217,7 @@ class TrainCommand {
   CompareFlags compare_;
   AgainstFlag against_;
   std::vector<std::string> settings_;
-  std::string rate_, out_;
+  std::string rate_, out_, resume_;
   bool overwrite_ = false, json_ = false, quiet_ = false;
 };
 

@@ -15,8 +15,14 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
+#include "io/file_calls.hpp"
 
 namespace hso {
+
+detail::FileCalls& detail::file_calls() {
+  static FileCalls calls{::write, ::fsync, std::rename, ::mkdir};
+  return calls;
+}
 
 namespace {
 
@@ -90,7 +96,7 @@ void remove_left_overs(const std::string& target) {
 /// Makes the rename itself durable; file systems that cannot sync a folder lose nothing but that.
 void sync_folder(const std::string& folder) {
   const FileHandle handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (handle.get() >= 0) ::fsync(handle.get());
+  if (handle.get() >= 0) detail::file_calls().fsync(handle.get());
 }
 
 }  // namespace
@@ -112,7 +118,7 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
+    const ssize_t n = detail::file_calls().write(file_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_to_write(path_, errno);
     bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -120,10 +126,10 @@ void AtomicFile::write(std::string_view bytes) {
 }
 
 void AtomicFile::commit() {
-  if (!temporary_.empty() && ::fsync(file_.get()) != 0) fail_to_write(path_, errno);
+  if (!temporary_.empty() && detail::file_calls().fsync(file_.get()) != 0) fail_to_write(path_, errno);
   if (const int error = file_.close()) fail_to_write(path_, error);
   if (temporary_.empty()) return;
-  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_to_write(path_, errno);
+  if (detail::file_calls().rename(temporary_.c_str(), target_.c_str()) != 0) fail_to_write(path_, errno);
   temporary_.clear();
   sync_folder(folder_of(target_));
 }

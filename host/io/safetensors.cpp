@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -16,23 +15,6 @@
 namespace hso {
 
 namespace {
-
-constexpr std::uint64_t kLargestHeader = 100'000'000;  // the format's own limit
-
-std::uint64_t read_header_length(FileReader& file) {
-  if (file.size() < 8)
-    throw InputError(
-        fmt::format("{}: found {} bytes, expected a safetensors file (8 or more)", file.path(), file.size()));
-  std::array<char, 8> bytes{};
-  file.read(bytes);
-  std::uint64_t length = 0;
-  for (std::size_t i = 0; i < 8; ++i)
-    length |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
-  if (length > file.remaining() || length > kLargestHeader)
-    throw InputError(fmt::format("{}: found a safetensors header length of {}, expected at most {} (bytes that follow)",
-                                 file.path(), length, std::min(file.remaining(), kLargestHeader)));
-  return length;
-}
 
 void check_tensor(const std::string& path, const NamedTensor& tensor) {
   if (tensor.name == "__metadata__")
@@ -88,27 +70,11 @@ nlohmann::ordered_json describe(const std::string& path, Span<const NamedTensor>
   return json;
 }
 
-/// The length in 8 bytes, then the JSON, padded with spaces so that the data starts at a multiple of 8.
-std::string header_bytes(const std::string& path, const nlohmann::ordered_json& json) {
-  std::string text;
-  try {
-    text = json.dump();
-  } catch (const nlohmann::json::type_error&) {
-    throw InputError(fmt::format("write_safetensors {}: a name or metadata is not valid UTF-8", path));
-  }
-  text.append((8 - text.size() % 8) % 8, ' ');
-  std::string out;
-  for (int i = 0; i < 8; ++i) out += static_cast<char>(text.size() >> (8 * i) & 0xff);
-  return out + text;
-}
-
 }  // namespace
 
 SafeTensors read_safetensors(const std::string& path) {
   FileReader file(path);
-  std::string text(read_header_length(file), '\0');
-  file.read(text);
-  SafeTensorsHeader header = parse_safetensors_header(path, text, file.remaining());
+  SafeTensorsHeader header = read_safetensors_header(file);
   SafeTensors out;
   out.metadata = std::move(header.metadata);
   for (const TensorEntry& e : header.entries) {
@@ -127,7 +93,7 @@ void write_safetensors(const std::string& path, Span<const NamedTensor> tensors,
   if (precision != "float32" && precision != "float64")
     throw UsageError(fmt::format("write_safetensors {}: precision '{}', expected float32 or float64", path, precision));
   const std::string usual = precision == "float64" ? "F64" : "F32";
-  const std::string header = header_bytes(path, describe(path, tensors, usual, metadata));
+  const std::string header = safetensors_header_bytes(path, describe(path, tensors, usual, metadata));
   AtomicFile file(path);
   file.write(header);
   for (const NamedTensor& tensor : tensors) storage_of(path, tensor, usual).write(file, tensor.values);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -110,6 +111,46 @@ SafeTensorsHeader parse_safetensors_header(const std::string& path, std::string_
   });
   check_tiling(path, header.entries, data_bytes);
   return header;
+}
+
+namespace {
+
+constexpr std::uint64_t kLargestHeader = 100'000'000;  // the format's own limit
+
+std::uint64_t read_header_length(FileReader& file) {
+  if (file.size() < 8)
+    throw InputError(
+        fmt::format("{}: found {} bytes, expected a safetensors file (8 or more)", file.path(), file.size()));
+  std::array<char, 8> bytes{};
+  file.read(bytes);
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < 8; ++i)
+    length |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
+  if (length > file.remaining() || length > kLargestHeader)
+    throw InputError(fmt::format("{}: found a safetensors header length of {}, expected at most {} (bytes that follow)",
+                                 file.path(), length, std::min(file.remaining(), kLargestHeader)));
+  return length;
+}
+
+}  // namespace
+
+SafeTensorsHeader read_safetensors_header(FileReader& file) {
+  std::string text(read_header_length(file), '\0');
+  file.read(text);
+  return parse_safetensors_header(file.path(), text, file.remaining());
+}
+
+std::string safetensors_header_bytes(const std::string& path, const nlohmann::ordered_json& json) {
+  std::string text;
+  try {
+    text = json.dump();
+  } catch (const nlohmann::json::type_error&) {
+    throw InputError(fmt::format("write_safetensors {}: a name or metadata is not valid UTF-8", path));
+  }
+  text.append((8 - text.size() % 8) % 8, ' ');
+  std::string out;
+  for (int i = 0; i < 8; ++i) out += static_cast<char>(text.size() >> (8 * i) & 0xff);
+  return out + text;
 }
 
 }  // namespace hso

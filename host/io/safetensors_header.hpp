@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "hsogpu/core/types.hpp"
+#include "io/file.hpp"
 #include "io/scalar_type.hpp"
 
 namespace hso {
@@ -36,5 +38,11 @@ struct SafeTensorsHeader {
 /// Parses and checks types, shapes against bytes, and that the entries tile [0, data_bytes). InputError starts with
 /// `path`.
 SafeTensorsHeader parse_safetensors_header(const std::string& path, std::string_view text, std::uint64_t data_bytes);
+/// Of the file, which is then read up to its data.
+SafeTensorsHeader read_safetensors_header(FileReader& file);
+
+/// The length in 8 bytes, then the JSON, padded with spaces so that the data starts at a multiple of 8. InputError,
+/// which starts with `path`, for names that are no UTF-8.
+std::string safetensors_header_bytes(const std::string& path, const nlohmann::ordered_json& json);
 
 }  // namespace hso

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "linalg/panel_log.hpp"
@@ -23,6 +24,8 @@ class Basis {
   Index size() const { return size_; }
   T* row(Index i) { return vectors_.data() + i * n_; }
   void resize(Index size) { size_ = size; }
+  /// What random vectors depend on beside their seed.
+  void visit_state(StateVisitor& state) { state("random_vectors", random_vectors_); }
 
   /// w_j -= V'V w_j for the first `against` vectors and `count` rows w, in two passes.
   void project_out(Index against, Index count, T* w);

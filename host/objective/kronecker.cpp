@@ -109,6 +109,19 @@ auto KroneckerState<T>::block(Index i) const -> const Block& {
 }
 
 template <class T>
+void KroneckerState<T>::visit_state(StateVisitor& state) {
+  state("decomposed", decomposed);
+  state.parts("block", blocks.size(), [&](std::size_t i) {
+    Block& block = blocks[i];
+    state("a", block.a);
+    state("b", block.b);
+    state("qa", block.qa, context);
+    state("qb", block.qb, context);
+    state("table", block.table, context);
+  });
+}
+
+template <class T>
 void KroneckerState<T>::decompose() {
   for (Block& block : blocks) {
     const Index rows = block.place.rows(), columns = block.place.columns();

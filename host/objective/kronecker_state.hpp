@@ -3,6 +3,7 @@
 // What a KroneckerOperator holds. Matrices are on the device; q rows are eigenvectors.
 #pragma once
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/objective/kronecker.hpp"
 #include "objective/layer_blocks.hpp"
 
@@ -24,6 +25,8 @@ struct KroneckerState {
   void decompose();
   /// The table from the factors' eigenvalues; returns its largest entry.
   double set_eigenvalues(Block& block, Span<const double> a, Span<const double> b);
+
+  void visit_state(StateVisitor& state);
 
   /// kv = left x right of the pairs (left, right) that matrices(i) gives for block i.
   using Pair = std::pair<const T*, const T*>;

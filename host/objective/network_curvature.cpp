@@ -32,11 +32,11 @@ class NetworkCurvature final : public LinearOperator<T> {
 
   void apply(View<const T> v, View<T> hv) override {
     require_fitting(*this, v, hv, "curvature of a network");
-    const T decay = static_cast<T>(impl_.options.weight_decay) * static_cast<T>(draws());
-    if (decay != T(0))
-      impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(0), hv.data, hv.lane_stride});
-    each_draw(decay != T(0), v.lanes, [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
+    each_draw(false, v.lanes, [&](Tape<T>& tape, bool add) { tape.product(tape_kind(), v, hv, add); });
     average(v.lanes, hv.data, hv.lane_stride);
+    // Behind the product: what a tape adds to rounds as its launches do, which depend on the products before.
+    if (const T decay = static_cast<T>(impl_.options.weight_decay); decay != T(0))
+      impl_.ops.for_each(v.lanes, dimension(), Axpby<T>{decay, v.data, v.lane_stride, T(1), hv.data, hv.lane_stride});
   }
 
   void to_dense(T* h) override {

@@ -62,6 +62,20 @@ RunningFactors<T>::RunningFactors(MicroBatches<T>& batches, Curvature source)
 }
 
 template <class T>
+void RunningFactors<T>::visit_state(StateVisitor& state) {
+  state.part("average", [&] { average_.visit_state(state); });
+  for (auto* inverses : {&inverse_a_, &inverse_b_}) inverses->resize(average_.blocks.size());
+  state.parts("inverse", average_.blocks.size(), [&](std::size_t i) {
+    state("a", inverse_a_[i], context_);
+    state("b", inverse_b_[i], context_);
+  });
+  state("traces", traces_);
+  state("ordinary", ordinary_);
+  state("largest", largest_);
+  state("bound", bound_);
+}
+
+template <class T>
 double RunningFactors<T>::gradient(MicroBatches<T>& batches, const T* theta, T* g, std::uint64_t draw) {
   const double value = gradient_with_factors(batches, theta, g, source_, draw, fresh_);
   if (queued_ == nullptr) return value;

@@ -24,6 +24,9 @@ class RunningFactors {
   RunningFactors(MicroBatches<T>& batches, Curvature source);
   bool belongs_to(const MicroBatches<T>& batches) const { return &batches.network.graph == &average_.graph; }
 
+  /// Averages, inverses and eigenbases: what steps leave behind.
+  void visit_state(StateVisitor& state);
+
   /// f and g at theta, and the factors there, not averaged yet; fisher_mc draws targets number `draw`.
   double gradient(MicroBatches<T>& batches, const T* theta, T* g, std::uint64_t draw);
   /// Whether results come late and all blocks are small enough to be factored together.

@@ -7,10 +7,24 @@
 #include <cmath>
 #include <vector>
 
-#include "hsogpu/core/context.hpp"
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/train/train.hpp"
 
 namespace hso {
+
+/// The numbers of a record; what its step reported stays in metrics.jsonl.
+inline void visit_record(StateVisitor& state, TrainRecord& record) {
+  state("step", record.step);
+  state("epoch", record.epoch);
+  state("seconds", record.seconds);
+  state("processor_seconds", record.processor_seconds);
+  state("gradient_equivalents", record.gradient_equivalents);
+  state("train_loss", record.train.loss);
+  state("train_accuracy", record.train.accuracy);
+  state("test_loss", record.test.loss);
+  state("test_accuracy", record.test.accuracy);
+  state("objective", record.objective);
+}
 
 template <class T>
 class BestPoint {
@@ -27,6 +41,11 @@ class BestPoint {
     record_ = record;
     theta_ = theta.download();
     since_ = 0;
+  }
+  void visit_state(StateVisitor& state) {
+    state("since", since_);
+    state("theta", theta_);
+    state.part("record", [&] { visit_record(state, record_); });
   }
   bool gives_up() const { return patience_ > 0 && since_ >= patience_; }
   /// True where another point than that of `last` is the one to keep.

@@ -10,8 +10,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "hsogpu/core/error.hpp"
+#include "hsogpu/data/io.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {
@@ -165,6 +168,21 @@ void RunDirectory::append_line(const std::string& name, const std::string& text)
   if (out.get() < 0) fail(path_, "open " + name, errno);
   const ssize_t written = ::write(out.get(), line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) fail(path_, "write " + name, written < 0 ? errno : ENOSPC);
+}
+
+void RunDirectory::drop_lines_behind(const std::string& name, Index step) {
+  const std::string path = file(name);
+  if (!is_there(path)) return;
+  const std::string before = read_text(path);
+  std::istringstream lines(before);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
+        json["step"].get<Index>() <= step)
+      kept += line + "\n";
+  }
+  if (kept != before) write_text_atomically(path, kept);
 }
 
 }  // namespace hso

@@ -10,8 +10,7 @@
 //   result.json         at the end: why the training stopped, after how many steps, and which of them theta is of
 //   theta.npy, model.safetensors                   the trained parameters, flat and by name
 //   mask.safetensors                               of a training under a mask: U8 tensors by name, 1 kept, 0 removed
-//   checkpoints/step_N/{model,state,mask}.safetensors
-//                                                  state: step, accepted, trials, epoch and the rows used of it
+//   checkpoints/step_N                             what a resumed training begins with (train/checkpoint_files.hpp)
 //
 // A comparison (hsogpu/train/compare.hpp) has config.toml, env.json, comparison.json, comparison.svg and
 // comparison.txt.
@@ -59,6 +58,8 @@ class RunDirectory {
   void append_metrics(const TrainRecord& record);
   /// Adds a line to a file of the run with one write: a reader never sees half of one.
   void append_line(const std::string& name, const std::string& line);
+  /// Drops the lines of a .jsonl file behind this step, and what a killed process left of a last one.
+  void drop_lines_behind(const std::string& name, Index step);
   void keep() { created_ = false; }
 
  private:

@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <ctime>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "backend/blas.hpp"
@@ -20,7 +19,6 @@
 namespace hso {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 /// The arguments of this process; empty where there is no /proc.
@@ -75,29 +73,6 @@ std::vector<NamedTensor> named_tensors(Span<const double> theta, const std::vect
   return tensors;
 }
 
-/// model.safetensors and, where there is one, mask.safetensors.
-void write_tensors(const std::string& folder, const SavedPoint& point) {
-  write_safetensors(folder + "/model.safetensors", named_tensors(point.theta, point.parameters),
-                    point.options.precision, {{"model", point.options.model}, {"format", "hso " HSOGPU_VERSION}});
-  if (!point.mask.kept.empty()) write_mask(folder + "/mask.safetensors", point.mask, point.parameters);
-}
-
-void write_state(const std::string& path, const Progress& progress, const Schedule& schedule,
-                 const TrainOptions& options) {
-  const Index epoch = progress.calls / schedule.steps_per_epoch;
-  const Index row = progress.calls % schedule.steps_per_epoch * schedule.batch;
-  const auto number = [](Index value) { return std::vector<double>{static_cast<double>(value)}; };
-  const std::vector<std::pair<std::string, std::vector<double>>> values{{"step", number(progress.calls)},
-                                                                        {"accepted", number(progress.accepted)},
-                                                                        {"trials", number(progress.trials)},
-                                                                        {"epoch", number(epoch)},
-                                                                        {"row", number(row)}};
-  std::vector<NamedTensor> tensors;
-  for (const auto& [name, value] : values) tensors.push_back({name, Shape{}, value});
-  write_safetensors(path, tensors, "float64",
-                    {{"seed", fmt::format("{}", options.seed)}, {"optimizer", options.optimizer}});
-}
-
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json to_json(const MetricValue& value) {
   return std::visit([](const auto& v) { return Json(v); }, value);
@@ -113,6 +88,12 @@ void write_description(const RunDirectory& directory, const RunDescription& run)
   write_text_atomically(directory.file("model.toml"), to_toml(run.model));
   write_text_atomically(directory.file("standardizer.json"), standardizer_json(run));
   if (run.data != nullptr) write_text_atomically(directory.file("data.json"), run.data->json() + "\n");
+}
+
+void write_tensors(const std::string& folder, const SavedPoint& point) {
+  write_safetensors(folder + "/model.safetensors", named_tensors(point.theta, point.parameters),
+                    point.options.precision, {{"model", point.options.model}, {"format", "hso " HSOGPU_VERSION}});
+  if (!point.mask.kept.empty()) write_mask(folder + "/mask.safetensors", point.mask, point.parameters);
 }
 
 void write_parameters(const RunDirectory& directory, const SavedPoint& point) {
@@ -131,20 +112,6 @@ void write_result(const RunDirectory& directory, const TrainResult& result, Inde
                   {"accepted", result.accepted_steps}, {"trials", result.trials},
                   {"kept_step", result.last.step},     {"seconds", result.seconds}};
   write_text_atomically(directory.file("result.json"), json.dump() + "\n");
-}
-
-void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,
-                      const Schedule& schedule) {
-  const std::string target = directory.file(fmt::format("checkpoints/step_{}", progress.calls));
-  if (fs::exists(target)) return;
-  const std::string temporary = target + ".tmp";
-  std::error_code failed;
-  fs::create_directories(temporary, failed);
-  if (failed) throw InputError(fmt::format("{}: cannot create the folder: {}", temporary, failed.message()));
-  write_tensors(temporary, point);
-  write_state(temporary + "/state.safetensors", progress, schedule, point.options);
-  fs::rename(temporary, target, failed);
-  if (failed) throw InputError(fmt::format("{}: cannot be renamed: {}", temporary, failed.message()));
 }
 
 std::string metrics_line(const TrainRecord& record) {

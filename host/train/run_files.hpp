@@ -34,7 +34,9 @@ struct SavedPoint {
   const Mask& mask;  ///< empty: none
 };
 
-/// theta.npy, model.safetensors and, with a mask, mask.safetensors.
+/// model.safetensors and, with a mask, mask.safetensors.
+void write_tensors(const std::string& folder, const SavedPoint& point);
+/// theta.npy and these.
 void write_parameters(const RunDirectory& directory, const SavedPoint& point);
 
 /// result.json. `steps`: taken when it ended, as in the last line of metrics.jsonl.
@@ -43,9 +45,5 @@ void write_result(const RunDirectory& directory, const TrainResult& result, Inde
 /// What write_comparison and write_prune_comparison write, to a folder that was locked when the comparison began.
 void write_comparison(const Comparison& comparison, RunDirectory& directory);
 void write_comparison(const PruneComparison& comparison, RunDirectory& directory);
-
-/// checkpoints/step_N, made under another name and renamed.
-void write_checkpoint(const RunDirectory& directory, const SavedPoint& point, const Progress& progress,
-                      const Schedule& schedule);
 
 }  // namespace hso

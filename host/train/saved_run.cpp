@@ -16,6 +16,7 @@
 #include "io/json_text.hpp"
 #include "io/safetensors_header.hpp"
 #include "io/shown_text.hpp"
+#include "train/checkpoint_files.hpp"
 #include "train/mask_file.hpp"
 #include "train/options_toml.hpp"
 #include "train/parameter_names.hpp"
@@ -108,21 +109,9 @@ bool is_folder(const fs::path& path) {
 }
 bool has(const fs::path& folder, const char* name) { return is_there((folder / name).string()); }
 
-/// N of "step_N", -1 for other names.
-Index checkpoint_step(const fs::path& path) {
-  const std::string name = path.filename().string();
-  const bool digits =
-      name.size() > 5 && std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return name.starts_with("step_") && digits && name.size() < 24 ? std::stoll(name.substr(5)) : -1;
-}
-
 fs::path last_checkpoint(const fs::path& run) {
-  fs::path last;
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(run / "checkpoints", failed))
-    if (checkpoint_step(entry.path()) >= 0 && (last.empty() || checkpoint_step(entry.path()) > checkpoint_step(last)))
-      last = entry.path();
-  return last;
+  const std::vector<Index> steps = checkpoint_steps(run.string());
+  return steps.empty() ? fs::path() : fs::path(checkpoint_folder(run.string(), steps.back()));
 }
 
 /// The run directory and the folder whose model.safetensors counts.
@@ -136,7 +125,7 @@ std::pair<fs::path, fs::path> locate(const std::string& path) {
     return {folder, last};
   }
   const fs::path run = fs::absolute(folder).parent_path().parent_path();
-  if (checkpoint_step(folder) >= 0 && has(run, "config.toml")) return {run, folder};
+  if (checkpoint_step(folder.filename().string()) >= 0 && has(run, "config.toml")) return {run, folder};
   throw InputError(fmt::format("{}: found no config.toml, expected a run directory or its checkpoints/step_N", path));
 }
 
@@ -239,9 +228,26 @@ TrainOptions load_run_options(const std::string& path) {
   return read_options((locate(path).first / "config.toml").string());
 }
 
+TrainOptions load_run_config(const std::string& run) {
+  if (!is_folder(run)) throw InputError(fmt::format("{}: no such folder, expected a run directory", run));
+  if (!has(run, "config.toml")) {
+    const std::string hint =
+        checkpoint_step(fs::path(run).filename().string()) >= 0 ? ", not one of its checkpoints" : "";
+    throw InputError(fmt::format("{}: found no config.toml, expected a run directory{}", run, hint));
+  }
+  TrainOptions out = read_options((fs::path(run) / "config.toml").string());
+  out.run_directory = run;
+  return out;
+}
+
 SavedRun load_run(const std::string& path) {
   const auto [run, parameters] = locate(path);
-  const auto file = [&run = run](const char* name) { return (run / name).string(); };
+  return load_run_at(run.string(), parameters.string());
+}
+
+SavedRun load_run_at(const std::string& folder, const std::string& folder_of_parameters) {
+  const fs::path run = folder, parameters = folder_of_parameters;
+  const auto file = [&](const char* name) { return (run / name).string(); };
   SavedRun out;
   out.options = read_options(file("config.toml"));
   out.options.run_directory = run.string();

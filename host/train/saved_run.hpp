@@ -26,6 +26,10 @@ struct SavedRun {
 /// InputError names the file that is missing or wrong: options that are not all there, a scale that is not above 0,
 /// parameters that are not finite.
 SavedRun load_run(const std::string& path);
+/// The same with the parameters that lie in one of its folders.
+SavedRun load_run_at(const std::string& run, const std::string& folder_of_parameters);
+/// config.toml of a run that may have neither parameters nor a checkpoint yet.
+TrainOptions load_run_config(const std::string& run);
 /// The options alone.
 TrainOptions load_run_options(const std::string& path);
 

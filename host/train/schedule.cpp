@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/schedule.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
 namespace hso {
 namespace {
 
+constexpr double kDiverged = 1000;  // times the objective of the start, or times 1
 constexpr Index kDefaultBatch = 128, kDefaultEpochs = 20, kDefaultSteps = 20;
 
 /// a b, or the largest number there is: a limit that nothing reaches.
@@ -22,8 +25,25 @@ void Progress::count(const StepReport& report) {
   ++calls;
   accepted += moved ? 1 : 0;
   trials += std::max(report.trials, 1);
-  rejected_in_a_row = moved ? 0 : rejected_in_a_row + 1;
+  rejected_in_a_row = report.status == StepStatus::rejected ? rejected_in_a_row + 1 : 0;
+  failed_in_a_row = failed(report.status) ? failed_in_a_row + 1 : 0;
 }
+
+void Progress::visit_state(StateVisitor& state) {
+  state("step", calls);
+  state("accepted", accepted);
+  state("trials", trials);
+  state("rejected_in_a_row", rejected_in_a_row);
+  state("failed_in_a_row", failed_in_a_row);
+}
+
+void Cost::visit_state(StateVisitor& state) {
+  state("seconds", seconds);
+  state("processor_seconds", processor_seconds);
+  state("gradients", gradients);
+}
+
+bool failed(StepStatus status) { return status == StepStatus::not_finite || status == StepStatus::singular; }
 
 Schedule::Schedule(const TrainOptions& options, bool full_batch, Index rows) {
   batch = std::min(rows, options.batch > 0 ? options.batch : full_batch ? rows : kDefaultBatch);
@@ -61,6 +81,20 @@ std::string target_reached(const TrainOptions& o, const Evaluation& now) {
   if (o.target_loss > 0 && now.loss <= o.target_loss) return "target_loss";
   if (o.target_accuracy > 0 && now.accuracy >= o.target_accuracy) return "target_accuracy";
   return "";
+}
+
+void judge_end(TrainResult& result, const TrainOptions& options, const Progress& progress, const StepReport& last,
+               double first_objective) {
+  if (result.stop_reason == "interrupted" || result.numerical_failure) return;
+  if (!target_reached(options, result.last.train).empty()) return;
+  const double end = result.last.objective;
+  const bool diverged = !(end <= kDiverged * std::max(first_objective, 1.0));
+  if (progress.failed_in_a_row == 0 && !diverged) return;
+  result.numerical_failure = true;
+  result.stop_reason = progress.failed_in_a_row > 0 ? name_of(last.status) : "diverged";
+  if (progress.failed_in_a_row == 0)
+    result.history.back().report.message =
+        fmt::format("the objective is {:.6g}, at the start it was {:.6g}", end, first_objective);
 }
 
 TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device) {

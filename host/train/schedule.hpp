@@ -14,8 +14,10 @@ struct Progress {
   Index accepted = 0;  ///< steps that moved theta
   Index trials = 0;
   Index rejected_in_a_row = 0;
+  Index failed_in_a_row = 0;  ///< not_finite or singular
 
   void count(const StepReport& report);
+  void visit_state(StateVisitor& state);
 };
 
 struct Schedule {
@@ -36,12 +38,19 @@ struct Schedule {
 
 struct Cost {
   double seconds = 0, processor_seconds = 0, gradients = 0;
+  void visit_state(StateVisitor& state);
 };
 
+bool failed(StepStatus status);
 /// "" while one more step like the last stays within the budgets, else "seconds" or "gradients".
 std::string budget_spent(const TrainOptions& options, const Cost& spent, const Cost& last);
 /// "" until a target is reached, then "target_loss" or "target_accuracy".
 std::string target_reached(const TrainOptions& options, const Evaluation& now);
+
+/// A training whose last step failed, or whose objective at the end is far above that of its start, has failed: says so
+/// in the result. Not where a target was reached, or where it was interrupted.
+void judge_end(TrainResult& result, const TrainOptions& options, const Progress& progress, const StepReport& last,
+               double first_objective);
 
 /// What config.toml keeps: the zeros that have a meaning filled in, every optimizer option spelled out.
 TrainOptions resolved_options(const TrainOptions& options, const Schedule& schedule, const std::string& device);

@@ -1,46 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <fmt/format.h>
+
+#include <cmath>
 #include <limits>
 #include <optional>
 
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/core/interrupt.hpp"
-#include "hsogpu/detail/ops.hpp"
-#include "hsogpu/objective/adapters.hpp"
-#include "hsogpu/optim/step_queue.hpp"
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/optim/wrappers.hpp"
-#include "train/batch_order.hpp"
 #include "train/best_point.hpp"
 #include "train/fields.hpp"
-#include "train/memory_plan.hpp"
-#include "train/pending_steps.hpp"
-#include "train/placed_data.hpp"
-#include "train/run_files.hpp"
+#include "train/resume.hpp"
+#include "train/run_output.hpp"
 #include "train/spectrum_log.hpp"
 #include "train/start.hpp"
 #include "train/training_inputs.hpp"
-#include "train/training_memory.hpp"
+#include "train/training_objectives.hpp"
+#include "train/training_steps.hpp"
 
 namespace hso {
 namespace {
 
-// Wider micro-batches make an evaluation no faster.
-constexpr Index kEvaluationRows = 2048;
-
-// Curvature batches come in an order of their own.
-constexpr std::uint64_t kCurvatureOrder = 0x63757276;  // "curv"
-
-// Queued steps between two glances at what has become of them.
-constexpr std::size_t kGlance = 32;
 constexpr double kSecondsBetweenProgress = 0.1;
+
+// Steps that fail one after the other, before the training does.
+constexpr Index kFailures = 5;
 
 template <class T>
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start)
+  /// `resumed`: null for a training that begins; `start` is its start then.
+  Trainer(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start, const ResumePoint* resumed)
       : asked_(options),
         hooks_(hooks),
         from_(start),
+        resumed_(resumed),
         in_(options, start),
         data_(start.split != nullptr ? *start.split : in_.data.split),
         context_(*in_.context),
@@ -48,18 +43,17 @@ class Trainer {
         network_(build_network<T>(in_.model, options.loss, options.seed)),
         schedule_(options, optimizer_->full_batch(), data_.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
-        order_(data_.train.size, schedule_.batch, options.seed),
-        curvature_order_(data_.train.size, options.curvature_batch, options.seed ^ kCurvatureOrder),
         best_(options.patience) {
     if (options.patience > 0 && data_.test.size == 0)
       throw UsageError("patience: expected data with a test part, whose loss it watches");
     result_.data = in_.data.description;
     if (start.split == nullptr && hooks.on_data) hooks.on_data(result_.data);
+    if (resumed != nullptr) require_same();
     place();
   }
 
   TrainResult run() {
-    record({});
+    resumed_ != nullptr ? restore() : record({});
     open_directory();
     train();
     finish();
@@ -67,26 +61,39 @@ class Trainer {
   }
 
  private:
+  void require_same() const {
+    require_same_training(options_, *resumed_);
+    if (from_.split == nullptr) require_same_data(result_.data, in_.data.standardizer, *resumed_);
+  }
+
   void train() {
     BlockingHook<TrainResult> hook;
     if (hooks_.blocking)
       hook = [this](std::function<TrainResult()> known) {
-        if (known) theta_before_work_ = to_host(before_step_ ? before_ : theta_);
+        if (known) remember();
         hooks_.blocking(std::move(known));
       };
     const InterruptScope scope(hook, [this] { return interrupted_result(); });
     while (result_.stop_reason.empty()) advance_or_stop();
   }
 
+  /// Where work begins that cannot be left: what would be saved, in host memory. Once a step.
+  void remember() {
+    const std::pair now{progress().calls, steps_->in_step()};
+    if (before_work_ && remembered_at_ == now) return;
+    remembered_at_ = now;
+    before_work_ = steps_->in_step() ? capture(steps_->theta_before(), steps_->state_before()) : capture();
+  }
+
   /// What is known in the middle of work that cannot be left, and on the disk. Nothing of the device is touched: it is
   /// at work.
   TrainResult interrupted_result() {
     if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
-    result_.theta = theta_before_work_;
-    checkpoint(result_.theta);
+    result_.theta = before_work_->theta;
+    output_.checkpoint(*before_work_);
     choose_best();
     conclude();
-    directory_.reset();
+    output_.close();
     return result_;
   }
 
@@ -95,8 +102,7 @@ class Trainer {
     try {
       advance();
     } catch (const Interrupted&) {
-      if (before_step_) context_.ops<T>().copy(theta_.size(), before_.data(), theta_.data());
-      before_step_ = false;
+      steps_->leave();
       if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
     }
   }
@@ -108,35 +114,19 @@ class Trainer {
   /// Data, objectives and theta in device memory.
   void place() {
     placed_.emplace(context_, network_, data_, from_.split == nullptr ? &in_.data.split : nullptr);
-    const TrainingPlan plan = make_plan();
-    options_.device_batch = plan.rows;
-    announce(plan);
+    plan_ = make_plan();
+    announce();
     theta_ = starting_point();
-    objective_.emplace(context_, network_, placed_->train,
-                       NetworkObjectiveOptions{plan.rows, plan.lanes, asked_.weight_decay});
-    seen_ = &*objective_;
-    if (asked_.curvature_batch > 0) {
-      const Index rows = std::min({plan.rows, asked_.curvature_batch, placed_->train.size});
-      curvature_.emplace(context_, network_, placed_->train,
-                         NetworkObjectiveOptions{rows, plan.lanes, asked_.weight_decay});
-      separate_.emplace(*objective_, *curvature_);
-      seen_ = &*separate_;
-    }
-    if (is_masked()) seen_ = &masked_.emplace(*seen_, from_.mask, MaskedOptions{asked_.l1});
-    const auto evaluation = [&](std::size_t i) { return NetworkObjectiveOptions{plan.evaluation_rows.at(i), 1, 0}; };
-    if (!schedule_.whole) train_evaluation_.emplace(context_, network_, placed_->train, evaluation(0));
-    if (placed_->test)
-      test_evaluation_.emplace(context_, network_, *placed_->test, evaluation(schedule_.whole ? 0 : 1));
-    if (can_queue(plan.rows)) queue_.emplace(context_, *optimizer_);
+    objectives_.emplace(context_, network_, *placed_, asked_, from_.mask, schedule_, plan_);
+    steps_.emplace(context_, *optimizer_, *objectives_, theta_, schedule_, asked_, placed_->train.size);
+    if (can_queue()) steps_->queue_them();
   }
 
   /// Steps are queued where nobody asks for each one's outcome or time, and a batch fits the device.
-  bool can_queue(Index rows) const {
+  bool can_queue() const {
     const bool watched = hooks_.on_step || asked_.max_seconds > 0 || asked_.max_processor_seconds > 0;
-    return !watched && optimizer_->queued() != nullptr && !curvature_ && rows >= schedule_.batch;
+    return !watched && optimizer_->queued() != nullptr && asked_.curvature_batch == 0 && plan_.rows >= schedule_.batch;
   }
-
-  bool is_masked() const { return !from_.mask.kept.empty() || asked_.l1 > 0; }
 
   Buffer<T> starting_point() {
     const std::vector<double> start = starting_parameters(from_, network_.parameters, asked_);
@@ -144,172 +134,167 @@ class Trainer {
   }
 
   /// theta is read, written and kept in double precision, beside the device's numbers on their way.
-  void announce(const TrainingPlan& plan) {
-    result_.planned_bytes = plan.bytes;
+  void announce() {
+    result_.planned_bytes = plan_.bytes;
     if (!hooks_.on_plan) return;
     const Index n = network_.graph.parameter_count(), bytes = static_cast<Index>(sizeof(double) + sizeof(T));
     const Index copies = checked_multiply(n, bytes) + static_cast<Index>(from_.theta.size() * sizeof(double));
-    hooks_.on_plan(plan_of(context_, plan.bytes, copies, in_.before.most_growth()));
+    hooks_.on_plan(plan_of(context_, plan_.bytes, copies, in_.before.most_growth()));
   }
 
   TrainingPlan make_plan() const {
-    const Index rows = placed_->train.size, test_rows = placed_->test ? placed_->test->size : 0;
-    const ParameterLayout layout = parameter_layout(context_, network_);
-    TrainingNeeds needs{schedule_.batch, asked_.device_batch, optimizer_->dense(), optimizer_->bytes(context_, layout)};
-    const Index wanted = asked_.device_batch > 0 ? asked_.device_batch : std::max(kEvaluationRows, schedule_.batch);
-    if (is_masked()) needs.method += MaskedObjective<T>::bytes(layout.n);
-    needs.curvature_rows = std::min(asked_.curvature_batch, rows);
-    if (!schedule_.whole) needs.evaluations.push_back(std::min(wanted, rows));
-    if (!schedule_.whole) needs.order = context_.ops<T>().sort_workspace_bytes(rows);
-    if (test_rows > 0) needs.evaluations.push_back(std::min(wanted, test_rows));
-    return plan_training<T>(context_, network_.graph, needs);
+    TrainingPlan plan =
+        TrainingObjectives<T>::plan(context_, network_, *placed_, asked_, from_.mask, schedule_, *optimizer_);
+    if (resumed_ == nullptr) return plan;
+    StateReader began(resumed_->state, resumed_->folder + "/state.safetensors");
+    began.part("plan", [&] { plan.visit_state(began); });
+    return plan;
+  }
+
+  /// Everything that the next step depends on, beside theta and what the options say.
+  void visit_state(StateVisitor& state, const std::function<void()>& optimizer) {
+    state.part("plan", [&] { plan_.visit_state(state); });
+    state.part("optimizer", optimizer);
+    steps_->visit_state(state);
+    state.part("last_record", [&] { visit_record(state, result_.last); });
+    state.part("best", [&] { best_.visit_state(state); });
+    state("first_objective", first_objective_);
+  }
+
+  void restore() {
+    StateReader state(resumed_->state, resumed_->folder + "/state.safetensors");
+    visit_state(state, [&] { optimizer_->visit_state(state, &objectives_->seen()); });
+    state.require_all_read();
+    steps_->restored();
+    result_.history = {result_.last};
+    if (hooks_.on_note) hooks_.on_note(fmt::format("{}: goes on at step {}", asked_.run_directory, progress().calls));
+    if (progress().calls > 0) result_.stop_reason = reason_to_stop();
+  }
+
+  CheckpointContent capture() { return capture(theta_, save_state(*optimizer_)); }
+  CheckpointContent capture(const Buffer<T>& theta, const RawTensors& optimizer) {
+    CheckpointContent content{progress().calls, score(), to_host(theta)};
+    if (!output_.is_open()) return content;
+    StateWriter state;
+    visit_state(state, [] {});
+    content.state = state.take();
+    for (const auto& [name, tensor] : optimizer) content.state["optimizer." + name] = tensor;
+    content.metadata = {{"seed", fmt::format("{}", asked_.seed)}, {"optimizer", asked_.optimizer}};
+    return content;
+  }
+  /// Of the point where the training is; NaN where it was not evaluated.
+  double score() const {
+    if (result_.last.step != progress().calls) return std::numeric_limits<double>::quiet_NaN();
+    return std::isnan(result_.last.test.loss) ? result_.last.objective : result_.last.test.loss;
   }
 
   void open_directory() {
     if (asked_.run_directory.empty()) return;
-    directory_.emplace(asked_.run_directory, asked_.overwrite);
-    directory_->clear();
-    options_.run_directory = result_.run_directory = directory_->path();
-    write_description(*directory_,
-                      {options_, in_.model, in_.data.standardizer, &context_, placed_->train.size,
-                       placed_->test ? placed_->test->size : 0, from_.split == nullptr ? &result_.data : nullptr});
-    directory_->append_metrics(result_.last);
+    const RunDescription description{options_,
+                                     in_.model,
+                                     in_.data.standardizer,
+                                     &context_,
+                                     placed_->train.size,
+                                     placed_->test ? placed_->test->size : 0,
+                                     from_.split == nullptr ? &result_.data : nullptr};
+    output_.open(asked_, network_.parameters, from_.mask);
+    options_.run_directory = result_.run_directory = output_.path();
+    if (resumed_ != nullptr)
+      return output_.go_on(options_, result_.last.step, progress().calls, result_.stop_reason.empty());
+    output_.begin(description);
+    output_.record(result_.last);
     log_spectra();
-    directory_->keep();
+    output_.keep();
   }
 
   void advance() {
     if (hooks_.interrupted && hooks_.interrupted()) {
-      if (!pending_.empty()) decide(look());
+      if (steps_->pending()) decide(steps_->look());
       if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
       return;
     }
-    if (queue_) {
-      queue_step();
-      if (look_is_due()) decide(look());
+    if (steps_->queues()) {
+      steps_->queue();
+      if (look_is_due()) decide(steps_->look());
       return;
     }
-    const StepReport report = step();
-    progress_.count(report);
-    if (hooks_.on_step) hooks_.on_step(progress_.calls, report);
+    const StepReport report = steps_->take();
+    if (hooks_.on_step) hooks_.on_step(progress().calls, report);
     decide(report);
   }
 
   /// What follows from the step that was counted last.
   void decide(const StepReport& report) {
     last_report_ = report;
+    steps_->count_gradients();
     if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) {
       told_ = Clock::now();
-      hooks_.on_progress(progress_.calls, report);
+      hooks_.on_progress(progress().calls, report);
     }
-    result_.stop_reason = schedule_.stop_reason(progress_);
-    if (result_.stop_reason.empty()) result_.stop_reason = budget_spent(asked_, spent_, last_cost_);
-    if (report.status == StepStatus::not_finite || report.status == StepStatus::singular) {
-      result_.stop_reason = name_of(report.status);
-      result_.numerical_failure = true;
-    }
-    if (is_due(schedule_.evaluate_every) || !result_.stop_reason.empty()) record(report);
+    result_.stop_reason = reason_to_stop_before_evaluation();
+    const bool due = is_due(schedule_.evaluate_every);
+    // A training that is told to go on from here has no record at this step.
+    if (!due && !result_.stop_reason.empty()) end_ = capture();
+    if (due || !result_.stop_reason.empty()) record(report);
     if (is_due(asked_.spectrum_every)) log_spectra();
-    // Before every other reason: a target reached on the step that spends the budget was reached.
-    if (const std::string reached = target_reached(asked_, result_.last.train);
-        !reached.empty() && !result_.numerical_failure)
-      result_.stop_reason = reached;
-    if (result_.stop_reason.empty() && best_.gives_up()) result_.stop_reason = "patience";
-    if (is_due(schedule_.checkpoint_every)) checkpoint(to_host(theta_));
+    result_.stop_reason = reason_to_stop();
+    if (result_.stop_reason.empty() && is_due(schedule_.checkpoint_every)) output_.checkpoint(capture());
   }
-  bool is_due(Index every) const { return every > 0 && progress_.calls % every == 0; }
+  const Progress& progress() const { return steps_->progress(); }
+  bool is_due(Index every) const { return every > 0 && progress().calls % every == 0; }
 
-  /// Queues a step and counts it as accepted.
-  void queue_step() {
-    pending_.begin(progress_, spent_);
-    if (schedule_.whole) {
-      objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
-    } else {
-      const Index epoch = order_.epoch_of(progress_.calls);
-      if (epoch != epoch_on_device_) objective_->shuffle(order_.seed_of(epoch));
-      epoch_on_device_ = epoch;
-      const auto [first, count] = order_.batch_of(progress_.calls);
-      objective_->select_from_order(first, count, static_cast<std::uint64_t>(progress_.calls));
-    }
-    const double asked_before = asked_so_far();
-    const InterruptScope to_its_end({});  // one batch; a half of what it queues would count as a step
-    queue_->push(*seen_, theta_.data());
-    pending_.add(asked_so_far() - asked_before, progress_, spent_, last_cost_);
+  std::string reason_to_stop_before_evaluation() {
+    result_.numerical_failure = progress().failed_in_a_row >= kFailures;
+    if (result_.numerical_failure) return name_of(last_report_.status);
+    const std::string reason = schedule_.stop_reason(progress());
+    return reason.empty() ? budget_spent(asked_, steps_->spent(), steps_->last_cost()) : reason;
+  }
+  std::string reason_to_stop() {
+    const std::string reason = reason_to_stop_before_evaluation();
+    if (result_.numerical_failure) return reason;
+    // Before every other reason: a target reached on the step that spends the budget was reached.
+    if (const std::string reached = target_reached(asked_, result_.last.train); !reached.empty()) return reached;
+    return reason.empty() && best_.gives_up() ? "patience" : reason;
   }
 
   bool look_is_due() {
     if (is_due(schedule_.evaluate_every) || is_due(asked_.spectrum_every) || is_due(schedule_.checkpoint_every))
       return true;
-    if (!schedule_.stop_reason(progress_).empty() || !budget_spent(asked_, spent_, last_cost_).empty()) return true;
+    if (!schedule_.stop_reason(progress()).empty() ||
+        !budget_spent(asked_, steps_->spent(), steps_->last_cost()).empty())
+      return true;
     if (hooks_.on_progress && seconds_since(told_) >= kSecondsBetweenProgress) return true;
-    return pending_.size() % kGlance == 0 && queue_->glance();
-  }
-
-  /// Waits for the queued steps. Those behind one that was refused were none: it is the last one counted.
-  StepReport look() {
-    const auto [taken, refused, report] = queue_->look();
-    pending_.settle(taken, report, progress_, spent_, last_cost_);
-    return report;
-  }
-
-  double asked_so_far() const {
-    return objective_->gradient_equivalents() + (curvature_ ? curvature_->gradient_equivalents() : 0);
-  }
-
-  StepReport step() {
-    if (!schedule_.whole) objective_->select(order_.rows_of(progress_.calls));
-    objective_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
-    if (curvature_) {
-      curvature_->select(curvature_order_.rows_of(progress_.calls));
-      curvature_->set_training(true, static_cast<std::uint64_t>(progress_.calls));
-    }
-    const double asked_before = asked_so_far();
-    const Stopwatch watch;
-    if (before_step_ = interruptible(); before_step_) {
-      if (before_.size() == 0) before_ = Buffer<T>(context_, theta_.size());
-      context_.ops<T>().copy(theta_.size(), theta_.data(), before_.data());
-    }
-    // It has read what it reports; the little that is still queued behind counts to the next step.
-    StepReport report = optimizer_->step(*seen_, theta_.data());
-    before_step_ = false;
-    watch.read(last_cost_);
-    last_cost_.gradients = asked_so_far() - asked_before;
-    spent_.seconds += last_cost_.seconds;
-    spent_.processor_seconds += last_cost_.processor_seconds;
-    spent_.gradients += last_cost_.gradients;
-    return report;
+    return steps_->refused_one();
   }
 
   void record(const StepReport& report) {
     TrainRecord r;
-    r.step = progress_.calls;
-    r.epoch = schedule_.epoch_of(progress_.calls);
-    r.seconds = spent_.seconds;
-    r.processor_seconds = spent_.processor_seconds;
-    r.gradient_equivalents = spent_.gradients;
-    r.train = (train_evaluation_ ? *train_evaluation_ : *objective_).evaluate(theta_.data());
-    r.test.loss = std::numeric_limits<double>::quiet_NaN();
-    if (test_evaluation_) r.test = test_evaluation_->evaluate(theta_.data());
-    const double squares = context_.ops<T>().dot(theta_.size(), theta_.data(), theta_.data());
-    r.objective = r.train.loss + 0.5 * asked_.weight_decay * squares + (masked_ ? masked_->penalty(theta_.data()) : 0);
+    r.step = progress().calls;
+    r.epoch = schedule_.epoch_of(progress().calls);
+    r.seconds = steps_->spent().seconds;
+    r.processor_seconds = steps_->spent().processor_seconds;
+    r.gradient_equivalents = steps_->spent().gradients;
+    objectives_->evaluate(theta_, r);
     r.report = report;
+    if (result_.history.empty()) first_objective_ = r.objective;
+    steps_->count_gradients();
     result_.history.push_back(r);
     result_.last = r;
     best_.look(r, theta_);
-    if (directory_) directory_->append_metrics(r);
+    output_.record(r);
     if (hooks_.on_record) hooks_.on_record(r);
   }
 
   /// At the current theta over the whole training part, dropout off.
   void log_spectra() {
-    if (asked_.spectrum_every == 0 || !directory_) return;
-    NetworkObjective<T>& all = train_evaluation_ ? *train_evaluation_ : *objective_;
-    all.set_training(false, static_cast<std::uint64_t>(progress_.calls));
+    if (asked_.spectrum_every == 0 || !output_.is_open()) return;
+    NetworkObjective<T>& all = objectives_->of_all();
+    all.set_training(false, static_cast<std::uint64_t>(progress().calls));
     const Curvature kind = parse_curvature(asked_.spectrum_kind);
     MaskedObjective<T> kept(all, from_.mask);
-    for (const std::string& line : spectrum_lines<T>(kept, static_cast<const T*>(theta_.data()), network_.parameters,
-                                                     kind, progress_.calls, asked_.seed))
-      directory_->append_line("spectra.jsonl", line);
+    output_.spectra(spectrum_lines<T>(kept, static_cast<const T*>(theta_.data()), network_.parameters, kind,
+                                      progress().calls, asked_.seed));
+    steps_->count_gradients();
   }
 
   static std::vector<double> to_host(const Buffer<T>& buffer) {
@@ -317,20 +302,15 @@ class Trainer {
     return {numbers.begin(), numbers.end()};
   }
 
-  SavedPoint saved(const std::vector<double>& theta) const {
-    return {theta, network_.parameters, options_, from_.mask};
-  }
-
-  void checkpoint(const std::vector<double>& theta) {
-    if (directory_) write_checkpoint(*directory_, saved(theta), progress_, schedule_);
-  }
-
   void finish() {
     const InterruptScope to_the_end({});  // what follows saves the training
-    if (result_.last.step != progress_.calls) record(last_report_);
-    result_.theta = to_host(theta_);
-    checkpoint(result_.theta);
+    if (!end_) end_ = capture();
+    if (result_.last.step != progress().calls) record(last_report_);
+    end_->score = score();
+    result_.theta = end_->theta;
+    output_.checkpoint(std::move(*end_));
     choose_best();
+    judge_end(result_, asked_, progress(), last_report_, first_objective_);
     conclude();
   }
 
@@ -342,20 +322,19 @@ class Trainer {
   }
 
   void conclude() {
-    result_.accepted_steps = progress_.accepted;
-    result_.trials = progress_.trials;
+    result_.accepted_steps = progress().accepted;
+    result_.trials = progress().trials;
     result_.seconds = seconds_since(start_);
     result_.device = context_.description();
     result_.peak_bytes = context_.peak_bytes();
-    if (!directory_) return;
-    write_parameters(*directory_, saved(result_.theta));
-    write_result(*directory_, result_, progress_.calls);
+    output_.end({result_.theta, network_.parameters, options_, from_.mask}, result_, progress().calls);
   }
 
   const Clock::time_point start_ = Clock::now();
   const TrainOptions& asked_;
   const TrainHooks& hooks_;
   const TrainStart& from_;
+  const ResumePoint* resumed_;
   TrainingInputs in_;
   const DataSplit& data_;  ///< until it is on the device
   Context& context_;       // what follows owns memory of it
@@ -363,39 +342,50 @@ class Trainer {
   Network<T> network_;
   Schedule schedule_;
   TrainOptions options_;  ///< resolved
-  BatchOrder order_, curvature_order_;
   BestPoint<T> best_;
   std::optional<PlacedData<T>> placed_;
-  std::optional<NetworkObjective<T>> objective_, curvature_, train_evaluation_, test_evaluation_;
-  std::optional<SubsampledCurvature<T>> separate_;  ///< objective_ with the curvature batch
-  std::optional<MaskedObjective<T>> masked_;        ///< one of the two under the mask and l1
-  Objective<T>* seen_ = nullptr;                    ///< the outermost
-  Buffer<T> theta_, before_;                        ///< before the current step
-  std::vector<double> theta_before_work_;           ///< where work began that cannot be left
-  bool before_step_ = false;                        ///< theta may not be that of a whole step
-  std::optional<RunDirectory> directory_;
-  Progress progress_;
+  TrainingPlan plan_;
+  std::optional<TrainingObjectives<T>> objectives_;
+  Buffer<T> theta_;
+  std::optional<TrainingSteps<T>> steps_;
+  std::optional<CheckpointContent> end_;          ///< where the training ended, before a record that ends it
+  std::optional<CheckpointContent> before_work_;  ///< where work began that cannot be left
+  std::pair<Index, bool> remembered_at_{-1, false};
   StepReport last_report_;
-  std::optional<StepQueue<T>> queue_;
-  PendingSteps pending_;
-  Index epoch_on_device_ = -1;
   Clock::time_point told_ = start_;
-  Cost spent_, last_cost_;  ///< in steps: evaluations and files are left out
+  double first_objective_ = 0;
   TrainResult result_;
+  RunOutput output_;  ///< last: its thread ends first
 };
+
+TrainResult run(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start,
+                const ResumePoint* resumed) {
+  if (options.precision == "float64") return Trainer<double>(options, hooks, start, resumed).run();
+  return Trainer<float>(options, hooks, start, resumed).run();
+}
 
 }  // namespace
 
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks) {
-  if (options.start.empty()) return train(options, hooks, {});
   check_train_options(options);
+  if (options.resume || options.start.empty()) return train(options, hooks, {});
   return train(options, hooks, load_start(options));
 }
 
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start) {
   check_train_options(options);
-  if (options.precision == "float64") return Trainer<double>(options, hooks, start).run();
-  return Trainer<float>(options, hooks, start).run();
+  if (!options.resume) return run(options, hooks, start, nullptr);
+  if (const auto point = find_resume_point(options, hooks.on_note)) {
+    TrainStart from = point->start;
+    from.split = start.split;
+    if (start.standardizer) from.standardizer = start.standardizer;
+    return run(options, hooks, from, &*point);
+  }
+  TrainOptions anew = options;
+  anew.resume = false;
+  anew.overwrite = true;
+  const bool of_another = start.theta.empty() && !options.start.empty();
+  return run(anew, hooks, of_another ? load_start(anew) : start, nullptr);
 }
 
 }  // namespace hso

@@ -15,7 +15,7 @@ namespace hso {
 /// Cheap checks come before the reading of data.
 struct TrainingInputs {
   TrainingInputs(const TrainOptions& options, const TrainStart& start) {
-    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory, options.overwrite);
+    if (!options.run_directory.empty()) RunDirectory::check(options.run_directory, options.overwrite || options.resume);
     model = start.model ? *start.model : parse_model(options.model);
     context = Context::create(options.device, {.tf32 = options.tf32, .deterministic = options.deterministic});
     if (start.split != nullptr) {

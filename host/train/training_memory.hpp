@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/graph/model.hpp"
 #include "hsogpu/graph/tape.hpp"
 
@@ -26,6 +27,15 @@ struct TrainingPlan {
   Index lanes = 1;  ///< directions of one traversal
   Index bytes = 0;  ///< the most that is live at once; spectra over training are left out
   std::vector<Index> evaluation_rows{};
+  /// What sums depend on: a resumed training takes rows in the portions that it began with.
+  void visit_state(StateVisitor& state) {
+    state("rows", rows);
+    state("lanes", lanes);
+    auto evaluations = static_cast<Index>(evaluation_rows.size());
+    state("evaluations", evaluations);
+    evaluation_rows.resize(static_cast<std::size_t>(evaluations));
+    state.parts("evaluation_rows", evaluation_rows.size(), [&](std::size_t i) { state("rows", evaluation_rows[i]); });
+  }
 };
 
 /// Beside what the context holds already, which is the data: theta and the point of an operator, the method's own, the

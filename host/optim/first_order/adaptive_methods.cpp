@@ -29,7 +29,11 @@ class Adam final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2; }
+  Index vectors() const override { return 4; }
+  void visit_own(StateVisitor& state) override {
+    state("mean", mean_);
+    state("square", square_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());
@@ -62,7 +66,13 @@ class RmsProp final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2 + (o_.centered ? 2 : 0) + (o_.momentum > 0 ? 1 : 0); }
+  Index vectors() const override { return 4 + (o_.centered ? 3 : 0) + (o_.momentum > 0 ? 2 : 0); }
+  void visit_own(StateVisitor& state) override {
+    state("square", square_);
+    state("last_gradient", last_gradient_);
+    if (o_.centered) state("mean", mean_);
+    if (o_.momentum > 0) state("last_step", last_step_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&square_, &last_gradient_, o_.centered ? &mean_ : nullptr, o_.centered ? &variance_ : nullptr,
                          o_.momentum > 0 ? &last_step_ : nullptr}) {
@@ -113,7 +123,11 @@ class Adagrad final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 2; }
+  Index vectors() const override { return 4; }
+  void visit_own(StateVisitor& state) override {
+    state("last_gradient", last_gradient_);
+    state("square", square_);
+  }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&last_gradient_, &square_}) {
       *b = Buffer<T>(objective.context(), objective.dimension());

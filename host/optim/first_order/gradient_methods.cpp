@@ -17,6 +17,7 @@ class Sgd final : public QueuedDescent<T> {
 
  private:
   Index vectors() const override { return 0; }
+  void visit_own(StateVisitor&) override {}
   void form(Objective<T>& objective, const T*, const T* g, T* step, DevicePlaces&) override {
     objective.context().template ops<T>().axpby(objective.dimension(), static_cast<T>(-o_.rate), g, T(0), step);
   }
@@ -32,7 +33,8 @@ class Momentum final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 1; }
+  Index vectors() const override { return 2; }
+  void visit_own(StateVisitor& state) override { state("velocity", velocity_); }
   void begin(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
     objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());
@@ -59,7 +61,8 @@ class Nesterov final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 1; }
+  Index vectors() const override { return 2; }
+  void visit_own(StateVisitor& state) override { state("velocity", velocity_); }
   void begin(Objective<T>& objective) override {
     velocity_ = Buffer<T>(objective.context(), objective.dimension());
     objective.context().template ops<T>().fill(objective.dimension(), T(0), velocity_.data());

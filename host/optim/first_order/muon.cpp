@@ -56,6 +56,12 @@ class Muon final : public Descent<T> {
     return s.offset == first->offset || s.offset == last->offset;
   }
 
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("squares", squares_);
+  }
+
   void propose(Objective<T>& objective, const T* g, T* step, StepReport&) override {
     auto& ops = objective.context().template ops<T>();
     ++steps_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/optim/hso.hpp"
 
 namespace hso::detail {
@@ -17,6 +18,10 @@ class Damping {
   explicit Damping(const HsoOptions& o) : o_(o), delta_(o.delta), eps_scale_(o.eps_scale) {}
   double delta() const { return delta_; }
   double eps_scale() const { return eps_scale_; }
+  void visit_state(StateVisitor& state) {
+    state("delta", delta_);
+    state("eps_scale", eps_scale_);
+  }
 
   /// ratio = actual / predicted decrease of an accepted step.
   void accepted(double ratio) {
@@ -48,6 +53,7 @@ class TrustRadius {
  public:
   static constexpr double kAccepted = 1e-4;  ///< a smaller ratio is a rejection
   double radius() const { return radius_; }
+  void visit_state(StateVisitor& state) { state("radius", radius_); }
   void start(double radius) { radius_ = radius; }
   void accepted(double ratio, double length) {
     if (ratio < 0.25) radius_ = length / 2;

@@ -55,9 +55,25 @@ class Hso final : public Optimizer<T> {
   }
   bool full_batch() const override { return true; }
   bool dense() const override { return true; }
+  Index bytes(Context&, const ParameterLayout& layout) const override {
+    return checked_multiply(9 * static_cast<Index>(sizeof(T)), layout.n);
+  }
+
+  void visit_state(StateVisitor& state, Objective<T>* coming) override {
+    if (!state.started(n_ >= 0)) {
+      n_ = -1;
+      return;
+    }
+    if (state.reads()) make_room(*coming);
+    damping_.visit_state(state);
+    region_.visit_state(state);
+    scaling_.visit_state(state);
+    state("first", first_);
+    state("fresh", fresh_);
+  }
 
   StepReport step(Objective<T>& objective, T* theta) override {
-    prepare(objective, theta);
+    if (make_room(objective)) ops_->copy(n_, theta, first_.data());
     StepReport report;
     const auto curvature = linearize(objective, theta, report);
     const double value = report.loss_before;
@@ -125,8 +141,9 @@ class Hso final : public Optimizer<T> {
     return curvature;
   }
 
-  void prepare(Objective<T>& objective, const T* theta) {
-    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
+  /// False where it is there.
+  bool make_room(Objective<T>& objective) {
+    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return false;
     n_ = -1;  // until nothing has thrown
     Context& context = objective.context();
     const Index n = objective.dimension();
@@ -136,13 +153,13 @@ class Hso final : public Optimizer<T> {
     matrix_ = Buffer<T>(context, checked_multiply(n, n));
     for (Buffer<T>* b : {&gradient_, &step_, &trial_, &first_}) *b = Buffer<T>(context, n);
     spectral_ = Buffer<T>(context, 4 * n);
-    ops_->copy(n, theta, first_.data());
     numbers_ = std::make_unique<QueuedNumbers>(context, 6);
     damping_ = Damping(o_);
     region_ = TrustRadius();
     fresh_ = true;
     scaling_.start(context, n, units_ == VariableScaling::curvature);
     n_ = n;
+    return true;
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
   /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient,
@@ -250,8 +267,7 @@ class Hso final : public Optimizer<T> {
   }
 
   void try_steps(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
-    bool described = false;
-    bool can_retry = true;
+    bool described = false, can_retry = true;
     double delta = 0;
     while (can_retry && report.trials < o_.max_trials) {
       ++report.trials;

@@ -46,7 +46,8 @@ class BlockForm final : public ModelStep<T> {
       block += s.size();
     }
     close();
-    return checked_multiply(numbers + 4 * layout.n, static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, largest);
+    const Index held = o_.refresh > 1 ? 2 * numbers : numbers;  // twice for a step back
+    return checked_multiply(held + 4 * layout.n, static_cast<Index>(sizeof(T))) + eigh_bytes<T>(context, largest);
   }
   /// A block of theta, where its matrix lies in `matrices_`, and its eigenvalues.
   struct Block : ThetaBlock {
@@ -55,7 +56,7 @@ class BlockForm final : public ModelStep<T> {
   };
 
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (this->fresh()) make_room(objective);
+    if (this->fresh()) make_form_room(objective);
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     for (const Block& b : blocks_) {
@@ -76,12 +77,19 @@ class BlockForm final : public ModelStep<T> {
     return {};
   }
 
+  void visit_form(StateVisitor& state) override {
+    state("ready", ready_);
+    state("age", age_);
+    if (!ready_ || age_ >= o_.refresh) return;  // the next step makes all that follows
+    state("matrices", matrices_);
+    state.parts("block", blocks_.size(), [&](std::size_t i) { blocks_[i].spectrum.visit_state(state); });
+  }
   static std::string not_finite(StepReport& report, const std::string& block) {
     report.status = StepStatus::not_finite;
     return fmt::format("the block '{}' is not finite", block);
   }
 
-  void make_room(Objective<T>& objective) {
+  void make_form_room(Objective<T>& objective) override {
     blocks_.clear();
     Index numbers = 0;
     for (const ThetaBlock& b : theta_blocks(objective.layout(), layers_)) {

@@ -45,17 +45,27 @@ class MatrixFree final : public ModelStep<T> {
  private:
   /// Of the solver and the start of the next solve; a preconditioner's own beside them.
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
-    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + (preconditioner_.any() ? 1 : 0) + (warm() ? 1 : 0);
+    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + (preconditioner_.any() ? 2 : 0) + (warm() ? 2 : 0);
     return checked_multiply(vectors * static_cast<Index>(sizeof(T)), layout.n) + solver_.number_bytes();
   }
+  void make_form_room(Objective<T>& objective) override {
+    solver_.make_room(objective.context(), this->n(), preconditioner_.any());
+    if (warm()) previous_ = Buffer<T>(objective.context(), this->n());
+    started_ = false;
+    radius_ = o_.radius;
+    age_ = o_.refresh;
+    if (preconditioner_.any()) preconditioner_.make_room(objective);
+  }
+  void visit_form(StateVisitor& state) override {
+    solver_.visit_state(state);
+    state("started", started_);
+    if (started_) state("previous", previous_);
+    state("radius", radius_);
+    state("age", age_);
+    if (preconditioner_.any() && age_ < o_.refresh) preconditioner_.visit_state(state);
+  }
   std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport&) override {
-    if (this->fresh()) {
-      solver_.make_room(objective.context(), this->n(), preconditioner_.any());
-      if (warm()) previous_ = Buffer<T>(objective.context(), this->n());
-      started_ = false;
-      radius_ = o_.radius;
-      age_ = o_.refresh;
-    }
+    if (this->fresh()) make_form_room(objective);
     if (!preconditioner_.any() || age_ < o_.refresh) return {};
     preconditioner_.renew(objective, theta);
     age_ = 0;

@@ -22,7 +22,7 @@ class CholeskyForm final : public ModelStep<T> {
  private:
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
     const Index n = this->n();
-    if (this->fresh()) make_room(objective.context());
+    if (this->fresh()) make_form_room(objective);
     curvature.to_dense(matrix_.data());
     report.products += n;
     size_->start();
@@ -35,7 +35,9 @@ class CholeskyForm final : public ModelStep<T> {
     return "the curvature matrix is not finite";
   }
 
-  void make_room(Context& context) {
+  void visit_form(StateVisitor&) override {}
+  void make_form_room(Objective<T>& objective) override {
+    Context& context = objective.context();
     const Index n = this->n();
     require_memory(context, "hso.cholesky: the curvature matrix and its factor (hso.lowrank and hso.cg hold neither)",
                    n, [](Index m) { return checked_multiply(checked_multiply(2 * m, m), Index{sizeof(T)}); });

@@ -50,9 +50,9 @@ class Kronecker final : public ModelStep<T> {
         factored_(o.damping == "factored" || (o.damping == "auto" && form == Curvature::kfac)) {}
 
  private:
-  /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there. The
-  /// inverse's values, a gradient on a curvature batch, three matrices of a layer's size to apply the inverse, and the
-  /// eigensolver's own.
+  /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there; once
+  /// more for a step back. The inverse's values, a gradient on a curvature batch, three matrices of a layer's size to
+  /// apply the inverse, and the eigensolver's own.
   Index form_bytes(Context& context, const ParameterLayout& layout) const override {
     Index factors = 0, largest = 0, widest = 1;
     for (const Shape& s : layout.tensors) {
@@ -62,7 +62,7 @@ class Kronecker final : public ModelStep<T> {
       largest = std::max(largest, rows * columns);
       widest = std::max({widest, rows, columns});
     }
-    return checked_multiply(2 * factors + (o_.judged ? 2 : 3) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
+    return checked_multiply(3 * factors + (o_.judged ? 2 : 3) * layout.n + 3 * largest, static_cast<Index>(sizeof(T))) +
            (factored_ ? 0 : eigh_bytes<T>(context, widest)) + kSums;
   }
 
@@ -92,6 +92,26 @@ class Kronecker final : public ModelStep<T> {
     Scratch scratch(objective.context());
     running_->gradient(*batches_, theta, scratch.take<T>(this->n()), draw());
     return value;
+  }
+  void make_form_room(Objective<T>& objective) override {
+    auto* network = objective.curvature_source().network();
+    batches_ = network != nullptr ? &network->micro_batches() : nullptr;
+    if (batches_ != nullptr) start(objective);
+  }
+  void visit_form(StateVisitor& state) override {
+    bool running = batches_ != nullptr;
+    state("running", running);
+    if (!running) {  // an operator of an objective that shows no network is made anew
+      if (state.reads()) factors_ = nullptr;
+      return;
+    }
+    state("steps", steps_);
+    state("updates", updates_);
+    state("age", age_);
+    state("largest", largest_);
+    state("inverse_delta", delta_);
+    if (!o_.judged) ball_.visit_state(state);
+    state.part("factors", [&] { running_->visit_state(state); });
   }
   void start(Objective<T>& objective) {
     running_.reset();

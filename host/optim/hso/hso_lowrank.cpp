@@ -44,10 +44,12 @@ class LowRank final : public ModelStep<T> {
   }
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
     const Index parts = checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
-    return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts;
+    const Index kept = o_.refresh > 1 ? 2 * rank_at(layout.n) : 0;  // pairs for a step back, on their way to it
+    return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts +
+           checked_multiply(kept * static_cast<Index>(sizeof(T)), layout.n);
   }
   std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (this->fresh()) make_room(objective.context());
+    if (this->fresh()) make_form_room(objective);
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     const T* start = this->gradient();
@@ -82,7 +84,8 @@ class LowRank final : public ModelStep<T> {
                : s;
   }
 
-  void make_room(Context& context) {
+  void make_form_room(Objective<T>& objective) override {
+    Context& context = objective.context();
     const Index n = this->n();
     if (o_.rank > n)
       throw UsageError(fmt::format("optimizer {}: rank = {}, expected at most n = {}", kName, o_.rank, n));
@@ -93,6 +96,16 @@ class LowRank final : public ModelStep<T> {
     readback_ = context.make_readback(1);
     n_ = n;
     ready_ = false;
+  }
+
+  void visit_form(StateVisitor& state) override {
+    state("ready", ready_);
+    state("age", age_);
+    state.part("basis", [&] { pairs_->visit_counters(state); });
+    if (!ready_ || age_ >= o_.refresh) return;  // the next step makes all that follows
+    state.part("pairs", [&] { pairs_->visit_pairs(state); });
+    state.part("spectrum", [&] { spectrum_.visit_state(state); });
+    state("bound", bound_);
   }
 
   std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {

@@ -42,7 +42,19 @@ class RankOne final : public Optimizer<T> {
   bool full_batch() const override { return o_.kind == "sr1"; }
   bool dense() const override { return o_.memory == 0; }
   Index bytes(Context&, const ParameterLayout& layout) const override {
-    return checked_multiply((8 + 2 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
+    return checked_multiply((10 + 4 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
+  }
+
+  void visit_state(StateVisitor& state, Objective<T>* coming) override {
+    if (!state.started(n_ >= 0)) {
+      n_ = -1;
+      return;
+    }
+    if (state.reads()) make_room(*coming);
+    state("learned", started_);
+    state("gradient", old_gradient_);
+    state("theta", old_theta_);
+    state.part("inverse", [&] { inverse_->visit_state(state); });
   }
 
   StepReport step(Objective<T>& objective, T* theta) override {

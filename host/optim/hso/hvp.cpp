@@ -36,13 +36,19 @@ class HvpCorrected final : public QueuedDescent<T> {
   }
 
  private:
-  Index vectors() const override { return 4; }
+  Index vectors() const override { return 5; }
   void begin(Objective<T>& objective) override {
     for (Buffer<T>* b : {&velocity_, &u_, &corrected_, &product_})
       *b = Buffer<T>(objective.context(), objective.dimension());
     share_ = 0;
     alpha_ = o_.alpha;
     objective.context().template ops<T>().fill(velocity_.size(), T(0), velocity_.data());
+  }
+
+  void visit_own(StateVisitor& state) override {
+    state("velocity", velocity_);
+    state("alpha", alpha_);
+    state("share", share_);
   }
 
   /// `stream`, of random numbers, in device memory.

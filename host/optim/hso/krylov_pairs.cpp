@@ -128,6 +128,15 @@ bool KrylovPairs<T>::collect(std::uint64_t seed) {
 }
 
 template <class T>
+void KrylovPairs<T>::visit_pairs(StateVisitor& state) {
+  state("values", values_);
+  Buffer<T> kept(context_, count() * n_);  // behind them are vectors that only a refresh writes
+  if (!state.reads()) context_.ops<T>().copy(kept.size(), vectors(), kept.data());
+  state("vectors", kept);
+  if (state.reads()) context_.ops<T>().copy(kept.size(), kept.data(), vectors());
+}
+
+template <class T>
 double KrylovPairs<T>::rounding() const {
   const auto m = static_cast<double>(diagonal_.size());
   return zeros_seen_ > 0 ? 2 * std::sqrt(m * zeros_ / static_cast<double>(zeros_seen_)) : 0;

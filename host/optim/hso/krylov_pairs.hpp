@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/objective/objective.hpp"
 #include "linalg/basis.hpp"
 
@@ -23,9 +24,13 @@ class KrylovPairs {
   /// pairs are looked at: once where the steps are no more than the rank.
   bool refresh(LinearOperator<T>& a, const T* start, Index rank, double tolerance, std::uint64_t seed);
 
+  /// What the coming refresh depends on; and the pairs, without what only a refresh looks at.
+  void visit_counters(StateVisitor& state) { basis_.visit_state(state); }
+  void visit_pairs(StateVisitor& state);
+
   const std::vector<double>& values() const { return values_; }  ///< ascending, at most `rank`
   Index count() const { return static_cast<Index>(values_.size()); }
-  const T* vectors() { return basis_.row(0); }  ///< [count][n], row i of values[i]
+  T* vectors() { return basis_.row(0); }  ///< [count][n], row i of values[i]
   /// What rounding of the products may do to a value (EigenPairs::rounding).
   double rounding() const;
   Index steps() const { return steps_; }

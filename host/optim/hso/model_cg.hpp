@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/objective/objective.hpp"
 #include "linalg/late_look.hpp"
@@ -53,6 +54,8 @@ class ModelCg {
                          double radius = std::numeric_limits<double>::infinity());
 
   Index number_bytes() const;
+  /// When the host looks depends on the solve before, and so does what is queued in vain.
+  void visit_state(StateVisitor& state) { state("expected", expected_); }
   const T* x() const { return x_.data(); }
   /// The kept iterates from the last to the first; null when there are no more.
   const T* earlier();

@@ -28,9 +28,24 @@ class ModelStep : public Optimizer<T> {
       : common_(common), name_(std::move(name)), kind_(parse_curvature(common.curvature)), damping_(common) {}
   const std::string& name() const override { return name_; }
   bool full_batch() const override { return judged(); }
+  void visit_state(StateVisitor& state, Objective<T>* coming) final {
+    if (!state.started(n_ >= 0)) {
+      n_ = -1;
+      return;
+    }
+    if (state.reads()) make_room(*coming);
+    damping_.visit_state(state);
+    state("moved", moved_);
+    if (subspace() && moved_) state("pair", pair_);
+    const bool had_room = !fresh_;
+    state("fresh", fresh_);
+    if (fresh_) return;
+    if (!had_room) make_form_room(*coming);
+    state.part("form", [&] { visit_form(state); });
+  }
 
   Index bytes(Context& context, const ParameterLayout& layout) const override {
-    return checked_multiply((subspace() ? 8 : 4) * static_cast<Index>(sizeof(T)), layout.n) +
+    return checked_multiply((subspace() ? 10 : 4) * static_cast<Index>(sizeof(T)), layout.n) +
            form_bytes(context, layout);
   }
 
@@ -78,6 +93,10 @@ class ModelStep : public Optimizer<T> {
   virtual Index form_bytes(Context&, const ParameterLayout& layout) const {
     return checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
   }
+  /// Room of the form's own: once `fresh`, in the first `prepare` or before its state is read.
+  virtual void make_form_room(Objective<T>&) {}
+  /// The form's members that steps leave for the next ones.
+  virtual void visit_form(StateVisitor& state) = 0;
   /// Value, gradient and the curvature of the quadratic model; a form that can gather more on the way takes it here.
   virtual typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) {
     if (auto products = linearize_on_device(objective, theta, g, kind, value_at_))

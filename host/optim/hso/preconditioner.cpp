@@ -6,6 +6,9 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
+#include "hsogpu/objective/network_objective.hpp"
+#include "objective/kronecker_state.hpp"
+#include "objective/micro_batches.hpp"
 
 namespace hso::detail {
 
@@ -26,6 +29,42 @@ void Preconditioner<T>::renew(Objective<T>& objective, const T* theta) {
   diagonal_ = source_->diagonal_entries();
   if (factors_ == nullptr && diagonal_ == nullptr)
     throw UsageError("optimizer hso.cg: preconditioners diagonal and kfac need a network's layers; use none");
+}
+
+template <class T>
+void Preconditioner<T>::visit_state(StateVisitor& state) {
+  kind_ == Preconditioning::kfac ? visit_factors(state) : visit_diagonal(state);
+  if (state.reads()) inverse_.reset();
+}
+
+/// An operator shows copies of its factors, and is made anew from what is read.
+template <class T>
+void Preconditioner<T>::visit_factors(StateVisitor& state) {
+  MicroBatches<T>& batches = objective_->curvature_source().network()->micro_batches();
+  auto read =
+      std::make_unique<KroneckerState<T>>(batches.context, batches.network.graph, false, batches.options.weight_decay);
+  state.parts("block", read->blocks.size(), [&](std::size_t i) {
+    const auto at = static_cast<Index>(i);
+    std::vector<T> a, b;
+    if (!state.reads()) a = factors_->input_factor(at), b = factors_->output_factor(at);
+    state("a", a);
+    state("b", b);
+    if (!state.reads()) return;
+    read->blocks[i].a.upload(a);
+    read->blocks[i].b.upload(b);
+  });
+  if (!state.reads()) return;
+  source_ = std::make_unique<KroneckerOperator<T>>(std::move(read));
+  factors_ = source_->kronecker();
+}
+
+template <class T>
+void Preconditioner<T>::visit_diagonal(StateVisitor& state) {
+  if (!state.reads()) return state("diagonal", const_cast<Buffer<T>&>(*diagonal_));  // it is only looked at
+  Buffer<T> entries(objective_->context(), objective_->dimension());
+  state("diagonal", entries);
+  source_ = std::make_unique<DiagonalOperator<T>>(objective_->context(), std::move(entries));
+  diagonal_ = source_->diagonal_entries();
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/linalg/operators.hpp"
 #include "hsogpu/objective/kronecker.hpp"
 
@@ -22,14 +23,21 @@ class Preconditioner {
  public:
   explicit Preconditioner(Preconditioning kind) : kind_(kind) {}
   bool any() const { return kind_ != Preconditioning::none; }
+  /// Remembers where what is read by visit_state has its place.
+  void make_room(Objective<T>& objective) { objective_ = &objective; }
+  /// What the last `renew` made.
+  void visit_state(StateVisitor& state);
   /// At theta. UsageError when the objective is no network, or not of products with the data (kfac).
   void renew(Objective<T>& objective, const T* theta);
   /// For this damping, above 0. NumericalError when a factor's eigendecomposition fails.
   LinearOperator<T>& at(double delta);
 
  private:
+  void visit_factors(StateVisitor& state);
+  void visit_diagonal(StateVisitor& state);
   std::unique_ptr<LinearOperator<T>> power(const Buffer<T>& d, double delta);
   Preconditioning kind_;
+  Objective<T>* objective_ = nullptr;
   std::unique_ptr<LinearOperator<T>> source_, inverse_;
   KroneckerOperator<T>* factors_ = nullptr;  ///< source_, as one of them
   const Buffer<T>* diagonal_ = nullptr;      ///< the entries

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/optim/hso.hpp"
 
@@ -21,6 +22,7 @@ class RankOneInverse {
   virtual void apply(const T* g, T* out) = 0;
   /// Forgets everything.
   virtual void restart() = 0;
+  virtual void visit_state(StateVisitor& state) = 0;
 };
 
 /// MemoryError when a dense inverse, or the vectors, do not fit.
@@ -37,6 +39,7 @@ class DenseInverse {
   void reset(double scale);                 ///< B = scale I
   void multiply(const T* x, T* out) const;  ///< out = B x
   void add(double scale, const T* v);       ///< B += scale v v'
+  void visit_state(StateVisitor& state) { state("matrix", b_); }
 
  private:
   Ops<T>& ops_;
@@ -50,6 +53,11 @@ class VectorRing {
  public:
   VectorRing(Context& context, Index n, Index capacity, Index sets);
   void clear();
+  void visit_state(StateVisitor& state) {
+    state("first", first_);
+    state("count", count_);
+    state("rows", rows_);
+  }
   Index count() const { return count_; }
   Index capacity() const { return capacity_; }
   /// The slot of the i-th oldest vector.

@@ -33,6 +33,7 @@ class DenseOuter final : public RankOneInverse<T> {
   }
   void apply(const T*, T* out) override { ops_.axpby(n_, static_cast<T>(share_), u_.data(), T(0), out); }
   void restart() override { inverse_.reset(1 / delta_); }
+  void visit_state(StateVisitor& state) override { inverse_.visit_state(state); }  // u is of the coming gradient
 
  private:
   Ops<T>& ops_;
@@ -97,6 +98,10 @@ class LimitedOuter final : public RankOneInverse<T> {
     ring_.combine(c, 0, out);
   }
   void restart() override { ring_.clear(); }
+  void visit_state(StateVisitor& state) override {
+    ring_.visit_state(state);
+    state("gram", gram_);
+  }
 
  private:
   double& gram(Index i, Index j) { return gram_[static_cast<std::size_t>(i * ring_.capacity() + j)]; }

@@ -53,6 +53,10 @@ class DenseSr1 final : public RankOneInverse<T> {
       unit_step(ops_, n_, g, out);
   }
   void restart() override { started_ = false; }
+  void visit_state(StateVisitor& state) override {
+    state("begun", started_);
+    if (started_) inverse_.visit_state(state);
+  }
 
  private:
   static constexpr double kNoise = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
@@ -108,6 +112,16 @@ class LimitedSr1 final : public RankOneInverse<T> {
     ring_.combine(c, 1, out);
   }
   void restart() override { ring_.clear(); }
+  void visit_state(StateVisitor& state) override {
+    ring_.visit_state(state);
+    state("ss", ss_);
+    state("sy", sy_);
+    state("yy", yy_);
+    state("gamma", gamma_);
+    state("v", v_);
+    state("pivots", pivots_);
+    state("kept", kept_);
+  }
 
  private:
   static constexpr Index kSteps = 0, kChanges = 1;

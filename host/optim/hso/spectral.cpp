@@ -41,6 +41,19 @@ double Spectrum::smallest_nonzero() const {
   return std::isfinite(least) ? least : 0;
 }
 
+void Spectrum::visit_state(StateVisitor& state) {
+  state("values", values);
+  state("positive", summary.inertia.positive);
+  state("zero", summary.inertia.zero);
+  state("negative", summary.inertia.negative);
+  state("rank", summary.rank);
+  state("largest", summary.largest);
+  state("tolerance", summary.tolerance);
+  state("condition", summary.condition);
+  state("error", error);
+  state("drift", drift);
+}
+
 Inertia Spectrum::inertia() const {
   Inertia out;
   const double least = std::max(summary.tolerance, error);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/linalg/dense.hpp"
 #include "hsogpu/optim/optimizer.hpp"
 
@@ -35,6 +36,7 @@ struct Spectrum {
   bool clearly_negative() const {
     return !values.empty() && values.front() < -std::max(kClear * summary.tolerance, error);
   }
+  void visit_state(StateVisitor& state);
   double smallest_nonzero() const;  ///< min |lambda| above the tolerance, 0 when there is none
 };
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "objective/balanced_units.hpp"
 
@@ -22,6 +23,8 @@ class DiagonalScaling {
     square_.assign(static_cast<std::size_t>(n), 0.0);
     if (scales) inverse_ = Buffer<T>(context, n);
   }
+  /// Every step meets a matrix before it divides, and makes 1 / d from what was met.
+  void visit_state(StateVisitor& state) { state("square", square_); }
   /// Reads A [n][n] and changes the units.
   void meet(Context& context, const T* a) {
     if (!scales_) return;

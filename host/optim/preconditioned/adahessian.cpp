@@ -52,11 +52,18 @@ class AdaHessian final : public Descent<T> {
   }
 
  private:
+  Index vectors() const override { return 7; }
   void start(Objective<T>& objective) override {
     for (Buffer<T>* b : {&mean_, &square_, &diagonal_, &probe_})
       *b = zeros<T>(objective.context(), objective.dimension());
     groups_ = groups_of(objective.layout(), spatial_);
     steps_ = 0;
+  }
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("square", square_);
+    state("diagonal", diagonal_);  // of the last refresh
   }
   bool due() const { return steps_ % o_.refresh == 0; }
 

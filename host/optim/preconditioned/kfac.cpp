@@ -29,11 +29,11 @@ class Kfac final : public QueuedDescent<T> {
       throw UsageError(std::string("optimizer ") + name + ": factors = '" + o.factors +
                        "', expected fisher_mc, fisher_empirical or ggn");
   }
-  /// Factors, their inverses or eigenvectors, and room to form them.
+  /// Factors and their inverses or eigenvectors, twice for a step back, and room to form them.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     constexpr Index kSums = Index{16} << 20;  // of a chunk of the rows that are summed to factors
     return Descent<T>::bytes(context, layout) + kSums +
-           checked_multiply(3 * axis_numbers(layout, INT64_MAX, false, true), static_cast<Index>(sizeof(T)));
+           checked_multiply(5 * axis_numbers(layout, INT64_MAX, false, true), static_cast<Index>(sizeof(T)));
   }
 
  private:
@@ -46,6 +46,11 @@ class Kfac final : public QueuedDescent<T> {
     running_ = std::make_unique<RunningFactors<T>>(micro_batches_of(objective), source_);
     ball_.start(objective.context(), objective.dimension());
     updates_ = 0;
+  }
+  void visit_own(StateVisitor& state) override {
+    state("updates", updates_);
+    ball_.visit_state(state);
+    state.part("factors", [&] { running_->visit_state(state); });
   }
   bool factors_due() const { return this->proposals() % o_.factor_every == 0; }
   bool inverse_due() const { return this->proposals() % o_.inverse_every == 0; }

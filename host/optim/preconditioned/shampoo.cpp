@@ -39,10 +39,10 @@ class Shampoo final : public Descent<T> {
     if (o.graft != "none" && o.graft != "sgd")
       throw UsageError(fmt::format("optimizer shampoo: graft = '{}', expected none or sgd", o.graft));
   }
-  /// Statistics and roots of every axis.
+  /// Statistics and roots of every axis, twice for a step back.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return Descent<T>::bytes(context, layout) +
-           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, true), static_cast<Index>(sizeof(T)));
+           checked_multiply(4 * axis_numbers(layout, o_.max_dimension, true), static_cast<Index>(sizeof(T)));
   }
 
  private:
@@ -66,6 +66,17 @@ class Shampoo final : public Descent<T> {
       parts_.back().axes.emplace_back(context, s.size() / m, s.size() / m <= o_.max_dimension);
     }
     ball_.start(context, objective.dimension());
+  }
+
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    ball_.visit_state(state);
+    state.parts("slice", parts_.size(), [&](std::size_t i) {
+      state.parts("axis", parts_[i].axes.size(), [&](std::size_t j) {
+        state("sum", parts_[i].axes[j].sum);
+        state("root", parts_[i].axes[j].root);
+      });
+    });
   }
 
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/objective/objective.hpp"
 
@@ -54,6 +55,7 @@ template <class T>
 class HeavyBall {
  public:
   void start(Context& context, Index n) { velocity_ = zeros<T>(context, n); }
+  void visit_state(StateVisitor& state) { state("velocity", velocity_); }
   /// step holds p.
   void propose(Ops<T>& ops, double rate, double momentum, T* step) {
     ops.axpby(velocity_.size(), static_cast<T>(-rate * momentum), velocity_.data(), static_cast<T>(-rate), step);

@@ -26,10 +26,10 @@ class Soap final : public Descent<T> {
     require_option(o.refresh >= 1, "soap", "refresh", o.refresh, "at least 1");
     require_option(o.max_dimension >= 1, "soap", "max_dimension", o.max_dimension, "at least 1");
   }
-  /// Statistics and eigenvectors of every axis.
+  /// Statistics and eigenvectors of every axis, twice for a step back.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return Descent<T>::bytes(context, layout) +
-           checked_multiply(2 * axis_numbers(layout, o_.max_dimension, false), static_cast<Index>(sizeof(T)));
+           checked_multiply(4 * axis_numbers(layout, o_.max_dimension, false), static_cast<Index>(sizeof(T)));
   }
 
  private:
@@ -59,6 +59,19 @@ class Soap final : public Descent<T> {
     }
     mean_ = zeros<T>(context, objective.dimension());
     square_ = zeros<T>(context, objective.dimension());
+  }
+
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("square", square_);
+    state.parts("slice", parts_.size(), [&](std::size_t i) {
+      for (auto [name, axis] : {std::pair{"rows", &parts_[i].rows}, {"columns", &parts_[i].columns}}) {
+        if (!axis->rotates()) continue;
+        state(std::string(name) + ".sum", axis->sum);
+        state(std::string(name) + ".q", axis->q);
+      }
+    });
   }
 
   void propose(Objective<T>& objective, const T* g, T* step, StepReport& report) override {

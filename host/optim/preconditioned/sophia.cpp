@@ -35,6 +35,11 @@ class Sophia final : public Descent<T> {
       *b = zeros<T>(objective.context(), objective.dimension());
     steps_ = 0;
   }
+  void visit_method(StateVisitor& state) override {
+    state("steps", steps_);
+    state("mean", mean_);
+    state("average", average_);
+  }
   bool due() const { return steps_ % o_.refresh == 0; }
 
   double evaluate(Objective<T>& objective, const T* theta, T* gradient) override {

@@ -20,7 +20,7 @@ class Lbfgs final : public TrialStep<T> {
   }
 
  private:
-  Index vectors() const override { return 2 * Index{o_.memory} + 3; }
+  Index vectors() const override { return 4 * Index{o_.memory} + 5; }
   using TrialStep<T>::n;
   using TrialStep<T>::ops;
   using TrialStep<T>::gradient;
@@ -33,6 +33,7 @@ class Lbfgs final : public TrialStep<T> {
     point_ = std::make_unique<QueuedPoint<T>>(context, 1);
     numbers_ = std::make_unique<QueuedNumbers>(context, std::max(pairs_.products(), 1 + pairs_.numbers()));
   }
+  void visit_method(StateVisitor& state) override { pairs_.visit_state(state); }
   Index more_numbers() const override { return pairs_.products(); }
 
   void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {

@@ -10,7 +10,7 @@ void LbfgsPairs<T>::make_room(Context& context, Index memory, Index n) {
   n_ = n;
   for (Buffer<T>* b : {&s_, &y_}) {
     *b = Buffer<T>(context, checked_multiply(memory + 1, n));
-    if (late_) ops_->fill(b->size(), T(0), b->data());  // products are taken with places that hold nothing yet
+    ops_->fill(b->size(), T(0), b->data());  // places that hold nothing yet are multiplied, and written to files
   }
   curvature_.assign(static_cast<std::size_t>(memory + 1), 0);
   coefficients_ = curvature_;

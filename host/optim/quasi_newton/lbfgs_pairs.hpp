@@ -11,6 +11,7 @@
 #include <cmath>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 
@@ -22,6 +23,16 @@ class LbfgsPairs {
  public:
   void make_room(Context& context, Index memory, Index n);
   void clear() { count_ = next_ = 0; }
+  void visit_state(StateVisitor& state) {
+    state("count", count_);
+    state("next", next_);
+    state("scale", scale_);
+    state("s", s_);
+    state("y", y_);
+    state("curvature", curvature_);
+    state("sy", sy_);
+    state("yy", yy_);
+  }
   Index count() const { return count_; }
   Index places() const { return static_cast<Index>(curvature_.size()); }
   /// The free place, where the next pair is written before it is kept.

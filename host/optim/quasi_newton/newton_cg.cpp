@@ -20,6 +20,7 @@ class NewtonCg final : public TrialStep<T> {
  private:
   Index vectors() const override { return 6; }
   void start(Objective<T>&) override { expected_ = 0; }
+  void visit_method(StateVisitor& state) override { state("expected", expected_); }
 
   void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
     auto [value, curvature] = objective.linearize(theta, g, kind_);

@@ -37,6 +37,11 @@ class Sr1 final : public TrialStep<T> {
     scaled_ = false;
     radius_ = o_.radius;
   }
+  void visit_method(StateVisitor& state) override {
+    state("matrix", matrix_);
+    state("radius", radius_);
+    state("scaled", scaled_);
+  }
   void set_identity(double scale) {
     ops().fill(n() * n(), T(0), matrix_.data());
     ops().for_each(1, n(), AddDiagonal<T>{matrix_.data(), n(), static_cast<T>(scale)});

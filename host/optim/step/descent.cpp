@@ -29,6 +29,16 @@ void Descent<T>::make_room(Objective<T>& objective) {
 }
 
 template <class T>
+void Descent<T>::visit_state(StateVisitor& state, Objective<T>* coming) {
+  if (!state.started(ops_ != nullptr)) {
+    ops_ = nullptr;
+    return;
+  }
+  if (state.reads()) make_room(*coming);
+  visit_method(state);
+}
+
+template <class T>
 void Descent<T>::refuse_point(StepReport& report) const {
   report.status = StepStatus::not_finite;
   report.message = fmt::format("{}: loss {} or its gradient is not finite; parameters unchanged", name_,

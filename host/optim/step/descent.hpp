@@ -19,12 +19,13 @@ class Descent : public Optimizer<T> {
   const std::string& name() const override { return name_; }
   StepReport step(Objective<T>& objective, T* theta) override;
   const T* displacement() const override { return step_.data(); }
+  void visit_state(StateVisitor& state, Objective<T>* coming) final;
   Index bytes(Context&, const ParameterLayout& layout) const override {
     return checked_multiply((2 + vectors()) * static_cast<Index>(sizeof(T)), layout.n);
   }
 
  protected:
-  /// Of the method's own state, beside gradient and step.
+  /// Of the method's own, beside gradient and step; what steps leave for the next ones twice, for a step back.
   virtual Index vectors() const { return 6; }
   /// The state of the method before the first step.
   virtual void start(Objective<T>&) {}
@@ -36,6 +37,8 @@ class Descent : public Optimizer<T> {
   /// when the step is refused belongs to `commit`. A status other than accepted, with a message that says why, refuses.
   virtual void propose(Objective<T>& objective, const T* gradient, T* step, StepReport& report) = 0;
   virtual void commit(Ops<T>&) {}
+  /// The method's own members that steps leave for the next ones; where they are read, `start` came before.
+  virtual void visit_method(StateVisitor& state) = 0;
 
   /// Gradient, step and the method's own state where there are none yet, or those of another device or size.
   void make_room(Objective<T>& objective);

@@ -29,6 +29,13 @@ void QueuedDescent<T>::start(Objective<T>& objective) {
 }
 
 template <class T>
+void QueuedDescent<T>::visit_method(StateVisitor& state) {
+  state("proposals", proposals_);
+  state("taken", taken_);
+  visit_own(state);
+}
+
+template <class T>
 StepReport QueuedDescent<T>::step(Objective<T>& objective, T* theta) {
   DeviceQueue<T>& own = queue(objective.context());
   if (!own.push(*this, objective, theta)) return Descent<T>::step(objective, theta);

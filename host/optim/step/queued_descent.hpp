@@ -26,9 +26,12 @@ class QueuedDescent : public Descent<T>, public QueuedStep<T> {
   Index proposals() const { return proposals_; }
   Index taken() const { return taken_; }
   void start(Objective<T>& objective) final;
+  void visit_method(StateVisitor& state) final;
 
   /// As Descent's, before the first step; the counts are zero then.
   virtual void begin(Objective<T>&) {}
+  /// As Descent's visit_method, beside the counts.
+  virtual void visit_own(StateVisitor& state) = 0;
   /// Announces the gradient, and whatever else the step asks of the objective. Queueing::host: this step is
   /// Descent::step's, with `evaluate` and `propose`.
   virtual Queueing announce_gradient(Objective<T>& objective, std::vector<std::uintptr_t>& key);

@@ -19,6 +19,7 @@ void StepQueue<T>::push(Objective<T>& objective, T* theta) {
   if (method != nullptr && queue_->push(*method, objective, theta)) return;
   settle();  // the host decides about this one: not before it knows about those that are queued
   if (outcome_.refused) return;
+  if (before_host_step) before_host_step();
   outcome_.report = optimizer_.step(objective, theta);
   outcome_.refused = outcome_.report.status != StepStatus::accepted;
   ++outcome_.taken;

@@ -26,6 +26,15 @@ class TrialStep : public Optimizer<T> {
     return checked_multiply((3 + vectors()) * static_cast<Index>(sizeof(T)), layout.n);
   }
 
+  void visit_state(StateVisitor& state, Objective<T>* coming) final {
+    if (!state.started(ready_)) {
+      ready_ = false;
+      return;
+    }
+    if (state.reads()) make_room(*coming);
+    visit_method(state);
+  }
+
   StepReport step(Objective<T>& objective, T* theta) override {
     make_room(objective);
     StepReport report;
@@ -48,6 +57,8 @@ class TrialStep : public Optimizer<T> {
   virtual Index vectors() const = 0;
   /// Buffers of the method's own, and its state before the first step.
   virtual void start(Objective<T>& objective) = 0;
+  /// The method's own members that steps leave for the next ones; where they are read, `start` came before.
+  virtual void visit_method(StateVisitor& state) = 0;
   /// Value, gradient and the square of its norm, and `more_numbers` that the method takes.
   virtual void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) {
     point.queue(objective, theta, g, {{g, g}});

@@ -34,6 +34,7 @@ class ClipGradientWrapper final : public Wrapper<T> {
   ClipGradientWrapper(Wrapped<T> inner, double bound) : Wrapper<T>(std::move(inner), "clip_gradient"), bound_(bound) {}
 
  private:
+  void visit_own(StateVisitor&) override {}
   StepReport inner_step(Objective<T>& objective, T* theta) override {
     ClippedObjective<T> clipped(objective, bound_);
     StepReport report = this->inner().step(clipped, theta);

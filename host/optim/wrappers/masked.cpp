@@ -30,6 +30,10 @@ class MaskedOptimizer final : public Optimizer<T>, public detail::QueuedStep<T> 
     return inner_->bytes(context, layout) + checked_multiply(2 * static_cast<Index>(sizeof(T)) + 1, layout.n);
   }
 
+  void visit_state(StateVisitor& state, Objective<T>* coming) override {
+    state.part("inner", [&] { inner_->visit_state(state, coming); });
+  }
+
   StepReport step(Objective<T>& objective, T* theta) override {
     make_room(objective);
     keep(theta, trial_.data());

@@ -31,6 +31,18 @@ void Wrapper<T>::make_room(Objective<T>& objective) {
 }
 
 template <class T>
+void Wrapper<T>::visit_state(StateVisitor& state, Objective<T>* coming) {
+  state.part("inner", [&] { inner_->visit_state(state, coming); });
+  if (!state.started(n_ >= 0)) {
+    n_ = -1;
+    return;
+  }
+  if (state.reads()) make_room(*coming);
+  state("steps", steps_);
+  visit_own(state);
+}
+
+template <class T>
 StepReport Wrapper<T>::step(Objective<T>& objective, T* theta) {
   make_room(objective);
   ops_->copy(n_, theta, trial_.data());

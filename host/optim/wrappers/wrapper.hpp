@@ -22,14 +22,16 @@ class Wrapper : public Optimizer<T>, public QueuedStep<T> {
   bool dense() const override { return inner_->dense(); }
   const T* displacement() const override { return displacement_.data(); }
   StepReport step(Objective<T>& objective, T* theta) override;
+  void visit_state(StateVisitor& state, Objective<T>* coming) final;
   QueuedStep<T>* queued() override { return queues() && inner_->queued() != nullptr ? this : nullptr; }
   Queueing announce(Objective<T>& objective, const T* theta, std::vector<std::uintptr_t>& key) override;
   void next(std::vector<double>& numbers) override;
   void launch(Objective<T>& objective, T* theta, DevicePlaces& at) override;
   void settle(StepRecord& record, StepReport& report) override;
-  /// Trial point, displacement and two vectors at the most of the wrapper's own, beside the inner method's.
+  /// Trial point, displacement and two vectors at the most of the wrapper's own, twice for a step back, beside the
+  /// inner method's.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
-    return inner_->bytes(context, layout) + checked_multiply(4 * static_cast<Index>(sizeof(T)), layout.n);
+    return inner_->bytes(context, layout) + checked_multiply(6 * static_cast<Index>(sizeof(T)), layout.n);
   }
 
  protected:
@@ -40,6 +42,8 @@ class Wrapper : public Optimizer<T>, public QueuedStep<T> {
   /// change when the outcome is refused belongs to `commit`.
   virtual bool change(const T* theta, T* d, StepReport& report) = 0;
   virtual void commit(const T* /*d*/) {}
+  /// The wrapper's own members that steps leave for the next ones, beside the count of steps.
+  virtual void visit_own(StateVisitor&) = 0;
 
   /// The same for queued steps, by launches alone; what is below counts only where this is true.
   virtual bool queues() const { return false; }

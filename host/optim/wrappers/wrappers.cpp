@@ -16,6 +16,7 @@ class MomentumWrapper final : public Wrapper<T> {
   MomentumWrapper(Wrapped<T> inner, double momentum) : Wrapper<T>(std::move(inner), "momentum"), momentum_(momentum) {}
 
  private:
+  void visit_own(StateVisitor& state) override { state("velocity", velocity_); }
   void start(Context& context, Index n) override {
     velocity_ = Buffer<T>(context, n);
     this->ops().fill(n, T(0), velocity_.data());
@@ -43,6 +44,10 @@ class AdamWrapper final : public Wrapper<T> {
   AdamWrapper(Wrapped<T> inner, const Values& v) : Wrapper<T>(std::move(inner), "adam"), v_(v) {}
 
  private:
+  void visit_own(StateVisitor& state) override {
+    state("mean", mean_);
+    state("square", square_);
+  }
   void start(Context& context, Index n) override {
     for (Buffer<T>* b : {&mean_, &square_}) {
       *b = Buffer<T>(context, n);
@@ -74,6 +79,7 @@ class WeightDecayWrapper final : public Wrapper<T> {
   WeightDecayWrapper(Wrapped<T> inner, double decay) : Wrapper<T>(std::move(inner), "weight_decay"), decay_(decay) {}
 
  private:
+  void visit_own(StateVisitor&) override {}
   bool change(const T* theta, T* d, StepReport&) override {
     if (decay_ == 0) return false;
     this->ops().axpby(this->n(), static_cast<T>(-decay_), theta, T(1), d);
@@ -93,6 +99,7 @@ class ClipWrapper final : public Wrapper<T> {
   ClipWrapper(Wrapped<T> inner, double bound) : Wrapper<T>(std::move(inner), "clip"), bound_(bound) {}
 
  private:
+  void visit_own(StateVisitor&) override {}
   bool change(const T*, T* d, StepReport&) override {
     const double norm = this->ops().nrm2(this->n(), d);
     if (norm <= bound_) return false;
@@ -121,6 +128,7 @@ class ScheduleWrapper final : public Wrapper<T> {
       : Wrapper<T>(std::move(inner), kind), metric_("factor_" + kind), factor_(std::move(factor)) {}
 
  private:
+  void visit_own(StateVisitor&) override {}
   bool change(const T*, T* d, StepReport& report) override {
     const double factor = factor_(static_cast<double>(this->steps()));
     report.metrics.emplace_back(metric_, factor);

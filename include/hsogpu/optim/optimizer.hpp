@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "hsogpu/core/state.hpp"
 #include "hsogpu/objective/objective.hpp"
 
 namespace hso {
@@ -71,12 +72,17 @@ class Optimizer {
   virtual const T* displacement() const { return nullptr; }
   /// Its steps for those who do not wait for each outcome (step_queue.hpp); null: every step needs the host.
   virtual detail::QueuedStep<T>* queued() { return nullptr; }
+  /// Names every member that a step leaves for the next ones, once (core/state.hpp). Where values are read, `coming` is
+  /// the objective of the coming steps, and room for them is made on its device; otherwise it is not looked at. Queued
+  /// steps are looked at first.
+  virtual void visit_state(StateVisitor& state, Objective<T>* coming) = 0;
   /// True when a step wants the whole batch (the trainer's default batch).
   virtual bool full_batch() const { return false; }
   /// True when it forms and decomposes an [n][n] matrix.
   virtual bool dense() const { return false; }
   /// Device bytes that its steps hold or take at the most, dense() matrices, theta and what belongs to the objective (a
-  /// network's tapes and the points of its operators) left out. The default: eight vectors.
+  /// network's tapes and the points of its operators) left out. What visit_state names counts twice: a training keeps a
+  /// copy to step back to. The default: eight vectors.
   virtual Index bytes(Context&, const ParameterLayout& layout) const {
     return checked_multiply(8 * static_cast<Index>(sizeof(T)), layout.n);
   }
@@ -98,5 +104,14 @@ using OptimizerSettings = std::map<std::string, std::string>;
 /// UsageError names the unknown optimizer or option with a suggestion, or the value that does not parse.
 template <class T>
 std::unique_ptr<Optimizer<T>> make_optimizer(const std::string& name, const OptimizerSettings& settings = {});
+
+/// The state behind the last step, in host memory: an optimizer of the same name, settings and wrappers that is given
+/// it takes the steps that this one would take, to the bit. Nothing but "started" before the first step.
+template <class T>
+RawTensors save_state(Optimizer<T>& optimizer);
+/// InputError names the member that is missing, unknown, or of another size.
+template <class T>
+void load_state(Optimizer<T>& optimizer, Objective<T>& coming, const RawTensors& state,
+                const std::string& source = "optimizer state");
 
 }  // namespace hso

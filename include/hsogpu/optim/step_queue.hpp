@@ -12,6 +12,7 @@
 // behind it, until somebody looks. Methods and objectives that need the host take their steps one by one inside push.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "hsogpu/optim/optimizer.hpp"
@@ -31,6 +32,8 @@ class StepQueue {
   ~StepQueue();
 
   void push(Objective<T>& objective, T* theta);
+  /// Called before a step that the host takes, when nothing is queued.
+  std::function<void()> before_host_step;
 
   struct Outcome {
     Index taken = 0;       ///< steps since the last look, a refused one included

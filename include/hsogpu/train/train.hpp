@@ -57,6 +57,9 @@ struct TrainOptions {
   std::uint64_t seed = 0;
   Index evaluate_every = 0;    ///< steps between evaluations; 0: every step (full batch) or epoch
   Index checkpoint_every = 0;  ///< steps between checkpoints; 0: only the last
+  Index keep_last = 3;         ///< checkpoints that stay, the newest; 0: all
+  Index keep_every = 0;        ///< checkpoints at multiples of this many steps stay too; 0: none
+  bool keep_best = false;      ///< and so does that of the lowest test loss, or objective, where it was evaluated
   Index spectrum_every = 0;    ///< steps between lines of spectra.jsonl in the run directory, step 0 first; 0: none
   std::string spectrum_kind = "hessian";  ///< of what: see Curvature
   /// A run directory or one of its checkpoints/step_N: parameters, mask and input scaling come from there (the scaling
@@ -64,6 +67,10 @@ struct TrainOptions {
   std::string start;
   std::string run_directory;  ///< empty: nothing is written; "###" in it becomes the first free number
   bool overwrite = false;     ///< a run that is in it may be replaced; otherwise it is an InputError
+  /// The run in it goes on from its last whole checkpoint and ends with the bits of one that was never stopped; where
+  /// it has none yet it begins anew. Other options must be those of the run, but for those of when to stop and what to
+  /// keep: UsageError names the first that differs.
+  bool resume = false;
 };
 
 /// Where a training starts, given in memory; steps, records and batches count from 0 as always.
@@ -93,7 +100,7 @@ struct TrainRecord {
 };
 
 struct TrainResult {
-  std::vector<TrainRecord> history;  ///< evaluated steps, step 0 first
+  std::vector<TrainRecord> history;  ///< evaluated steps, step 0 first; resumed: from the last one before
   std::vector<double> theta;         ///< the last accepted point; with patience that of the lowest test loss
   TrainRecord last;                  ///< of theta
   Index accepted_steps = 0, trials = 0;
@@ -101,10 +108,11 @@ struct TrainResult {
   Index planned_bytes = 0, peak_bytes = 0;  ///< on the device: said before, and the most that was live at once
   std::string device, run_directory;
   /// "steps", "epochs", "target_loss", "target_accuracy", "patience", "seconds", "gradients", "trials", "interrupted",
-  /// "stalled", "not_finite" or "singular"
+  /// "stalled", "not_finite" or "singular" (five steps in a row, or the last ones), or "diverged": the objective at the
+  /// end is above 1000 times that of the start, or 1000
   std::string stop_reason;
-  bool numerical_failure = false;
-  DataDescription data{};  ///< what was taken from options.data; empty where TrainStart has the data
+  bool numerical_failure = false;  ///< of the last three reasons
+  DataDescription data{};          ///< what was taken from options.data; empty where TrainStart has the data
 };
 
 /// What a command will take at most, in bytes.
@@ -119,7 +127,9 @@ struct TrainHooks {
   /// When the data are on the device, before anything is computed or written. An exception ends the training there.
   std::function<void(const MemoryPlan&)> on_plan;
   std::function<void(const DataDescription&)> on_data;  ///< before that, where data is read
-  std::function<void(const TrainRecord&)> on_record;    ///< after every evaluation
+  /// For people: where a resumed training goes on, and which damaged checkpoint it passed over.
+  std::function<void(const std::string&)> on_note;
+  std::function<void(const TrainRecord&)> on_record;  ///< after every evaluation
   /// After every optimizer step, which is waited for then; steps that nobody looks at are queued (step_queue.hpp).
   std::function<void(Index step, const StepReport&)> on_step;
   /// Now and then, after a step whose outcome is known: for people who watch. At most ten times a second.
@@ -132,10 +142,10 @@ struct TrainHooks {
 
 /// Throws the kinds of error.hpp for bad options, data, models, memory and devices, before anything is written.
 /// The run directory gets config.toml, env.json, data.json (what was taken from the data), metrics.jsonl, theta.npy,
-/// model.safetensors, result.json and checkpoints/step_N/, and with `spectrum_every` spectra.jsonl: both ends of the
-/// spectrum, trace and norm, for all of theta and each layer. With a mask it and every checkpoint have mask.safetensors
-/// too: a U8 tensor for each parameter, 1 kept and 0 removed. InputError for a start that does not fit the network:
-/// names the tensor and both shapes.
+/// model.safetensors, result.json and checkpoints/step_N/ (written by a thread while the training goes on), and with
+/// `spectrum_every` spectra.jsonl: both ends of the spectrum, trace and norm, for all of theta and each layer. With a
+/// mask it and every checkpoint have mask.safetensors too: a U8 tensor for each parameter, 1 kept and 0 removed.
+/// InputError for a start that does not fit the network: names the tensor and both shapes.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks = {});
 /// From a start in memory; options.start is not read then, it stays a note in config.toml.
 TrainResult train(const TrainOptions& options, const TrainHooks& hooks, const TrainStart& start);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checkpoints written by a thread of their own, so that the training goes on meanwhile.
+#pragma once
+
+#include <future>
+#include <string>
+#include <vector>
+
+#include "train/checkpoint_files.hpp"
+
+namespace hso {
+
+class CheckpointWriter {
+ public:
+  CheckpointWriter(std::string run, std::vector<ParameterInfo> parameters, TrainOptions options, Mask mask)
+      : run_(std::move(run)),
+        parameters_(std::move(parameters)),
+        options_(std::move(options)),
+        mask_(std::move(mask)) {}
+  /// Waits for what is being written; its failure is not reported then.
+  ~CheckpointWriter() = default;
+
+  /// Begins to write, and to remove what is no longer kept, behind the one before. Throws what that one failed with.
+  void write(CheckpointContent content) {
+    wait();
+    at_work_ = std::async(std::launch::async, [this, content = std::move(content)] {
+      write_checkpoint(run_, content, parameters_, options_, mask_);
+      retire_checkpoints(run_, options_);
+    });
+  }
+  /// Until everything is on the disk. Throws what it failed with, once.
+  void wait() {
+    if (at_work_.valid()) at_work_.get();
+  }
+
+ private:
+  std::string run_;
+  std::vector<ParameterInfo> parameters_;
+  TrainOptions options_;
+  Mask mask_;
+  std::future<void> at_work_;  ///< last: ends first
+};
+
+}  // namespace hso
