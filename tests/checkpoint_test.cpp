@@ -57,12 +57,7 @@ class At {
 
 class Checkpoints : public testing::Test {
  protected:
-  Checkpoints() {
-    omp_set_num_threads(1);  // a child that was forked has no other threads
-    // What a killed process has written is there without it: only the machine's end would need it.
-    detail::file_calls().fsync = [](int) { return 0; };
-  }
-  ~Checkpoints() override { detail::file_calls() = before_; }
+  Checkpoints() { omp_set_num_threads(1); }  // a child that was forked has no other threads
 
   /// Six steps, a checkpoint at every second one of which two stay.
   TrainOptions options() const {
@@ -92,7 +87,7 @@ class Checkpoints : public testing::Test {
   }
   std::string folder(const std::string& name) const { return dir_.file(name); }
 
-  const detail::FileCalls before_ = detail::file_calls();
+  const WithoutFlushes quick_;
   TempDir dir_;
 };
 
