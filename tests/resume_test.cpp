@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "hsogpu/core/error.hpp"
-#include "io/file_calls.hpp"
 #include "support/messages.hpp"
 #include "support/program.hpp"
 #include "support/temp_dir.hpp"
@@ -21,11 +20,6 @@ namespace fs = std::filesystem;
 
 class Resume : public testing::Test {
  protected:
-  Resume() {
-    detail::file_calls().fsync = [](int) { return 0; };  // it takes the time of the tests
-  }
-  ~Resume() override { detail::file_calls() = before_; }
-
   /// 48 rows in batches of 20: three steps an epoch, the last of them short.
   TrainOptions options(const std::string& optimizer, Index epochs = 4) const {
     TrainOptions o = tiny_options(dir_, optimizer);
@@ -58,7 +52,7 @@ class Resume : public testing::Test {
     expect_same_run(whole, cut);
   }
 
-  const detail::FileCalls before_ = detail::file_calls();
+  const WithoutFlushes quick_;
   TempDir dir_;
 };
 

@@ -27,6 +27,7 @@ class TrainingFaults : public testing::Test {
       if (name.starts_with("optimizer.")) out[name] = tensor;
     return out;
   }
+  const WithoutFlushes quick_;
   TempDir dir_;
 };
 

@@ -16,6 +16,8 @@
 namespace hso {
 namespace {
 
+constexpr std::size_t kChunk = std::size_t{1} << 20;
+
 using Named = std::pair<const std::string, RawTensor>;
 
 int width_of(const std::string& dtype) { return dtype == "BOOL" ? 1 : dtype.ends_with("64") ? 8 : 4; }
@@ -46,8 +48,17 @@ void write_raw_tensors(const std::string& path, const RawTensors& tensors,
     position = end;
   }
   AtomicFile file(path);
-  file.write(safetensors_header_bytes(path, json));
-  for (const Named* named : order) file.write(named->second.bytes);
+  std::string together = safetensors_header_bytes(path, json);  // most are a number each
+  const auto flush = [&] {
+    file.write(together);
+    together.clear();
+  };
+  for (const Named* named : order) {
+    const std::string& bytes = named->second.bytes;
+    if (together.size() + bytes.size() > kChunk) flush();
+    bytes.size() > kChunk ? file.write(bytes) : void(together += bytes);
+  }
+  flush();
   file.commit();
 }
 
@@ -68,12 +79,11 @@ RawFile read_raw_tensors(const std::string& path) {
 }
 
 FileSum sum_of_file(const std::string& path) {
-  constexpr std::uint64_t kChunk = std::uint64_t{1} << 20;
   FileReader file(path);
-  std::vector<char> bytes(static_cast<std::size_t>(std::min(file.size(), kChunk)));
+  std::vector<char> bytes(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kChunk)));
   uLong crc = crc32(0, nullptr, 0);
   while (file.remaining() > 0) {
-    const Span<char> part(bytes.data(), static_cast<std::size_t>(std::min(file.remaining(), kChunk)));
+    const Span<char> part(bytes.data(), static_cast<std::size_t>(std::min<std::uint64_t>(file.remaining(), kChunk)));
     file.read(part);
     crc = crc32(crc, reinterpret_cast<const Bytef*>(part.data()), static_cast<uInt>(part.size()));
   }

@@ -45,7 +45,10 @@ void make_folder(const std::string& path) {
 void sync(const std::string& path) {
   const FileHandle handle(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (handle.get() < 0) fail(path, "open it", errno);
-  if (detail::file_calls().fsync(handle.get()) != 0 && errno != EINVAL) fail(path, "flush it to the disk", errno);
+  int done = 0;
+  do done = detail::file_calls().fsync(handle.get());
+  while (done != 0 && errno == EINTR);
+  if (done != 0 && errno != EINVAL) fail(path, "flush it to the disk", errno);
 }
 
 void rename_folder(const std::string& from, const std::string& to) {
@@ -160,10 +163,14 @@ void remove_unfinished_checkpoints(const std::string& run) {
 }
 
 void remove_later_checkpoints(const std::string& run, Index step) {
-  for (const Index later : checkpoint_steps(run))
-    if (const std::string folder = checkpoint_folder(run, later);
-        later > step && is_there(folder + "/" + kCheckpointMarker))
-      retire(folder);
+  for (const Index later : checkpoint_steps(run)) {
+    const std::string folder = checkpoint_folder(run, later);
+    if (later <= step || !is_there(folder + "/" + kCheckpointMarker)) continue;
+    if (is_whole(folder))
+      throw InputError(
+          fmt::format("{}: another process has gone on with the run since step {} was read", folder, step));
+    retire(folder);
+  }
 }
 
 void write_checkpoint(const std::string& run, const CheckpointContent& content,

@@ -45,8 +45,8 @@ void verify_checkpoint(const std::string& folder, const CheckpointInfo& info);
 /// Removes the step_N.tmp that a killed process left. Nothing else is touched.
 void remove_unfinished_checkpoints(const std::string& run);
 
-/// Removes checkpoints of later steps than this: a training that goes on from here makes them anew. Folders without
-/// checkpoint.json are left alone.
+/// Removes damaged checkpoints of later steps than this: a training that goes on from here makes them anew. Folders
+/// without checkpoint.json are left alone; one that is whole is an InputError: somebody else has gone on.
 void remove_later_checkpoints(const std::string& run, Index step);
 
 /// What is written of one point of a training.

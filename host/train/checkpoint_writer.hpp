@@ -24,7 +24,8 @@ class CheckpointWriter {
   /// Begins to write, and to remove what is no longer kept, behind the one before. Throws what that one failed with.
   void write(CheckpointContent content) {
     wait();
-    at_work_ = std::async(std::launch::async, [this, content = std::move(content)] {
+    // Without a thread to be had it is written by `wait`.
+    at_work_ = std::async(std::launch::async | std::launch::deferred, [this, content = std::move(content)] {
       write_checkpoint(run_, content, parameters_, options_, mask_);
       retire_checkpoints(run_, options_);
     });

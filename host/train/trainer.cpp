@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/core/interrupt.hpp"

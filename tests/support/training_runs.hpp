@@ -9,10 +9,24 @@
 
 #include "hsogpu/data/io.hpp"
 #include "hsogpu/train/train.hpp"
+#include "io/file_calls.hpp"
 #include "support/json_lines.hpp"
 #include "support/tiny_data.hpp"
 
 namespace hso::test {
+
+/// While it lives, files are not flushed to the disk: it takes the time of the tests, and what a killed process has
+/// written is there without it.
+class WithoutFlushes {
+ public:
+  WithoutFlushes() {
+    detail::file_calls().fsync = [](int) { return 0; };
+  }
+  ~WithoutFlushes() { detail::file_calls() = before_; }
+
+ private:
+  detail::FileCalls before_ = detail::file_calls();
+};
 
 /// Stops it after so many steps, as a signal would.
 inline TrainResult train_until(const TrainOptions& options, Index steps, const TrainStart& start = {}) {
