@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cli/streams.hpp"
 #include "hsogpu/data/io.hpp"
 #include "hsogpu/optim/optimizer.hpp"
 #include "hsogpu/optim/wrappers.hpp"
@@ -301,6 +303,19 @@ TEST_F(Program, BadCommandLinesExitWith2) {
   EXPECT_EQ(r.exit_code, 2);
   EXPECT_TRUE(contains(r.err, "did you mean 'train'"));
   EXPECT_EQ(run_program({"--version"}).exit_code, 0);
+}
+
+/// Libraries that are opened while a command runs take stdout for their own, and flush it at the end of the process.
+TEST(Streams, StayForThoseWhoTookThem) {
+  FILE* taken = nullptr;
+  {
+    cli::Streams streams;
+    taken = stdout;
+  }
+  EXPECT_NE(taken, stdout);
+  EXPECT_EQ(std::fflush(taken), 0);
+  EXPECT_GE(std::fputs("\n", taken), 0);
+  EXPECT_EQ(std::fflush(taken), 0);
 }
 
 }  // namespace

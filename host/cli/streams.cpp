@@ -91,7 +91,7 @@ Streams::~Streams() {
   stdout = old_out_;
   stderr = old_err_;
   for (FILE* file : {own_out_, own_err_})
-    if (file != nullptr) std::fclose(file);
+    if (file != nullptr) std::fflush(file);
   for (const Sink& sink : {out_, err_})
     if (sink.closed) ::close(sink.fd);
   sigaction(SIGPIPE, &pipe_, nullptr);

@@ -38,7 +38,10 @@ class Streams {
   void replace();
 
   static Streams* living_;
-  Sink out_{1}, err_{2};
+  // Never freed, as are the files that write to them: a library that was opened meanwhile may have taken stdout for its
+  // own and flush it when the process ends, as cuBLAS does.
+  Sink& out_ = *new Sink{1};
+  Sink& err_ = *new Sink{2};
   FILE *own_out_ = nullptr, *own_err_ = nullptr, *old_out_ = nullptr, *old_err_ = nullptr;
   struct sigaction pipe_, size_;
 };
