@@ -48,7 +48,10 @@ TEST(DatasetTest, ValidateNamesWhatIsWrong) {
                        "sample 1 has label 2, expected a whole number from 0 to 1"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.targets[0] = -1; }), "label -1"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.targets[0] = 0.5; }), "label 0.5"));
-  EXPECT_TRUE(contains(error([](Dataset& d) { d.target_shape = Shape{1}; }), "target shape [1] beside 2 classes"));
+  EXPECT_TRUE(contains(error([](Dataset& d) {
+                         d.target_shape = Shape{1, 1};
+                       }),
+                       "target shape [1, 1] beside 2 classes"));
   EXPECT_TRUE(contains(error([](Dataset& d) { d.size = -1; }), "size -1"));
 }
 

@@ -117,7 +117,7 @@ class Softmax final : public Op<T> {
     const Index cols = columns(p), n = rows(p), steps = causal_ ? cols : 0;
     Scratch scratch(ops.context());
     T* per_row = scratch.take<T>(n);
-    ops.for_each(1, n, RowMaximum<T>{p.x[0].data, per_row, cols, steps});
+    ops.for_each(n, 1, RowMaximum<T>{p.x[0].data, per_row, cols, steps});
     ops.for_each(n, cols, SoftmaxTerms<T>{p.x[0].data, per_row, p.y.data, cols, steps});
     ops.sum_columns({1, n, cols, p.y.data, 0, per_row, n, T(0)});
     ops.for_each(n, cols, DivideRows<T>{p.y.data, per_row, p.y.data, cols});

@@ -64,7 +64,7 @@ class Embedding final : public Op<T>, public ProductLayer<T> {
   }
   void input_rows(Ops<T>& ops, const Point<T>& p, Index, Index first, Index samples, T* to) const override {
     const Index each = p.x[0].size() / p.x[0].shape[0], rows = samples * each;
-    ops.for_each(count(p), rows, OneHotColumns<T>{p.x[0].data + first * each, to, rows, count(p)});
+    ops.for_each(count(p), rows, OneHotColumns<T>{p.x[0].data + first * each, to, 1, rows, count(p)});
   }
   void output_rows(Ops<T>& ops, const Point<T>& p, const View<T>& dy, Index, Index first, Index samples,
                    T* to) const override {
@@ -140,8 +140,8 @@ class AddPositions final : public Op<T>, public ProductLayer<T> {
     return {1, in[1][0], y.size() / in[1][0], in[1][0], true};
   }
   void input_rows(Ops<T>& ops, const Point<T>& p, Index, Index, Index count, T* to) const override {
-    const Index positions = p.x[1].shape[0], rows = count * positions;
-    ops.for_each(positions, rows, OneHotColumns<T>{nullptr, to, rows, positions});
+    const Index positions = p.x[1].shape[0];
+    ops.for_each(positions * count, positions, OneHotColumns<T>{nullptr, to, count, positions, positions});
   }
   void output_rows(Ops<T>& ops, const Point<T>& p, const View<T>& dy, Index, Index first, Index count,
                    T* to) const override {

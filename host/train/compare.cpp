@@ -9,6 +9,7 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/core/interrupt.hpp"
 #include "train/fields.hpp"
+#include "train/schedule.hpp"
 
 namespace hso {
 namespace {
@@ -163,7 +164,7 @@ class Comparer {
       const TrainResult result = train(options_of(c, value, seed, budget), hooks);
       fill(run, result, budget);
       stopped_ = stopped_ || (result.stop_reason == "interrupted" && !steps_spent);  // in the middle of a step
-      if (steps_spent && !stopped_) run.status = "steps";
+      if (steps_spent && !stopped_) judge_last_step(run, result);
     } catch (const Interrupted&) {  // before the first step
       stopped_ = true;
       run.status = "interrupted";
@@ -174,6 +175,13 @@ class Comparer {
       run.message = e.what();
     }
     return run;
+  }
+
+  /// Of a run whose budget of steps is spent.
+  static void judge_last_step(CompareRun& run, const TrainResult& result) {
+    const StepReport& last = result.history.back().report;
+    run.status = failed(last.status) ? name_of(last.status) : "steps";
+    if (failed(last.status)) run.message = last.message;
   }
 
   void fill(CompareRun& run, const TrainResult& result, const Budget& budget) {

@@ -71,6 +71,8 @@ DOUBLE_IN_FLOAT = {
 }
 NARROW_LOADS = {  # of kernels that take packs, and how many
     r"(ScaleRows|AddToColumns|AddToChannels)<": (1, "a number for the whole row"),
+    r"(DivideRows|SoftmaxFirst|SpreadOverPositions)<": (1, "a number for the whole row"),
+    r"SoftmaxSecond<": (2, "two numbers for the whole row"),
     r"OutputLoss(Vjp|Cross|CrossAfterBias)<": (1, "the seed of a sample"),
     r"CenteredSquare<": (1, "the sum of a row"),
     r"NormValue<": (2, "the sum of a row and its deviation"),

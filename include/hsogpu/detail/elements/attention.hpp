@@ -26,11 +26,11 @@ struct LookUpRows {
   Index y_stride, lane_rows, cols, count;
   bool accumulate;
   HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
-  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
-    use(table + at[1] * table_stride + token_row(token[at[0]], count) * cols,
-        out(y + at[1] * y_stride + at[0] * cols, accumulate));
+  // Not as operands: the place of a row is data, which a launch cannot look at.
+  HSO_HD void operator()(const Digits<2>& at, Index i) const {
+    const T* row = table + at[1] * table_stride + token_row(token[at[0]], count) * cols;
+    store(&y[at[1] * y_stride + at[0] * cols + i], row[i], accumulate);
   }
-  HSO_HD void element(const T& from, T& to) const { store(&to, from, accumulate); }
 };
 
 /// start[v] = how many tokens are below v, for tokens in the order `order`, which sorts them. Launch with 1 x (count +
@@ -83,15 +83,17 @@ struct OneHotRows {
   HSO_HD void operator()(Index r, Index v) const { y[r * count + v] = token_row(token[r], count) == v ? T(1) : T(0); }
 };
 
-/// The transpose: y[v][r]. Without tokens row r has the token r mod count. Launch with count x rows.
+/// The transpose: y[v][n][i] for step i of sample n. Without tokens a step is its own number. Launch with (count *
+/// samples) x steps.
 template <class T>
 struct OneHotColumns {
   const T* token;
   T* y;
-  Index rows, count;
-  HSO_HD void operator()(Index v, Index r) const {
-    const Index row = token != nullptr ? token_row(token[r], count) : r % count;
-    y[v * rows + r] = row == v ? T(1) : T(0);
+  Index samples, steps, count;
+  HSO_HD Radix<2> radix() const { return {{samples}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index i) const {
+    const Index row = token != nullptr ? token_row(token[at[0] * steps + i], count) : i;
+    y[(at[1] * samples + at[0]) * steps + i] = row == at[1] ? T(1) : T(0);
   }
 };
 
@@ -114,15 +116,16 @@ struct SwapAxes {
 };
 
 /// top[r] = the largest of the first numbers of a row: all of them, or, with `steps` > 0, one more in each of that many
-/// rows. Launch with 1 x rows.
+/// rows. Launch with rows x 1.
 template <class T>
 struct RowMaximum {
   const T* x;
   T* top;
   Index cols, steps;
-  HSO_HD void operator()(Index, Index r) const {
+  HSO_HD Radix<2> radix() const { return {{steps > 0 ? steps : 1}}; }
+  HSO_HD void operator()(const Digits<2>& at, Index) const {
+    const Index r = steps > 0 ? at[1] * steps + at[0] : at[1], seen = steps > 0 ? at[0] + 1 : cols;
     const T* row = x + r * cols;
-    const Index seen = steps > 0 ? r % steps + 1 : cols;
     T most = row[0];
     for (Index i = 1; i < seen; ++i) most = row[i] > most ? row[i] : most;
     top[r] = most;
