@@ -45,6 +45,8 @@ void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n
 
 namespace hso::detail {
 
+inline constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;  ///< of CBLAS
+
 /// The entry points of one element type.
 template <class T>
 struct Blas;

@@ -23,8 +23,6 @@ int blas_int(long long value, const char* what) {
 
 namespace {
 
-constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;
-
 int transposed(bool t) { return t ? kTranspose : kNoTranspose; }
 
 /// A product with one column, or one row: y = alpha op(M) x + beta y, M stored [rows][cols].

@@ -14,6 +14,7 @@
 #include "hsogpu/graph/tape.hpp"
 #include "io/shown_numbers.hpp"
 #include "io/shown_text.hpp"
+#include "nn/class_steps.hpp"
 #include "train/data_request.hpp"
 #include "train/fields.hpp"
 #include "train/memory_plan.hpp"
@@ -79,7 +80,7 @@ class EvalCommand {
   bool evaluate(Context& context, const SavedRun& run, LossKind loss, DataSplit& split,
                 const detail::MemoryMark& before, std::vector<Part>& parts) const {
     const Network<T> network = build_network<T>(run.model, loss);
-    for (Part& part : parts) part.sequences = loss == LossKind::cross_entropy && network.output.rank() == 2;
+    for (Part& part : parts) part.sequences = labels_steps(loss, network.output);
     const PlacedData<T> placed(context, network, split, &split);
     Index most = 1;
     for (const Part& part : parts) most = std::max(most, std::min(kRowsAtATime, part.samples));

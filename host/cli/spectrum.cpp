@@ -22,6 +22,7 @@
 #include "hsogpu/objective/kronecker_preconditioner.hpp"
 #include "io/suggest.hpp"
 #include "io/text_parts.hpp"
+#include "nn/class_steps.hpp"
 
 namespace hso::cli {
 namespace {
@@ -179,7 +180,7 @@ class SpectrumCommand {
   template <class T>
   Index largest_rank(const PlacedProblem<T>& placed) const {
     const Index n = placed.dimension(), rows = placed.data.size, outputs = placed.network.output.size();
-    const Index classes = placed.network.output.rank() == 2 ? placed.network.output[1] : outputs;
+    const Index classes = class_outputs(placed.network.loss, placed.network.output);
     if (placed.problem.options.weight_decay != 0) return n;
     switch (curvature_.kind()) {
       case Curvature::ggn:

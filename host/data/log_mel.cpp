@@ -12,7 +12,6 @@
 namespace hso {
 namespace {
 
-constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;  // of CBLAS
 constexpr double kWidth = 0.025, kHop = 0.010, kLowest = 20, kFloor = 1e-10;
 
 Index samples_of(double seconds, Index rate) {
@@ -25,8 +24,9 @@ double mel(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 std::vector<double> product(Index m, Index n, Index k, const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> y(static_cast<std::size_t>(m * n));
   const auto blas = [](Index i) { return detail::blas_int(i, "sounds"); };
-  detail::Blas<double>::gemm(kRowMajor, kNoTranspose, kTranspose, blas(m), blas(n), blas(k), 1, a.data(), blas(k),
-                             b.data(), blas(k), 0, y.data(), blas(n));
+  using namespace detail;
+  Blas<double>::gemm(kRowMajor, kNoTranspose, kTranspose, blas(m), blas(n), blas(k), 1, a.data(), blas(k), b.data(),
+                     blas(k), 0, y.data(), blas(n));
   return y;
 }
 

@@ -28,11 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail_to_write(const std::string& path, int error) {
-  const std::string message = fmt::format("{}: cannot write the file: {}", path, std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
-  throw InputError(message);
-}
+[[noreturn]] void fail_to_write(const std::string& path, int error) { fail_to("write the file", path, error); }
 
 std::string folder_of(const std::string& path) {
   const std::string folder = fs::path(path).parent_path().string();
@@ -64,8 +60,7 @@ int open_for_writing(const std::string& path, const std::string& name, int flags
   if (fd >= 0) return fd;
   const int error = errno;
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) fail_to_write(path, error);
-  throw InputError(
-      fmt::format("{}: cannot create a file in the folder {}: {}", path, folder_of(path), std::strerror(error)));
+  fail_to("create a file in the folder " + folder_of(path), path, error);
 }
 
 /// PID of "<name>.tmp-PID-N", 0 for other names.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// CRC-32C, the checksum of the frames in event files.
 #pragma once
 
 #include <cstdint>

@@ -15,13 +15,13 @@
 
 namespace hso {
 
-namespace {
-
-[[noreturn]] void fail_to(const char* action, const std::string& path, int error) {
+void fail_to(const std::string& action, const std::string& path, int error) {
   const std::string message = fmt::format("{}: cannot {}: {}", path, action, std::strerror(error));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
   throw InputError(message);
 }
+
+namespace {
 
 void require_regular(const std::string& path, const struct stat& info) {
   if (S_ISREG(info.st_mode)) return;

@@ -15,6 +15,9 @@
 
 namespace hso {
 
+/// "<path>: cannot <action>: <what errno means>".
+[[noreturn]] void fail_to(const std::string& action, const std::string& path, int error);
+
 /// An open file descriptor; closes it.
 class FileHandle {
  public:

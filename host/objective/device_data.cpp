@@ -6,6 +6,7 @@
 
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/objective/network_objective.hpp"
+#include "nn/class_steps.hpp"
 
 namespace hso {
 namespace {
@@ -25,13 +26,6 @@ Buffer<T> uploaded(Context& context, const std::vector<double>& values) {
     context.to_device(chunk.data(), out.data() + begin, static_cast<Index>(count * sizeof(T)));
   }
   return out;
-}
-
-/// The classes that the outputs tell apart: of all numbers of a sample, or of each step.
-template <class T>
-Index class_outputs(const Network<T>& network) {
-  const bool sequences = network.loss == LossKind::cross_entropy && network.output.rank() == 2;
-  return sequences ? network.output[1] : network.output.size();
 }
 
 /// Inputs of a network over tokens.
@@ -54,7 +48,7 @@ void check_shapes(const Network<T>& network, const Dataset& data) {
     throw InputError(fmt::format("data '{}': samples of shape {} do not fit the model's input {}", data.name,
                                  data.input_shape.to_string(), network.input.to_string()));
   if (network.vocabulary > 0) check_tokens(data, network.vocabulary);
-  const Index outputs = class_outputs(network);
+  const Index outputs = class_outputs(network.loss, network.output);
   if (data.classes > 0) {
     const Index steps = network.loss == LossKind::cross_entropy ? network.output.size() / outputs : 1;
     if (data.target_shape.size() != steps)

@@ -13,6 +13,12 @@
 
 namespace hso::report {
 
+Json parse_object(std::string_view text, const std::string& where) {
+  if (!parse_json_text(text, where).is_object())  // checks depth and keys; it does not keep their order
+    throw InputError(fmt::format("{}: found '{}', expected a JSON object", where, shown(text, 40)));
+  return Json::parse(text);
+}
+
 bool for_each_line(const std::string& path, const std::function<void(const Json&, const std::string&)>& take) {
   const std::string text = read_text(path);
   std::size_t number = 1;
@@ -22,14 +28,11 @@ bool for_each_line(const std::string& path, const std::function<void(const Json&
     begin = end + 1;
     Json object;
     try {
-      parse_json_text(line, where);  // depth and keys; it does not keep the order
-      object = Json::parse(line);
+      object = parse_object(line, where);
     } catch (const InputError&) {
       if (end == text.size()) return false;
       throw;
     }
-    if (!object.is_object())
-      throw InputError(fmt::format("{}: found '{}', expected a JSON object", where, shown(line, 40)));
     take(object, where);
   }
   return true;

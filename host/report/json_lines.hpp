@@ -6,10 +6,14 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace hso::report {
 
 using Json = nlohmann::ordered_json;
+
+/// The object that the text is, keys in their order. InputError "<where>: ..." for anything else.
+Json parse_object(std::string_view text, const std::string& where);
 
 /// Calls `take` with every object and "<path>:<line>". InputError for a line that is none, but the last one when it has
 /// no line feed: then false, and the others are taken.

@@ -12,7 +12,6 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/data/io.hpp"
 #include "io/file.hpp"
-#include "io/json_text.hpp"
 #include "io/shown_text.hpp"
 #include "report/json_lines.hpp"
 #include "report/prune_log.hpp"
@@ -77,11 +76,7 @@ double time_of(const std::string& text) {
   return end == nullptr || *end != '\0' ? kNone : static_cast<double>(::timegm(&time));
 }
 
-Json read_object(const std::string& path) {
-  const std::string text = read_text(path);
-  if (!parse_json_text(text, path).is_object()) throw InputError(fmt::format("{}: expected a JSON object", path));
-  return Json::parse(text);
-}
+Json read_object(const std::string& path) { return parse_object(read_text(path), path); }
 
 void read_options(RunLog& run) {
   const std::string path = file_of(run.path, "config.toml");

@@ -28,14 +28,13 @@ LossAndAccuracy last_of(const PruneLog& p, bool test) {
   return std::isfinite(tuned.loss) ? tuned : test ? s.test : s.train;
 }
 
-double final_value(const RunLog& run, const char* what, bool test) {
-  if (!run.prune) return run.final_value(fmt::format("{}_{}", test ? "test" : "train", what));
-  const LossAndAccuracy last = last_of(*run.prune, test);
-  return *what == 'l' ? last.loss : last.accuracy;
+/// Of a pruning: after its last stage.
+double final_value(const RunLog& run, const char* metric, double LossAndAccuracy::*number, bool test) {
+  return run.prune ? last_of(*run.prune, test).*number : run.final_value(metric);
 }
-double train_loss(const RunLog& run) { return final_value(run, "loss", false); }
-double test_loss(const RunLog& run) { return final_value(run, "loss", true); }
-double test_accuracy(const RunLog& run) { return final_value(run, "accuracy", true); }
+double train_loss(const RunLog& run) { return final_value(run, "train_loss", &LossAndAccuracy::loss, false); }
+double test_loss(const RunLog& run) { return final_value(run, "test_loss", &LossAndAccuracy::loss, true); }
+double test_accuracy(const RunLog& run) { return final_value(run, "test_accuracy", &LossAndAccuracy::accuracy, true); }
 
 struct Best {
   double value = kNone, step = kNone;

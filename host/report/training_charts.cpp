@@ -22,7 +22,8 @@ constexpr std::array<Measure, 3> kMeasures = {{{"step", &RunLog::step},
 struct ShownMetric {
   const char *name, *title;
 };
-/// Drawn in the open; all others that are not kApart stand below.
+/// Charts that are always visible. Other metrics go into a part that is opened by a click, but for those in kApart,
+/// which have charts of their own or are measures of cost.
 constexpr std::array<ShownMetric, 11> kShown = {{{"delta", "damping delta"},
                                                  {"inverse_delta", "damping of the inverse"},
                                                  {"eps", "eps"},
@@ -51,9 +52,10 @@ svg::Curve curve_of(const Runs& runs, std::size_t i, const char* part, const std
 std::string both_parts(const Runs& runs, const char* what, const char* title, svg::Scale scale, const Measure& m) {
   svg::LineChart chart{title, m.label, {}, scale};
   for (std::size_t i = 0; i < runs.size(); ++i)
-    for (const char* part : {"train", "test"}) {
+    for (const bool test : {false, true}) {
+      const char* part = test ? "test" : "train";
       chart.curves.push_back(curve_of(runs, i, part, fmt::format("{}_{}", part, what), m));
-      chart.curves.back().dashed = part[1] == 'e';
+      chart.curves.back().dashed = test;
     }
   return figure(chart);
 }

@@ -29,36 +29,30 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kUnfinished = ".tmp";
 
-[[noreturn]] void fail(const std::string& path, const std::string& action, int error) {
-  const std::string message = fmt::format("{}: cannot {}: {}", path, action, std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
-  throw InputError(message);
-}
-
 void make_folder(const std::string& path) {
   std::error_code failed;
   if (fs::is_directory(path, failed)) return;
-  if (detail::file_calls().mkdir(path.c_str(), 0777) != 0) fail(path, "create the folder", errno);
+  if (detail::file_calls().mkdir(path.c_str(), 0777) != 0) fail_to("create the folder", path, errno);
 }
 
 /// File systems that cannot sync a folder, or a file that was opened for reading, say EINVAL.
 void sync(const std::string& path) {
   const FileHandle handle(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (handle.get() < 0) fail(path, "open it", errno);
+  if (handle.get() < 0) fail_to("open it", path, errno);
   int done = 0;
   do done = detail::file_calls().fsync(handle.get());
   while (done != 0 && errno == EINTR);
-  if (done != 0 && errno != EINVAL) fail(path, "flush it to the disk", errno);
+  if (done != 0 && errno != EINVAL) fail_to("flush it to the disk", path, errno);
 }
 
 void rename_folder(const std::string& from, const std::string& to) {
-  if (detail::file_calls().rename(from.c_str(), to.c_str()) != 0) fail(from, "rename it to " + to, errno);
+  if (detail::file_calls().rename(from.c_str(), to.c_str()) != 0) fail_to("rename it to " + to, from, errno);
 }
 
 void remove_folder(const std::string& path) {
   std::error_code failed;
   fs::remove_all(path, failed);
-  if (failed) fail(path, "remove it", failed.value());
+  if (failed) fail_to("remove it", path, failed.value());
 }
 
 /// Under another name first: a folder step_N is whole or not there.

@@ -9,6 +9,7 @@
 
 #include "data/description.hpp"
 #include "hsogpu/core/error.hpp"
+#include "nn/class_steps.hpp"
 
 namespace hso {
 
@@ -25,9 +26,8 @@ DataOptions options_for(const ModelSpec& model, LossKind loss, const DataRequest
   if (frames.rank() == 2) options.bands = frames[1];
   if (request.reconstruct) return options;
   const Shape output = summarize(model).back().output;
-  const bool sequences = loss == LossKind::cross_entropy && output.rank() == 2;
-  options.outputs = sequences ? output[1] : output.size();
-  options.steps = sequences ? output[0] : 0;
+  options.outputs = class_outputs(loss, output);
+  options.steps = labels_steps(loss, output) ? output[0] : 0;
   if (loss == LossKind::cross_entropy) options.targets = Targets::classes;
   if ((loss == LossKind::squared_error || loss == LossKind::huber) && options.outputs == 1)
     options.targets = Targets::values;

@@ -15,6 +15,7 @@
 
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/data/io.hpp"
+#include "io/file.hpp"
 #include "io/shown_text.hpp"
 
 namespace hso {
@@ -30,9 +31,7 @@ constexpr std::array<const char*, 18> kFiles = {
     "removals.csv",  "sparse.safetensors", "result.json"};
 
 [[noreturn]] void fail(const std::string& path, const std::string& action, int error) {
-  const std::string message = fmt::format("run directory {}: cannot {}: {}", path, action, std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) throw MemoryError(message);
-  throw InputError(message);
+  fail_to(action, "run directory " + path, error);
 }
 
 std::string without_end_slash(const std::string& path) {

@@ -15,12 +15,12 @@ StepReport TrainingSteps<T>::take() {
   }
   const double asked_before = objectives_.gradient_equivalents();
   const Stopwatch watch;
-  look_back();
+  take_snapshot();
   in_step_ = true;
   // It has read what it reports; the little that is still queued behind counts to the next step.
   const StepReport report = optimizer_.step(objectives_.seen(), theta_.data());
   in_step_ = false;
-  if (failed(report.status)) step_back();
+  if (failed(report.status)) restore_snapshot();
   watch.read(last_cost_);
   last_cost_.gradients = objectives_.gradient_equivalents() - asked_before;
   spent_.seconds += last_cost_.seconds;
@@ -57,22 +57,22 @@ StepReport TrainingSteps<T>::look() {
   pending_.settle(taken, report, progress_, spent_, last_cost_);
   if (taken > 0) objectives_.set_counts(queued_counts_[static_cast<std::size_t>(taken - 1)]);
   queued_counts_.clear();
-  if (failed(report.status) && look_back_at_ + 1 == progress_.calls) step_back();
+  if (failed(report.status) && snapshot_step_ + 1 == progress_.calls) restore_snapshot();
   count_gradients();
   return report;
 }
 
 template <class T>
-void TrainingSteps<T>::look_back() {
-  if (before_.size() == 0) before_ = Buffer<T>(context_, theta_.size());
-  context_.ops<T>().copy(theta_.size(), theta_.data(), before_.data());
+void TrainingSteps<T>::take_snapshot() {
+  if (theta_before_.size() == 0) theta_before_ = Buffer<T>(context_, theta_.size());
+  context_.ops<T>().copy(theta_.size(), theta_.data(), theta_before_.data());
   snapshot_.take([this](StateVisitor& state) { optimizer_.visit_state(state, nullptr); });
-  look_back_at_ = progress_.calls;
+  snapshot_step_ = progress_.calls;
 }
 
 template <class T>
-void TrainingSteps<T>::step_back() {
-  context_.ops<T>().copy(theta_.size(), before_.data(), theta_.data());
+void TrainingSteps<T>::restore_snapshot() {
+  context_.ops<T>().copy(theta_.size(), theta_before_.data(), theta_.data());
   snapshot_.restore([this](StateVisitor& state) { optimizer_.visit_state(state, &objectives_.seen()); });
 }
 

@@ -33,7 +33,7 @@ class TrainingSteps {
   /// From now on by `queue` and `look`.
   void queue_them() {
     queue_ = std::make_unique<StepQueue<T>>(context_, optimizer_);
-    queue_->before_host_step = [this] { look_back(); };
+    queue_->before_host_step = [this] { take_snapshot(); };
   }
   bool queues() const { return queue_ != nullptr; }
 
@@ -51,11 +51,11 @@ class TrainingSteps {
   /// While `take` is at it: theta may not be that of a whole step.
   bool in_step() const { return in_step_; }
   /// Before that step, to the bit.
-  const Buffer<T>& theta_before() const { return before_; }
+  const Buffer<T>& theta_before() const { return theta_before_; }
   RawTensors state_before() const { return snapshot_.to_host(); }
   /// A step that was left in its middle was none.
   void leave() {
-    if (in_step_) step_back();
+    if (in_step_) restore_snapshot();
     in_step_ = false;
   }
 
@@ -76,8 +76,8 @@ class TrainingSteps {
   // Queued steps between two glances at what has become of them.
   static constexpr std::size_t kGlance = 32;
 
-  void look_back();
-  void step_back();
+  void take_snapshot();
+  void restore_snapshot();
 
   Context& context_;
   Optimizer<T>& optimizer_;
@@ -91,9 +91,9 @@ class TrainingSteps {
   Cost spent_, last_cost_;
   Index epoch_on_device_ = -1;
   std::vector<typename TrainingObjectives<T>::Counts> queued_counts_;  ///< behind each step that is pending
-  Buffer<T> before_;        ///< theta before the step that was looked back from
-  StateSnapshot snapshot_;  ///< of the optimizer, then
-  Index look_back_at_ = -1;
+  Buffer<T> theta_before_;                                             ///< theta when the snapshot was taken
+  StateSnapshot snapshot_;                                             ///< of the optimizer, then
+  Index snapshot_step_ = -1;
   bool in_step_ = false;
   typename TrainingObjectives<T>::Counts counts_;  ///< as of the last whole step or evaluation
 };

@@ -145,12 +145,8 @@ struct Transformer : Mixing {
  private:
   template <class T>
   static Dense norm_parameters(LayerSite<T>& at, const std::string& prefix, Index features, Index steps) {
-    Dense d;
-    d.weight = at.parameter(prefix + "weight", {features}, 1, 1, false, steps);
-    at.parameters.back().start = 1;
-    d.bias = at.parameter(prefix + "bias", {features}, 1, 1, true);
-    at.parameters.back().start = 0;
-    return d;
+    const Node scale = layer::scale_parameter(at, prefix + "weight", {features}, steps);
+    return {scale, layer::shift_parameter(at, prefix + "bias", {features})};
   }
   template <class T>
   static Node normalized(Graph<T>& g, Node x, const Dense& d) {

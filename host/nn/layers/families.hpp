@@ -35,6 +35,20 @@ inline double average_of_padded(const LayerSpec& l, double x) {
   return l.padding != Pair{0, 0} && x != 0 ? kNoConstant : x;
 }
 
+/// The scale of a norm, which starts at 1, and its shift, which starts at 0.
+template <class T>
+Node scale_parameter(LayerSite<T>& at, const std::string& suffix, const Shape& shape, Index uses) {
+  const Node node = at.parameter(suffix, shape, 1, 1, false, uses);
+  at.parameters.back().start = 1;
+  return node;
+}
+template <class T>
+Node shift_parameter(LayerSite<T>& at, const std::string& suffix, const Shape& shape) {
+  const Node node = at.parameter(suffix, shape, 1, 1, true);
+  at.parameters.back().start = 0;
+  return node;
+}
+
 inline LayerOption out() { return {"out", &LayerSpec::out, true, 1}; }
 inline LayerOption bias() { return {"bias", &LayerSpec::bias}; }
 inline LayerOption kernel() { return {"kernel", &LayerSpec::kernel, true, 1}; }

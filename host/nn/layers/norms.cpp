@@ -19,10 +19,8 @@ template <class T>
 Node scaled(LayerSite<T>& at, const LayerSpec& l, Node u, const Shape& shape, Index run, bool bias) {
   if (!l.affine) return u;
   const Index uses = at.shape().size() / shape.size();
-  const Node w = at.parameter(".weight", shape, 1, 1, false, uses);
-  at.parameters.back().start = 1;
-  const Node b = bias ? at.parameter(".bias", shape, 1, 1, true) : kNoNode;
-  if (bias) at.parameters.back().start = 0;
+  const Node w = layer::scale_parameter(at, ".weight", shape, uses);
+  const Node b = bias ? layer::shift_parameter(at, ".bias", shape) : kNoNode;
   return scale_shift(at.graph, u, w, b, run);
 }
 
