@@ -215,6 +215,37 @@ TEST_P(OptimizerState, ASnapshotGivesBackWhatWasThere) {
   });
 }
 
+/// One snapshot, taken before every step as training does: what seldom changes is copied after changes alone.
+TEST_P(OptimizerState, ASnapshotThatIsTakenAgainAndAgainGivesBackWhatWasThere) {
+  const Method methods[] = {
+      {"kfac", {{"factor_every", "2"}, {"inverse_every", "4"}}},
+      {"ekfac", {{"factor_every", "2"}, {"inverse_every", "4"}}},
+      {"hso.kfac", {{"refresh", "3"}, {"factor_every", "2"}}},
+      {"hso.kfac", {{"damping", "joint"}, {"factor_every", "3"}, {"refresh", "3"}}},
+      {"hso.ekfac", {{"judged", "false"}, {"factor_every", "2"}, {"refresh", "4"}}},
+  };
+  for_types([&]<class T>() {
+    for (const Method& m : methods) {
+      SCOPED_TRACE(told(m));
+      Training<T> one(context(), m);
+      StateSnapshot snapshot(context());
+      const auto take = [&] { snapshot.take([&](StateVisitor& s) { one.optimizer->visit_state(s, nullptr); }); };
+      const auto back = [&] {
+        snapshot.restore([&](StateVisitor& s) { one.optimizer->visit_state(s, &one.objective); });
+      };
+      for (Index step = 0; step < 9; ++step) {
+        take();
+        const RawTensors before = save_state(*one.optimizer);
+        EXPECT_EQ(difference(snapshot.to_host(), before), "") << step;
+        one.steps(step, step + 1);
+        back();
+        EXPECT_EQ(difference(save_state(*one.optimizer), before), "") << step;
+        one.steps(step, step + 1);
+      }
+    }
+  });
+}
+
 TEST_P(OptimizerState, SaysWhichMemberDoesNotFit) {
   Training<float> one(context(), {"adam"}), other(context(), {"adam"});
   one.steps(0, 2);

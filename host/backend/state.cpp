@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 
@@ -42,6 +43,16 @@ Index StateVisitor::size_of(const std::string& name, Index now) {
   one(name + ".size", "I64", now);
   if (now < 0) throw InputError(fmt::format("state: {}.size is {}, expected 0 or above", full(name), now));
   return now;
+}
+
+void StateVersion::change() {
+  static std::atomic<std::uint64_t> last{0};
+  value_ = ++last;
+}
+
+void StateVisitor::seldom(StateVersion& version, const std::function<void()>& visit) {
+  if (reads()) version.change();
+  visit();
 }
 
 bool StateVisitor::started(bool now) {
@@ -106,6 +117,15 @@ class StateSnapshot::Visitor final : public StateVisitor {
  public:
   Visitor(StateSnapshot& own, bool reads) : own_(own), reads_(reads) {}
   bool reads() const override { return reads_; }
+  void seldom(StateVersion& version, const std::function<void()>& visit) override {
+    const bool outer = unchanged_;
+    unchanged_ = own_.versions_.contains(version.value());
+    if (reads_ && !unchanged_) version.change();
+    visit();
+    unchanged_ = outer;
+    if (!reads_) versions_.insert(version.value());
+  }
+  std::set<std::uint64_t> versions() { return std::move(versions_); }
 
  private:
   void host(const std::string& name, const char* dtype, void* numbers, Index count, std::size_t bytes) override {
@@ -124,20 +144,28 @@ class StateSnapshot::Visitor final : public StateVisitor {
   template <class U>
   void copy(const std::string& name, Buffer<U>& kept, Buffer<U>& buffer) {
     if (!reads_) own_.members_[name] = true;
-    if (buffer.size() == 0) return;
+    if (buffer.size() == 0 || unchanged_) return;
     if (!reads_ && kept.size() != buffer.size()) kept = Buffer<U>(own_.context_, buffer.size());
     own_.context_.ops<U>().copy(kept.size(), reads_ ? kept.data() : buffer.data(),
                                 reads_ ? buffer.data() : kept.data());
   }
   StateSnapshot& own_;
   bool reads_;
+  bool unchanged_ = false;  ///< what is copied already
+  std::set<std::uint64_t> versions_;
 };
 
 void StateSnapshot::take(const std::function<void(StateVisitor&)>& visit) {
   taken_ = false;  // until nothing has thrown
   members_.clear();
   Visitor visitor(*this, false);
-  visit(visitor);
+  try {
+    visit(visitor);
+  } catch (...) {
+    versions_.clear();  // what was copied is of two times
+    throw;
+  }
+  versions_ = visitor.versions();
   taken_ = true;
 }
 

@@ -113,11 +113,15 @@ void KroneckerState<T>::visit_state(StateVisitor& state) {
   state("decomposed", decomposed);
   state.parts("block", blocks.size(), [&](std::size_t i) {
     Block& block = blocks[i];
-    state("a", block.a);
-    state("b", block.b);
-    state("qa", block.qa, context);
-    state("qb", block.qb, context);
-    state("table", block.table, context);
+    state.seldom(factors_version, [&] {
+      state("a", block.a);
+      state("b", block.b);
+    });
+    state.seldom(basis_version, [&] {
+      state("qa", block.qa, context);
+      state("qb", block.qb, context);
+      state("table", block.table, context);
+    });
   });
 }
 

@@ -38,6 +38,7 @@ struct KroneckerState {
 
   Context& context;
   const Graph<T>& graph;
+  StateVersion factors_version, basis_version;  ///< of a and b; of qa, qb and table
   bool corrected, decomposed = false;
   double decay;
   std::vector<Block> blocks;

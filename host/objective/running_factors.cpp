@@ -65,9 +65,11 @@ template <class T>
 void RunningFactors<T>::visit_state(StateVisitor& state) {
   state.part("average", [&] { average_.visit_state(state); });
   for (auto* inverses : {&inverse_a_, &inverse_b_}) inverses->resize(average_.blocks.size());
-  state.parts("inverse", average_.blocks.size(), [&](std::size_t i) {
-    state("a", inverse_a_[i], context_);
-    state("b", inverse_b_[i], context_);
+  state.seldom(inverse_version_, [&] {
+    state.parts("inverse", average_.blocks.size(), [&](std::size_t i) {
+      state("a", inverse_a_[i], context_);
+      state("b", inverse_b_[i], context_);
+    });
   });
   state("traces", traces_);
   state("ordinary", ordinary_);
@@ -113,6 +115,7 @@ template <class T>
 void RunningFactors<T>::average(double keep) {
   look(keep);
   bound_ = -1;
+  average_.factors_version.change();
   auto& ops = context_.ops<T>();
   for (std::size_t i = 0; i < average_.blocks.size(); ++i) {
     auto &to = average_.blocks[i], &from = fresh_.blocks[i];
@@ -125,6 +128,7 @@ template <class T>
 std::string RunningFactors<T>::invert(double delta) {
   inverse_a_.resize(average_.blocks.size());
   inverse_b_.resize(average_.blocks.size());
+  inverse_version_.change();
   if (invert_together(delta)) return {};
   for (std::size_t i = 0; i < average_.blocks.size(); ++i) {
     const auto& block = average_.blocks[i];
@@ -196,6 +200,7 @@ double RunningFactors<T>::largest() const {
 
 template <class T>
 std::string RunningFactors<T>::decompose() {
+  average_.basis_version.change();
   if (decompose_together()) return {};
   largest_ = -1;
   try {
@@ -209,6 +214,7 @@ std::string RunningFactors<T>::decompose() {
 template <class T>
 void RunningFactors<T>::correct(MicroBatches<T>& batches, const T* theta, std::uint64_t draw, double keep) {
   largest_ = -1;
+  average_.basis_version.change();
   average_tables(batches, theta, source_, draw, keep, average_);
 }
 

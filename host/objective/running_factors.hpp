@@ -71,6 +71,7 @@ class RunningFactors {
   Curvature source_;
   KroneckerState<T> average_, fresh_;
   std::vector<Buffer<T>> inverse_a_, inverse_b_, reciprocals_;  ///< of each block
+  StateVersion inverse_version_;
 
   // Where results come late: factorisations of all blocks are queued and their outcome is read at once. Factors that
   // need a scale of their own, and those that one of them fails on, are taken one by one.

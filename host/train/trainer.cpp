@@ -124,11 +124,13 @@ class Trainer {
     if (can_queue()) steps_->queue_them();
   }
 
-  /// Steps are queued where nobody asks for each one's outcome or time, and a batch fits the device.
+  /// Where a batch fits the device.
   bool can_queue() const {
-    const bool watched = hooks_.on_step || asked_.max_seconds > 0 || asked_.max_processor_seconds > 0;
-    return !watched && optimizer_->queued() != nullptr && asked_.curvature_batch == 0 && plan_.rows >= schedule_.batch;
+    return optimizer_->queued() != nullptr && asked_.curvature_batch == 0 && plan_.rows >= schedule_.batch;
   }
+
+  /// Whether each step's outcome or time is asked for: then it is waited for.
+  bool watched() const { return hooks_.on_step || asked_.max_seconds > 0 || asked_.max_processor_seconds > 0; }
 
   Buffer<T> starting_point() {
     const std::vector<double> start = starting_parameters(from_, network_.parameters, asked_);
@@ -217,10 +219,9 @@ class Trainer {
     }
     if (steps_->queues()) {
       steps_->queue();
-      if (look_is_due()) decide(steps_->look());
-      return;
+      if (!watched() && !look_is_due()) return;
     }
-    const StepReport report = steps_->take();
+    const StepReport report = steps_->queues() ? steps_->look() : steps_->take();
     if (hooks_.on_step) hooks_.on_step(progress().calls, report);
     decide(report);
   }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,20 @@ struct RawTensor {
   bool operator==(const RawTensor&) const = default;
 };
 using RawTensors = std::map<std::string, RawTensor>;
+
+/// What device memory holds: another value after every change, and no two objects share one.
+class StateVersion {
+ public:
+  StateVersion() { change(); }
+  StateVersion(const StateVersion&) : StateVersion() {}
+  StateVersion& operator=(const StateVersion&) { return change(), *this; }
+  /// Before the memory is written.
+  void change();
+  std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_;
+};
 
 class StateVisitor {
  public:
@@ -57,6 +72,8 @@ class StateVisitor {
   void part(const std::string& name, const std::function<void()>& visit);
   /// The same with one part for each number from 0 to `count`.
   void parts(const std::string& name, std::size_t count, const std::function<void(std::size_t)>& visit);
+  /// Members whose device memory changes seldom: a snapshot copies it after a change alone.
+  virtual void seldom(StateVersion& version, const std::function<void()>& visit);
   /// Whether there is a state: what is made at the first step is not there before it. `now`: of the object as it is.
   bool started(bool now);
 
@@ -140,6 +157,7 @@ class StateSnapshot {
   bool taken_ = false;
   RawTensors host_;
   std::map<std::string, bool> members_;  ///< of the last copy: others are left from before
+  std::set<std::uint64_t> versions_;     ///< of seldom changed members in that copy
   std::map<std::string, Buffer<float>> narrow_;
   std::map<std::string, Buffer<double>> wide_;
 };
