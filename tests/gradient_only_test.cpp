@@ -3,6 +3,7 @@
 // Functions that give their value and gradient alone: Hessians by differences along the coordinates.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "hsogpu/objective/check.hpp"
@@ -174,6 +175,83 @@ TEST_F(GradientOnlyTest, NistFitsAreSolvedToFourDigits) {
   EXPECT_GE(right, 35) << "lost:" << lost;
   EXPECT_GE(six, 35);
   RecordProperty("right", right);
+}
+
+/// r_k = model(b, x_k) - y_k, two starts and the certified minimizer.
+struct Regression {
+  const char* name;
+  std::shared_ptr<const Residuals> residuals;
+  std::vector<Numbers> starts;
+  Numbers certified;
+  bool exchangeable = false;  ///< the model is the same with terms in another order
+};
+
+template <class Model>
+Regression regression(const char* name, const Numbers& x, const Numbers& y, Model model, std::vector<Numbers> starts,
+                      Numbers certified, bool exchangeable = false) {
+  const auto residuals = residuals_of([=]<class S>(const std::vector<S>& b) {
+    std::vector<S> r;
+    for (std::size_t k = 0; k < x.size(); ++k) r.push_back(model(b, x[k]) - S(y[k]));
+    return r;
+  });
+  return {name, residuals, std::move(starts), std::move(certified), exchangeable};
+}
+
+/// NIST StRD regressions that are not among nist_problems().
+std::vector<Regression> further_regressions() {
+  Numbers meyer_x, rat_x, lanczos_x, lanczos_y;
+  for (int k = 0; k < 16; ++k) meyer_x.push_back(50 + 5 * k);
+  for (int k = 0; k < 15; ++k) rat_x.push_back(k + 1);
+  for (int k = 0; k < 24; ++k) {
+    const double t = 0.05 * k;
+    lanczos_x.push_back(t);
+    lanczos_y.push_back(0.0951 * std::exp(-t) + 0.8607 * std::exp(-3 * t) + 1.5576 * std::exp(-5 * t));
+  }
+  return {
+      regression("Misra1d",
+                 {77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0},
+                 {10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05, 61.01, 66.40, 75.47, 81.78},
+                 []<class S>(const std::vector<S>& b, double x) { return b[0] * b[1] * S(x) / (S(1) + b[1] * S(x)); },
+                 {{500, 1e-4}, {450, 3e-4}}, {4.3736970754e2, 3.0227324449e-4}),
+      regression(
+          "Lanczos1", lanczos_x, lanczos_y,
+          []<class S>(const std::vector<S>& b, double x) {
+            return b[0] * exp(-b[1] * S(x)) + b[2] * exp(-b[3] * S(x)) + b[4] * exp(-b[5] * S(x));
+          },
+          {{1.2, 0.3, 5.6, 5.5, 6.5, 7.6}, {0.5, 0.7, 3.6, 4.2, 4, 6.3}}, {0.0951, 1, 0.8607, 3, 1.5576, 5}, true),
+      regression(
+          "MGH10", meyer_x,
+          {34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005, 5147, 4427, 3820, 3307, 2872},
+          []<class S>(const std::vector<S>& b, double x) { return b[0] * exp(b[1] / (S(x) + b[2])); },
+          {{2, 400000, 25000}, {0.02, 4000, 250}}, {5.6096364710e-3, 6.1813463463e3, 3.4522363462e2}),
+      regression("Rat43", rat_x,
+                 {16.08, 33.83, 65.80, 97.20, 191.55, 326.20, 386.87, 520.53, 590.03, 651.92, 724.93, 699.56, 689.96,
+                  637.56, 717.41},
+                 []<class S>(const std::vector<S>& b, double x) {
+                   return b[0] * exp(-log(S(1) + exp(b[1] - b[2] * S(x))) / b[3]);
+                 },
+                 {{100, 10, 1, 1}, {700, 5, 0.75, 1.3}}, {6.9964151270e2, 5.2771253025, 7.5962938329e-1, 1.2792483859}),
+  };
+}
+
+TEST_F(GradientOnlyTest, FurtherRegressionsAreSolvedFromBothStarts) {
+  for (const Regression& p : further_regressions())
+    for (std::size_t start = 0; start < 2; ++start) {
+      Numbers b = p.starts[start];
+      auto fit = least_squares(*cpu_, p.residuals, b);
+      GradientOnly f(*cpu_, fit);
+      const Summary s = minimize(f.objective, b, {.max_steps = 2000});
+      Numbers want = p.certified;
+      if (p.exchangeable)
+        for (Numbers* each : {&b, &want}) std::sort(each->begin(), each->end());
+      for (std::size_t i = 0; i < b.size(); ++i)
+        EXPECT_NEAR(b[i], want[i], 1e-4 * std::fabs(want[i]))
+            << p.name << " from start " << start + 1 << ", " << name_of(s.termination) << ": " << s.message;
+      EXPECT_TRUE(s.converged()) << p.name << " from start " << start + 1 << ": " << s.message;
+      EXPECT_EQ(s.gradients, f.gradients) << p.name;
+      EXPECT_EQ(s.values, f.values) << p.name;
+      EXPECT_EQ(static_cast<int>(s.history.size()), s.solves) << p.name;
+    }
 }
 
 /// Of a fit with parameters of very different sizes: whichever column of the Jacobian is turned, it is named.
