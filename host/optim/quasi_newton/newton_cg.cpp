@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hsogpu/optim/quasi_newton.hpp"
-#include "optim/quasi_newton/truncated_cg.hpp"
+#include "optim/hso/model_cg.hpp"
 #include "optim/step/trial_step.hpp"
 
 namespace hso {
@@ -10,7 +10,11 @@ namespace {
 template <class T>
 class NewtonCg final : public TrialStep<T> {
  public:
-  explicit NewtonCg(const NewtonCgOptions& o) : TrialStep<T>("newton_cg"), o_(o), kind_(parse_curvature(o.curvature)) {
+  explicit NewtonCg(const NewtonCgOptions& o)
+      : TrialStep<T>("newton_cg"),
+        o_(o),
+        kind_(parse_curvature(o.curvature)),
+        solver_({.iterations = o.iterations, .progress = 0, .kept = 0}) {
     require_option(o.forcing > 0 && o.forcing < 1, "newton_cg", "forcing", o.forcing, "in (0, 1)");
     require_option(o.iterations >= 1, "newton_cg", "iterations", o.iterations, "at least 1");
     require_option(o.decrease > 0 && o.decrease < 0.5, "newton_cg", "decrease", o.decrease, "in (0, 0.5)");
@@ -18,9 +22,9 @@ class NewtonCg final : public TrialStep<T> {
   }
 
  private:
-  Index vectors() const override { return 6; }
-  void start(Objective<T>&) override { expected_ = 0; }
-  void visit_method(StateVisitor& state) override { state("expected", expected_); }
+  Index vectors() const override { return 7; }
+  void start(Objective<T>& objective) override { solver_.make_room(objective.context(), this->n(), false); }
+  void visit_method(StateVisitor& state) override { solver_.visit_state(state); }
 
   void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
     auto [value, curvature] = objective.linearize(theta, g, kind_);
@@ -30,34 +34,44 @@ class NewtonCg final : public TrialStep<T> {
 
   std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
     const double norm = report.gradient_norm, forcing = std::min(o_.forcing, std::sqrt(norm));
-    TruncatedCgOptions limits{forcing * norm, o_.iterations};
-    limits.expected = expected_;
-    const TruncatedCgResult solve = truncated_cg<T>(*operator_, this->gradient(), this->direction(), limits);
-    expected_ = solve.products;
+    solver_.set_tolerance(forcing);
+    const ModelCgResult solve = solver_.minimize(*operator_, 0, this->gradient(), nullptr, nullptr);
     report.products = solve.products;
-    if (!(solve.slope < 0)) return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve.end));
+    const double length = choose_direction(solve, norm);
+    const double slope = this->ops().dot(this->n(), this->gradient(), this->direction());
+    if (!(slope < 0)) return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve.stop));
     LineSearchOptions o;
     o.decrease = o_.decrease;
     o.noise = this->rounding_of(report.loss_before);
     o.evaluations = o_.max_trials;
     const LineSearchResult found = backtrack([&](double t) { return objective.value(this->trial_at(theta, t)); },
-                                             {0, report.loss_before, solve.slope}, o);
+                                             {0, report.loss_before, slope}, o);
     report.trials = found.evaluations;
     if (found.status != LineSearchStatus::satisfied)
       return fmt::format("the line search: {} after {} trials", name_of(found.status), found.evaluations);
     this->ops().copy(this->n(), this->trial(), theta);
     report.loss_after = found.point.value;
-    report.step_norm = found.point.t * solve.norm;
-    report.metrics.emplace_back("solve", std::string(name_of(solve.end)));
+    report.step_norm = found.point.t * length;
+    report.metrics.emplace_back("solve", std::string(name_of(solve.stop)));
     report.metrics.emplace_back("forcing", forcing);
     report.metrics.emplace_back("length", found.point.t);
     return {};
   }
 
+  /// What conjugate gradients found, or -g where its own curvature is negative; returns the norm.
+  double choose_direction(const ModelCgResult& solve, double gradient_norm) {
+    if (solve.stop == ModelCgStop::negative_curvature && solve.iterations == 1) {
+      this->ops().axpby(this->n(), T(-1), this->gradient(), T(0), this->direction());
+      return gradient_norm;
+    }
+    this->ops().copy(this->n(), solver_.x(), this->direction());
+    return solve.norm;
+  }
+
   NewtonCgOptions o_;
   Curvature kind_;
   std::unique_ptr<LinearOperator<T>> operator_;
-  Index expected_ = 0;  ///< products of the last step
+  ModelCg<T> solver_;
 };
 
 }  // namespace

@@ -2,8 +2,8 @@
 #include "hsogpu/linalg/dense.hpp"
 #include "hsogpu/linalg/operators.hpp"
 #include "hsogpu/optim/quasi_newton.hpp"
+#include "optim/hso/model_cg.hpp"
 #include "optim/quasi_newton/sr1_update.hpp"
-#include "optim/quasi_newton/truncated_cg.hpp"
 #include "optim/step/trial_step.hpp"
 
 namespace hso {
@@ -22,7 +22,7 @@ class Sr1 final : public TrialStep<T> {
   bool dense() const override { return true; }
 
  private:
-  Index vectors() const override { return 7; }
+  Index vectors() const override { return 8; }
   using TrialStep<T>::n;
   using TrialStep<T>::ops;
 
@@ -32,6 +32,9 @@ class Sr1 final : public TrialStep<T> {
       return checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T)));
     });
     matrix_ = Buffer<T>(context, n() * n());
+    solver_ = std::make_unique<ModelCg<T>>(
+        ModelCgOptions{.iterations = std::max<Index>(100, 2 * n()), .progress = 0, .kept = 0});
+    solver_->make_room(context, n(), false);
     for (Buffer<T>* b : {&trial_gradient_, &residual_}) *b = Buffer<T>(context, n());
     set_identity(1);
     scaled_ = false;
@@ -49,13 +52,12 @@ class Sr1 final : public TrialStep<T> {
 
   std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
     MatrixOperator<T> model(objective.context(), n(), matrix_.data());
-    const double norm = report.gradient_norm;
-    const double tolerance = std::min(0.1, std::sqrt(norm)) * norm;
+    solver_->set_tolerance(std::min(0.1, std::sqrt(report.gradient_norm)));
     int updates = 0;
     while (report.trials < o_.max_trials) {
-      const TruncatedCgResult solve = truncated_cg<T>(model, this->gradient(), this->direction(),
-                                                      {tolerance, std::max<Index>(100, 2 * n()), radius_});
-      if (!(solve.model < 0)) return fmt::format("the model does not decrease: {}", name_of(solve.end));
+      const ModelCgResult solve = solver_->minimize(model, 0, this->gradient(), nullptr, nullptr, radius_);
+      if (!(solve.phi < 0)) return fmt::format("the model does not decrease: {}", name_of(solve.stop));
+      ops().copy(n(), solver_->x(), this->direction());
       const double length = ops().nrm2(n(), this->direction());
       const double value = objective.gradient(this->trial_at(theta, 1), trial_gradient_.data());
       ++report.trials;
@@ -65,7 +67,7 @@ class Sr1 final : public TrialStep<T> {
         radius_ = length / 4;
         continue;
       }
-      const double ratio = ratio_of(report.loss_before, value, -solve.model);
+      const double ratio = ratio_of(report.loss_before, value, -solve.phi);
       updates += update() ? 1 : 0;
       if (ratio > o_.decrease) {
         ops().copy(n(), this->trial(), theta);
@@ -104,18 +106,19 @@ class Sr1 final : public TrialStep<T> {
   }
 
   void describe(StepReport& report, double value, double length, double ratio, int updates,
-                const TruncatedCgResult& solve) const {
+                const ModelCgResult& solve) const {
     report.loss_after = value;
     report.step_norm = length;
     report.metrics.emplace_back("radius", radius_);
-    report.metrics.emplace_back("predicted_decrease", -solve.model);
+    report.metrics.emplace_back("predicted_decrease", -solve.phi);
     report.metrics.emplace_back("ratio", ratio);
     report.metrics.emplace_back("updates", std::int64_t{updates});
-    report.metrics.emplace_back("solve", std::string(name_of(solve.end)));
+    report.metrics.emplace_back("solve", std::string(name_of(solve.stop)));
   }
 
   Sr1Options o_;
   Buffer<T> matrix_, trial_gradient_, residual_;
+  std::unique_ptr<ModelCg<T>> solver_;
   double radius_ = 1;
   bool scaled_ = false;
 };
