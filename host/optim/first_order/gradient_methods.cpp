@@ -76,7 +76,7 @@ class Nesterov final : public QueuedDescent<T> {
     ops.axpby(n, static_cast<T>(-o_.rate * mu * mu), velocity_.data(), T(1), step);
   }
   void commit_under(Ops<T>& ops, const std::uint64_t* go) override {
-    axpby_under(ops, go, velocity_.size(), T(1), this->own_gradient(), static_cast<T>(o_.momentum), velocity_.data());
+    axpby_under(ops, go, velocity_.size(), T(1), this->gradient(), static_cast<T>(o_.momentum), velocity_.data());
   }
   NesterovOptions o_;
   Buffer<T> velocity_;

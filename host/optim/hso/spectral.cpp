@@ -278,7 +278,7 @@ std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& in
                         spectrum.values.size(), spectrum.summary.tolerance)
           : "how many eigenvalues are zero cannot be told in float32";
   return fmt::format(
-      "hso: sign = {} with delta = {:.3g} cannot be inverted: {}, smallest |phi| = {:.3g}; give delta > 0, or "
+      "sign = {} with delta = {:.3g} cannot be inverted: {}, smallest |phi| = {:.3g}; give delta > 0, or "
       "sign = truncate",
       sign, delta, how_many, inverse.smallest_phi);
 }

@@ -59,7 +59,7 @@ class AdaHessian final : public Descent<T> {
     groups_ = groups_of(objective.layout(), spatial_);
     steps_ = 0;
   }
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("square", square_);

@@ -68,7 +68,7 @@ class Shampoo final : public Descent<T> {
     ball_.start(context, objective.dimension());
   }
 
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     ball_.visit_state(state);
     state.parts("slice", parts_.size(), [&](std::size_t i) {

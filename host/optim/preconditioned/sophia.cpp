@@ -35,7 +35,7 @@ class Sophia final : public Descent<T> {
       *b = zeros<T>(objective.context(), objective.dimension());
     steps_ = 0;
   }
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("average", average_);

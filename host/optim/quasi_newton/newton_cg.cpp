@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hsogpu/optim/quasi_newton.hpp"
 #include "optim/hso/model_cg.hpp"
-#include "optim/step/trial_step.hpp"
+#include "optim/step/judged_step.hpp"
+#include "optim/step/line_search.hpp"
 
 namespace hso {
 namespace detail {
 namespace {
 
 template <class T>
-class NewtonCg final : public TrialStep<T> {
+class NewtonCg final : public JudgedStep<T> {
  public:
   explicit NewtonCg(const NewtonCgOptions& o)
-      : TrialStep<T>("newton_cg"),
+      : JudgedStep<T>("newton_cg"),
         o_(o),
         kind_(parse_curvature(o.curvature)),
         solver_({.iterations = o.iterations, .progress = 0, .kept = 0}) {
@@ -22,56 +23,55 @@ class NewtonCg final : public TrialStep<T> {
   }
 
  private:
-  Index vectors() const override { return 7; }
-  void start(Objective<T>& objective) override { solver_.make_room(objective.context(), this->n(), false); }
-  void visit_method(StateVisitor& state) override { solver_.visit_state(state); }
+  Index vectors() const override { return 8; }
+  void begin(Objective<T>& objective) override { solver_.make_room(objective.context(), this->n(), false); }
+  void visit_method(StateVisitor& state, Objective<T>*) override { solver_.visit_state(state); }
+  void evaluate(Step<T>& s) override { this->linearize(s, kind_); }
 
-  void evaluate(Objective<T>& objective, const T* theta, T* g, QueuedPoint<T>& point) override {
-    auto [value, curvature] = objective.linearize(theta, g, kind_);
-    operator_ = std::move(curvature);
-    point.queue(value, this->n(), {{g, g}});
+  std::string propose(Step<T>& s) override {
+    forcing_ = std::min(o_.forcing, std::sqrt(s.report.gradient_norm));
+    solver_.set_tolerance(forcing_);
+    solve_ = solver_.minimize(*s.curvature, 0, this->gradient(), nullptr, nullptr);
+    s.report.products = solve_.products;
+    choose_direction(s.report.gradient_norm);
+    slope_ = this->ops().dot(this->n(), this->gradient(), this->own_step());
+    if (slope_ < 0) return {};
+    s.report.trials = 0;
+    return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve_.stop));
   }
 
-  std::string advance(Objective<T>& objective, T* theta, StepReport& report) override {
-    const double norm = report.gradient_norm, forcing = std::min(o_.forcing, std::sqrt(norm));
-    solver_.set_tolerance(forcing);
-    const ModelCgResult solve = solver_.minimize(*operator_, 0, this->gradient(), nullptr, nullptr);
-    report.products = solve.products;
-    const double length = choose_direction(solve, norm);
-    const double slope = this->ops().dot(this->n(), this->gradient(), this->direction());
-    if (!(slope < 0)) return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve.stop));
+  std::string move(Step<T>& s) override {
     LineSearchOptions o;
     o.decrease = o_.decrease;
-    o.noise = this->rounding_of(report.loss_before);
+    o.noise = this->rounding_of(s.report.loss_before);
     o.evaluations = o_.max_trials;
-    const LineSearchResult found = backtrack([&](double t) { return objective.value(this->trial_at(theta, t)); },
-                                             {0, report.loss_before, slope}, o);
-    report.trials = found.evaluations;
+    const LineSearchResult found = backtrack([&](double t) { return this->value_at(s, this->own_step(), t); },
+                                             {0, s.report.loss_before, slope_}, o);
+    s.report.trials = found.evaluations;
     if (found.status != LineSearchStatus::satisfied)
       return fmt::format("the line search: {} after {} trials", name_of(found.status), found.evaluations);
-    this->ops().copy(this->n(), this->trial(), theta);
-    report.loss_after = found.point.value;
-    report.step_norm = found.point.t * length;
-    report.metrics.emplace_back("solve", std::string(name_of(solve.stop)));
-    report.metrics.emplace_back("forcing", forcing);
-    report.metrics.emplace_back("length", found.point.t);
+    this->ops().copy(this->n(), this->trial(), s.theta);
+    s.report.loss_after = found.point.value;
+    s.report.step_norm = found.point.t * solve_.norm;
+    s.report.metrics.emplace_back("solve", std::string(name_of(solve_.stop)));
+    s.report.metrics.emplace_back("forcing", forcing_);
+    s.report.metrics.emplace_back("length", found.point.t);
     return {};
   }
 
-  /// What conjugate gradients found, or -g where its own curvature is negative; returns the norm.
-  double choose_direction(const ModelCgResult& solve, double gradient_norm) {
-    if (solve.stop == ModelCgStop::negative_curvature && solve.iterations == 1) {
-      this->ops().axpby(this->n(), T(-1), this->gradient(), T(0), this->direction());
-      return gradient_norm;
-    }
-    this->ops().copy(this->n(), solver_.x(), this->direction());
-    return solve.norm;
+  /// What conjugate gradients found, or -g where its own curvature is negative.
+  void choose_direction(double gradient_norm) {
+    if (solve_.stop != ModelCgStop::negative_curvature || solve_.iterations > 1)
+      return this->ops().copy(this->n(), solver_.x(), this->own_step());
+    this->ops().axpby(this->n(), T(-1), this->gradient(), T(0), this->own_step());
+    solve_.norm = gradient_norm;
   }
 
   NewtonCgOptions o_;
   Curvature kind_;
-  std::unique_ptr<LinearOperator<T>> operator_;
   ModelCg<T> solver_;
+  ModelCgResult solve_;
+  double forcing_ = 0, slope_ = 0;
 };
 
 }  // namespace
