@@ -50,7 +50,7 @@ void detail::parse_option(const std::string& where, const std::string& text, boo
   if (text != "true" && text != "false") bad_value(where, text, "true or false");
   out = text == "true";
 }
-void detail::parse_option(const std::string&, const std::string& text, std::string& out) { out = text; }
+void detail::parse_option(const std::string&, const std::string& text, Curvature& out) { out = parse_curvature(text); }
 
 namespace {
 
@@ -59,8 +59,8 @@ using detail::Entry;
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = [] {
     std::vector<Entry> all;
-    for (auto* family : {detail::gradient_entries, detail::hso_entries, detail::hso_form_entries,
-                         detail::quasi_newton_entries, detail::preconditioned_entries})
+    for (auto* family :
+         {detail::gradient_entries, detail::hso_entries, detail::quasi_newton_entries, detail::preconditioned_entries})
       for (Entry& e : family()) all.push_back(std::move(e));
     return all;
   }();

@@ -40,10 +40,10 @@ class Hso final : public JudgedStep<T> {
   explicit Hso(const HsoOptions& o)
       : JudgedStep<T>("hso"),
         o_(o),
-        policy_(parse_sign_policy(o.sign)),
-        kind_(parse_curvature(o.curvature)),
-        control_(parse_step_control(o.control)),
-        units_(parse_variable_scaling(o.scaling)),
+        policy_(o.sign),
+        kind_(o.curvature),
+        control_(o.control),
+        units_(o.scaling),
         damping_(o),
         region_({.poor_step = 2, .refusal = 4, .not_finite = 40}) {
     check_options(o);
@@ -149,7 +149,8 @@ class Hso final : public JudgedStep<T> {
     fresh_ = true;
   }
   Index matrix_bytes(Index size) {
-    return checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(ops().context(), size);
+    return checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T))) +
+           eigh_bytes<T>(ops().context(), size);
   }
 
   /// `error`: of the matrix, relative to its largest entry.
@@ -233,7 +234,7 @@ class Hso final : public JudgedStep<T> {
     inverse_ = modify_inverse(spectrum_, policy_, delta_, eps_in_use());
     const bool in_double = sizeof(T) == sizeof(double);
     s.report.status = inverse_.singular ? StepStatus::singular : StepStatus::accepted;
-    if (inverse_.singular) return singular_message(spectrum_, inverse_, o_.sign, delta_, in_double);
+    if (inverse_.singular) return singular_message(spectrum_, inverse_, policy_, delta_, in_double);
     point().start();
     if (!described_) queue_residual(*s.curvature);
     trial_ = spectral_step(spectrum_, inverse_, projected_, o_.rate);

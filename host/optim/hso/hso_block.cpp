@@ -7,6 +7,7 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/linalg/dense.hpp"
 #include "hsogpu/optim/hso.hpp"
+#include "optim/choices.hpp"
 #include "optim/hso/blocks.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/hso/spectral.hpp"
@@ -15,19 +16,14 @@ namespace hso {
 namespace detail {
 namespace {
 
-bool parse_blocks(const std::string& word) {
-  if (word == "layer" || word == "parameter") return word == "layer";
-  throw UsageError(fmt::format("optimizer hso.block: blocks = '{}', expected layer or parameter", word));
-}
-
 template <class T>
 class BlockForm final : public ModelStep<T> {
  public:
   explicit BlockForm(const HsoBlockOptions& o)
       : ModelStep<T>("hso.block", common_options("hso.block", o)),
         o_(o),
-        layers_(parse_blocks(o.blocks)),
-        policy_(parse_sign_policy(o.sign)) {
+        layers_(o.blocks == ThetaBlocks::layer),
+        policy_(o.sign) {
     require_option(o.refresh >= 1, "hso.block", "refresh", o.refresh, "at least 1");
   }
 
@@ -141,7 +137,8 @@ class BlockForm final : public ModelStep<T> {
       const double eps = o_.eps + (largest > 0 ? this->damping().eps_scale() / largest : 0);
       const ModifiedInverse inverse = modify_inverse(b.spectrum, policy_, delta, eps);
       if (inverse.singular)
-        return fmt::format("block '{}': sign = {} with delta = {:.3g} cannot be inverted", b.name, o_.sign, delta);
+        return fmt::format("block '{}': sign = {} with delta = {:.3g} cannot be inverted", b.name, word_of(policy_),
+                           delta);
       step_of(s.objective.context(), b, inverse, g + b.begin, step + b.begin);
     }
     return {};

@@ -22,9 +22,11 @@ void check(const HsoCgOptions& o) {
   require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
   require_option(o.radius > 0, kName, "radius", o.radius, "above 0");
   require_option(o.radius_max >= o.radius, kName, "radius_max", o.radius_max, "at least the radius");
-  if (o.globalization != "damping" && o.globalization != "trust_region")
-    throw UsageError(
-        fmt::format("optimizer hso.cg: globalization = '{}', expected damping or trust_region", o.globalization));
+}
+
+/// Positive semidefinite, by products that are exact.
+bool is_definite(Curvature kind) {
+  return kind == Curvature::ggn || kind == Curvature::fisher_mc || kind == Curvature::fisher_empirical;
 }
 
 template <class T>
@@ -33,10 +35,9 @@ class MatrixFree final : public ModelStep<T> {
   explicit MatrixFree(const HsoCgOptions& o)
       : ModelStep<T>(kName, common_options(kName, o)),
         o_(o),
-        trust_(o.globalization == "trust_region"),
-        preconditioner_(parse_preconditioning(o.preconditioner)),
-        solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack,
-                 o.curvature == "ggn" || o.curvature.starts_with("fisher")}),
+        trust_(o.globalization == StepControl::trust_region),
+        preconditioner_(o.preconditioner),
+        solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack, is_definite(o.curvature)}),
         region_({.poor_step = 4, .refusal = 4, .not_finite = 4, .most = o.radius_max}) {
     check(o);
     if (preconditioner_.any()) require_option(o.delta > 0, kName, "delta", o.delta, "above 0 with a preconditioner");

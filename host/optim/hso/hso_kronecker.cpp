@@ -26,16 +26,22 @@ HsoKroneckerOptions checked(const char* name, Curvature form, HsoKroneckerOption
   require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
   require_option(o.kl_clip >= 0, name, "kl_clip", o.kl_clip, "0 (none) or above");
   require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
-  if (o.damping != "auto" && o.damping != "joint" && o.damping != "factored")
-    throw UsageError(fmt::format("optimizer {}: damping = '{}', expected auto, joint or factored", name, o.damping));
-  if (o.damping == "factored" && form == Curvature::ekfac)
+  if (o.damping == FactorDamping::factored && form == Curvature::ekfac)
     throw UsageError(fmt::format("optimizer {}: damping = factored has no eigenvalues to correct; use joint", name));
-  if (o.factors != "auto" && o.factors != "ggn" && o.factors != "fisher_mc" && o.factors != "fisher_empirical")
-    throw UsageError(fmt::format("optimizer {}: factors = '{}', expected auto, ggn, fisher_mc or fisher_empirical",
-                                 name, o.factors));
   if (o.factor_every == 0) o.factor_every = o.judged ? 1 : 10;
   if (o.refresh == 0) o.refresh = o.judged ? 1 : 50;
   return o;
+}
+
+Curvature source_of(Factors factors) {
+  switch (factors) {
+    case Factors::ggn:
+      return Curvature::ggn;
+    case Factors::fisher_empirical:
+      return Curvature::fisher_empirical;
+    default:
+      return Curvature::fisher_mc;
+  }
 }
 
 template <class T>
@@ -45,8 +51,9 @@ class Kronecker final : public ModelStep<T> {
       : ModelStep<T>(name, common_options(name, o)),
         o_(checked(name, form, o)),
         form_(form),
-        source_(o.factors == "auto" ? Curvature::fisher_mc : parse_curvature(o.factors)),
-        factored_(o.damping == "factored" || (o.damping == "auto" && form == Curvature::kfac)) {}
+        source_(source_of(o.factors)),
+        factored_(o.damping == FactorDamping::factored ||
+                  (o.damping == FactorDamping::automatic && form == Curvature::kfac)) {}
 
  private:
   /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there; once
@@ -152,7 +159,8 @@ class Kronecker final : public ModelStep<T> {
   }
   /// Of an objective that shows no network: its own Kronecker operator.
   std::string take_operator(Step<T>& s) {
-    if (o_.damping == "factored" || (o_.factors != "auto" && source_ != Curvature::ggn) || !o_.judged)
+    if (o_.damping == FactorDamping::factored || (o_.factors != Factors::automatic && source_ != Curvature::ggn) ||
+        !o_.judged)
       throw UsageError(this->name() + ": damping = factored, factors other than ggn and judged = false need a network");
     if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();

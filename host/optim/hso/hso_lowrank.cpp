@@ -4,6 +4,7 @@
 // do not span.
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
+#include "optim/choices.hpp"
 #include "optim/hso/krylov_pairs.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/hso/spectral.hpp"
@@ -15,19 +16,14 @@ namespace {
 constexpr const char* kName = "hso.lowrank";
 constexpr double kRestThatCounts = 1e-3;  ///< |P g| / |g|
 
-bool from_gradient(const std::string& word) {
-  if (word == "gradient" || word == "random") return word == "gradient";
-  throw UsageError(fmt::format("optimizer {}: start = '{}', expected gradient or random", kName, word));
-}
-
 template <class T>
 class LowRank final : public ModelStep<T> {
  public:
   explicit LowRank(const HsoLowRankOptions& o)
       : ModelStep<T>(kName, common_options(kName, o)),
         o_(o),
-        policy_(parse_sign_policy(o.sign)),
-        from_gradient_(from_gradient(o.start)) {
+        policy_(o.sign),
+        from_gradient_(o.start == LanczosStart::gradient) {
     require_option(o.rank >= 0, kName, "rank", o.rank, "0 (32, or n where that is smaller) or above");
     require_option(o.steps == 0 || o.steps >= o.rank, kName, "steps", o.steps, "0 or at least the rank");
     require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
@@ -113,7 +109,8 @@ class LowRank final : public ModelStep<T> {
     T* step = this->own_step();
     const double delta = this->damping().delta();
     const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, o_.eps);
-    if (inverse.singular) return fmt::format("sign = {} with delta = {:.3g} cannot be inverted", o_.sign, delta);
+    if (inverse.singular)
+      return fmt::format("sign = {} with delta = {:.3g} cannot be inverted", word_of(policy_), delta);
     T *kept = parts_.data(), *rest = kept + n_;
     split(s.objective.context(), inverse, g, kept, rest);
     double a = 1, b = bound_ + delta > 0 ? o_.eps + this->damping().eps_scale() / (bound_ + delta) : o_.eps;

@@ -15,9 +15,7 @@ namespace {
 constexpr const char* kName = "hso.rank1";
 
 void check_options(const HsoRank1Options& o) {
-  if (o.kind != "outer" && o.kind != "sr1")
-    throw UsageError(fmt::format("optimizer {}: kind = '{}', expected outer or sr1", kName, o.kind));
-  const bool outer = o.kind == "outer";
+  const bool outer = o.kind == RankOneKind::outer;
   require_option(o.rate > 0, kName, "rate", o.rate, "above 0");
   require_option(o.memory >= 0, kName, "memory", o.memory, "0 (dense) or above");
   require_option(outer ? o.delta > 0 : o.delta >= 0, kName, "delta", o.delta, outer ? "above 0" : "0 or above");
@@ -33,7 +31,7 @@ template <class T>
 class RankOne final : public JudgedStep<T> {
  public:
   explicit RankOne(const HsoRank1Options& o) : JudgedStep<T>(kName), o_(o) { check_options(o); }
-  bool full_batch() const override { return o_.kind == "sr1"; }
+  bool full_batch() const override { return o_.kind == RankOneKind::sr1; }
   bool dense() const override { return o_.memory == 0; }
 
  private:
@@ -45,7 +43,8 @@ class RankOne final : public JudgedStep<T> {
   Index vectors() const override { return 8 + 4 * Index{o_.memory}; }
   void begin(Objective<T>& objective) override {
     Context& context = objective.context();
-    inverse_ = o_.kind == "outer" ? make_outer_inverse<T>(context, n(), o_) : make_sr1_inverse<T>(context, n(), o_);
+    inverse_ =
+        o_.kind == RankOneKind::outer ? make_outer_inverse<T>(context, n(), o_) : make_sr1_inverse<T>(context, n(), o_);
     for (Buffer<T>* b : {&old_gradient_, &old_theta_}) *b = Buffer<T>(context, n());
     started_ = false;
   }

@@ -19,7 +19,7 @@ template <class T>
 class ModelStep : public JudgedStep<T> {
  public:
   ModelStep(std::string name, const HsoOptions& common)
-      : JudgedStep<T>(std::move(name)), common_(common), kind_(parse_curvature(common.curvature)), damping_(common) {}
+      : JudgedStep<T>(std::move(name)), common_(common), kind_(common.curvature), damping_(common) {}
   bool full_batch() const override { return judged(); }
   Index bytes(Context& context, const ParameterLayout& layout) const override {
     return checked_multiply((subspace() ? 10 : 4) * static_cast<Index>(sizeof(T)), layout.n) +

@@ -14,7 +14,7 @@ class NewtonCg final : public JudgedStep<T> {
   explicit NewtonCg(const NewtonCgOptions& o)
       : JudgedStep<T>("newton_cg"),
         o_(o),
-        kind_(parse_curvature(o.curvature)),
+        kind_(o.curvature),
         solver_({.iterations = o.iterations, .progress = 0, .kept = 0}) {
     require_option(o.forcing > 0 && o.forcing < 1, "newton_cg", "forcing", o.forcing, "in (0, 1)");
     require_option(o.iterations >= 1, "newton_cg", "iterations", o.iterations, "at least 1");
