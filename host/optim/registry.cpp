@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "hsogpu/core/state.hpp"
 #include "io/shown_text.hpp"
 #include "io/text_parts.hpp"
 #include "optim/registry.hpp"
@@ -96,5 +97,24 @@ template <>
 std::unique_ptr<Optimizer<double>> make_optimizer<double>(const std::string& name, const OptimizerSettings& settings) {
   return find_entry(name).make_double(settings);
 }
+
+template <class T>
+RawTensors save_state(Optimizer<T>& optimizer) {
+  StateWriter writer;
+  optimizer.visit_state(writer, nullptr);
+  return writer.take();
+}
+
+template <class T>
+void load_state(Optimizer<T>& optimizer, Objective<T>& coming, const RawTensors& state, const std::string& source) {
+  StateReader reader(state, source);
+  optimizer.visit_state(reader, &coming);
+  reader.require_all_read();
+}
+
+template RawTensors save_state(Optimizer<float>&);
+template RawTensors save_state(Optimizer<double>&);
+template void load_state(Optimizer<float>&, Objective<float>&, const RawTensors&, const std::string&);
+template void load_state(Optimizer<double>&, Objective<double>&, const RawTensors&, const std::string&);
 
 }  // namespace hso

@@ -22,7 +22,7 @@ inline constexpr std::array kWords<Factors>{"auto", "ggn", "fisher_mc", "fisher_
 template <>
 inline constexpr std::array kWords<FactorDamping>{"auto", "joint", "factored"};
 template <>
-inline constexpr std::array kWords<ThetaBlocks>{"layer", "parameter"};
+inline constexpr std::array kWords<HessianBlocks>{"layer", "parameter"};
 template <>
 inline constexpr std::array kWords<RankOneKind>{"outer", "sr1"};
 }  // namespace detail

@@ -22,7 +22,7 @@ class BlockForm final : public ModelStep<T> {
   explicit BlockForm(const HsoBlockOptions& o)
       : ModelStep<T>("hso.block", common_options("hso.block", o)),
         o_(o),
-        layers_(o.blocks == ThetaBlocks::layer),
+        layers_(o.blocks == HessianBlocks::layer),
         policy_(o.sign) {
     require_option(o.refresh >= 1, "hso.block", "refresh", o.refresh, "at least 1");
   }

@@ -20,7 +20,7 @@ enum class LanczosStart { gradient, random };
 enum class Preconditioning { none, diagonal, kfac };
 enum class Factors { automatic, ggn, fisher_mc, fisher_empirical };
 enum class FactorDamping { automatic, joint, factored };
-enum class ThetaBlocks { layer, parameter };
+enum class HessianBlocks { layer, parameter };
 enum class RankOneKind { outer, sr1 };
 
 /// HVP-corrected gradient: g~ = g + alpha H u, theta -= rate g~.
@@ -204,7 +204,7 @@ struct HsoBlockOptions {
   double rate = 1;
   Curvature curvature = Curvature::hessian;
   /// layer: parameters whose names agree up to the last '.'; parameter: every tensor by itself.
-  ThetaBlocks blocks = ThetaBlocks::layer;
+  HessianBlocks blocks = HessianBlocks::layer;
   SignPolicy sign = SignPolicy::abs;
   int refresh = 1;  ///< accepted steps that one set of decompositions serves
   bool rescale = true;
