@@ -52,7 +52,7 @@ std::string text_of(const Value& value) {
 template <class Value>
 std::string full_help(const Value&, const char* help) {
   if constexpr (kIsWord<Value>)
-    return *help == 0 ? list_of_words<Value>() : fmt::format("{}: {}", help, list_of_words<Value>());
+    return *help == 0 ? list_of_words<Value>() : fmt::format("{}; {}", list_of_words<Value>(), help);
   else
     return help;
 }

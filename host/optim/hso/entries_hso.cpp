@@ -77,7 +77,7 @@ void fields(HsoLowRankOptions& o, Visit&& visit) {
   visit("steps", o.steps, "Lanczos vectors; 0: rank (start = gradient), or 4 rank + 20 (random)");
   visit("refresh", o.refresh, "accepted steps that one set of pairs serves");
   visit("tolerance", o.tolerance, "start = random: of the pairs' residuals over the largest |lambda|");
-  visit("start", o.start, "of Lanczos, random for the top pairs");
+  visit("start", o.start, "where Lanczos starts, random for the top pairs");
   visit("subspace", o.subspace, "the quadratic model chooses the lengths of the kept part and of the rest");
   visit("judged", o.judged, "a product and the value judge every step; false: taken as it is, damping fixed");
   visit("sign", o.sign, "");
@@ -94,7 +94,7 @@ void fields(HsoCgOptions& o, Visit&& visit) {
   visit("warm_start", o.warm_start, "share of the last solution that a solve starts from, in [0, 1)");
   visit("backtrack", o.backtrack, "iterates kept for walking back");
   visit("line_search", o.line_search, "halvings of a step before the damping is raised");
-  visit("preconditioner", o.preconditioner, "of networks, or none");
+  visit("preconditioner", o.preconditioner, "diagonal and kfac of networks alone");
   visit("refresh", o.refresh, "accepted steps that one preconditioner serves");
   visit("delta_min", o.delta_min, "smallest adapted delta");
   visit("increase", o.increase, "factor of delta after a poor step, above 1");
@@ -111,7 +111,7 @@ void fields(HsoKroneckerOptions& o, Visit&& visit) {
   visit("refresh", o.refresh, "accepted steps that one set of inverses serves; 0: 1 where steps are judged, else 50");
   visit("decay", o.decay, "of the factors' averages, in [0, 1); 0: the last ones alone");
   visit("damping", o.damping,
-        "in eigenvectors (joint) or of the factors, inverted by Cholesky; auto: factored, of hso.ekfac joint");
+        "in eigenvectors, or Cholesky inverses of damped factors; auto: factored, of hso.ekfac joint");
   visit("judged", o.judged, "products and the value judge every step; false: taken as it is, damping fixed");
   visit("rescale", o.rescale, "judged: scale the step to the minimum of the damped model along it");
   visit("subspace", o.subspace, "judged: the model chooses the lengths of the step and of the last displacement");

@@ -33,8 +33,14 @@ class NewtonCg final : public JudgedStep<T> {
     solver_.set_tolerance(forcing_);
     solve_ = solver_.minimize(*s.curvature, 0, this->gradient(), nullptr, nullptr);
     s.report.products = solve_.products;
-    choose_direction(s.report.gradient_norm);
-    slope_ = this->ops().dot(this->n(), this->gradient(), this->own_step());
+    choose_direction();
+    const T* step = this->own_step();
+    this->point().start();
+    this->point().dot(this->ops(), this->n(), this->gradient(), step);
+    this->point().dot(this->ops(), this->n(), step, step);
+    this->point().post();
+    slope_ = this->point().values()[0];
+    length_ = std::sqrt(this->point().values()[1]);
     if (slope_ < 0) return {};
     s.report.trials = 0;
     return fmt::format("no direction of descent: conjugate gradients {}", name_of(solve_.stop));
@@ -52,7 +58,7 @@ class NewtonCg final : public JudgedStep<T> {
       return fmt::format("the line search: {} after {} trials", name_of(found.status), found.evaluations);
     this->ops().copy(this->n(), this->trial(), s.theta);
     s.report.loss_after = found.point.value;
-    s.report.step_norm = found.point.t * solve_.norm;
+    s.report.step_norm = found.point.t * length_;
     s.report.metrics.emplace_back("solve", std::string(name_of(solve_.stop)));
     s.report.metrics.emplace_back("forcing", forcing_);
     s.report.metrics.emplace_back("length", found.point.t);
@@ -60,18 +66,17 @@ class NewtonCg final : public JudgedStep<T> {
   }
 
   /// What conjugate gradients found, or -g where its own curvature is negative.
-  void choose_direction(double gradient_norm) {
+  void choose_direction() {
     if (solve_.stop != ModelCgStop::negative_curvature || solve_.iterations > 1)
       return this->ops().copy(this->n(), solver_.x(), this->own_step());
     this->ops().axpby(this->n(), T(-1), this->gradient(), T(0), this->own_step());
-    solve_.norm = gradient_norm;
   }
 
   NewtonCgOptions o_;
   Curvature kind_;
   ModelCg<T> solver_;
   ModelCgResult solve_;
-  double forcing_ = 0, slope_ = 0;
+  double forcing_ = 0, slope_ = 0, length_ = 0;  ///< slope and length of the direction
 };
 
 }  // namespace

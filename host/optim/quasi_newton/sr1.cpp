@@ -106,9 +106,9 @@ class Sr1 final : public JudgedStep<T> {
     return sr1_update(ops(), n(), matrix_.data(), s, y, residual_.data(), o_.skip);
   }
 
-  void describe(StepReport& report, double value, double ratio) const {
+  void describe(StepReport& report, double value, double ratio) {
     report.loss_after = value;
-    report.step_norm = solve_.norm;
+    report.step_norm = ops().nrm2(n(), own_step());
     report.metrics.emplace_back("radius", region_.radius());
     report.metrics.emplace_back("predicted_decrease", -solve_.phi);
     report.metrics.emplace_back("ratio", ratio);
