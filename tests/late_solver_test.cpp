@@ -8,7 +8,6 @@
 
 #include "hsogpu/linalg/solvers.hpp"
 #include "optim/hso/model_cg.hpp"
-#include "optim/quasi_newton/truncated_cg.hpp"
 #include "support/dense_operator.hpp"
 #include "support/late_context.hpp"
 #include "support/symmetric.hpp"
@@ -122,7 +121,7 @@ TEST(LateSolvers, NumbersThatAreNotFiniteEndALaneInTheSamePlace) {
     EXPECT_EQ(statuses(std::type_identity<LateContext>{}, solver), statuses(std::type_identity<Cpu>{}, solver));
 }
 
-/// The solver of hso.cg, with what it keeps for backtracking.
+/// The solver of quadratic models, with what it keeps for backtracking.
 template <class On>
 struct ModelSolve {
   On context;
@@ -159,7 +158,7 @@ struct ModelSolve {
 TEST(LateSolvers, TheModelsMinimumAndTheIteratesKeptAreTheSame) {
   const Index n = 60;
   const Numbers g = random_numbers(static_cast<std::size_t>(n), 14);
-  for (const double lowest : {1e-6, -0.1})
+  for (const double lowest : {1e-6, -0.1, -2.0})
     for (const double radius : {0.5, 20.0, double{INFINITY}})
       for (const Index iterations : {Index{5}, Index{250}}) {
         detail::ModelCgOptions o;
@@ -179,33 +178,6 @@ TEST(LateSolvers, TheModelsMinimumAndTheIteratesKeptAreTheSame) {
         EXPECT_EQ(late.earlier, plain.earlier);
         EXPECT_EQ(late.waits, 1) << "the first look comes where the last solve ended";
       }
-}
-
-TEST(LateSolvers, StepsInABallAreTheSame) {
-  const Index n = 60;
-  const Numbers g = random_numbers(static_cast<std::size_t>(n), 15);
-  const auto solve_on = [&](auto on, double lowest, const detail::TruncatedCgOptions& o, Numbers& s) {
-    typename decltype(on)::type context;
-    DenseOperator<double> op(context, n, matrix(n, lowest));
-    const Buffer<double> right(context, g);
-    Buffer<double> step(context, n);
-    const detail::TruncatedCgResult result = detail::truncated_cg<double>(op, right.data(), step.data(), o);
-    s = step.download();
-    return result;
-  };
-  for (const double lowest : {1e-3, -0.1, -2.0})
-    for (const double radius : {0.5, 20.0, double{INFINITY}}) {
-      Numbers x, y;
-      const detail::TruncatedCgOptions o{1e-6, 100, radius};
-      const auto plain = solve_on(std::type_identity<Cpu>{}, lowest, o, x);
-      const auto late = solve_on(std::type_identity<LateContext>{}, lowest, o, y);
-      EXPECT_EQ(late.end, plain.end);
-      EXPECT_EQ(late.products, plain.products);
-      EXPECT_EQ(late.slope, plain.slope);
-      EXPECT_EQ(late.model, plain.model);
-      EXPECT_EQ(late.norm, plain.norm);
-      EXPECT_EQ(y, x);
-    }
 }
 
 }  // namespace

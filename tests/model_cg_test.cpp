@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The solver of the matrix-free form of HSO, on systems worked by hand: iterations, trust region, kept iterates.
+// Conjugate gradients on quadratic models, on systems worked by hand: iterations, trust region, kept iterates.
 #include "optim/hso/model_cg.hpp"
 
 #include <gtest/gtest.h>

@@ -6,7 +6,6 @@
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/linalg/operators.hpp"
 #include "optim/quasi_newton/sr1_update.hpp"
-#include "optim/quasi_newton/truncated_cg.hpp"
 #include "support/messages.hpp"
 #include "support/network_setting.hpp"
 #include "support/objectives.hpp"
@@ -66,36 +65,6 @@ TEST_P(QuasiNewton, RankOneUpdatesAreSkippedWhereTheyExplode) {
   EXPECT_TRUE(sr1_update(ops, 2, m.data(), s.data(), s.data(), r.data(), 1e-8)) << "nothing to learn";
 }
 
-// ---- the subproblem ----
-
-TEST_P(QuasiNewton, TruncatedCgSolvesStopsAtTheSphereAndSeesNegativeCurvature) {
-  const SymmetricCase c = with_spectrum("positive", {0.5, 1, 2, 3, 5}, 4), d = with_spectrum("saddle", {-1, 1, 2}, 5);
-  Buffer<double> a(context(), c.matrix), g(context(), random_numbers(5, 6)), s(context(), 5);
-  MatrixOperator<double> convex(context(), 5, a.data());
-  const TruncatedCgResult full = truncated_cg<double>(convex, g.data(), s.data(), {1e-13, 20});
-  EXPECT_EQ(full.end, TruncatedCgEnd::converged);
-  EXPECT_LE(full.products, 6);
-  const Numbers newton = s.download(), product = multiply(c.matrix, newton, 5, 5, 1), gradient = g.download();
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(product[i], -gradient[i], 1e-12);
-  EXPECT_NEAR(full.model, full.slope / 2, 1e-12);
-  const double radius = norm(newton) / 3;
-  const TruncatedCgResult cut = truncated_cg<double>(convex, g.data(), s.data(), {1e-13, 20, radius});
-  EXPECT_EQ(cut.end, TruncatedCgEnd::boundary);
-  EXPECT_NEAR(norm(s.download()), radius, 1e-13);
-  EXPECT_LT(cut.model, 0);
-  EXPECT_GT(cut.model, full.model);
-
-  Buffer<double> b(context(), d.matrix), h(context(), Numbers{1, 2, 3}), t(context(), 3);
-  MatrixOperator<double> saddle(context(), 3, b.data());
-  const TruncatedCgResult bent = truncated_cg<double>(saddle, h.data(), t.data(), {1e-13, 20, 2});
-  EXPECT_TRUE(bent.end == TruncatedCgEnd::negative_curvature || bent.end == TruncatedCgEnd::boundary);
-  EXPECT_NEAR(norm(t.download()), 2, 1e-13);
-  Buffer<double> down(context(), Numbers{-1, 0, 0, 0, -1, 0, 0, 0, -1});
-  MatrixOperator<double> concave(context(), 3, down.data());
-  EXPECT_EQ(truncated_cg<double>(concave, h.data(), t.data(), {1e-13, 20}).end, TruncatedCgEnd::negative_curvature);
-  EXPECT_EQ(t.download(), (Numbers{-1, -2, -3})) << "the first direction";
-}
-
 // ---- the methods ----
 
 struct OnHost {
@@ -137,6 +106,17 @@ TEST(QuasiNewtonMethods, NewtonCgSolvesAQuadraticInOneTightStep) {
   EXPECT_EQ(r.gradients, 1);
   EXPECT_GE(r.products, 8);
   EXPECT_NEAR(r.loss_after, q.f.value(x.data()), 1e-12);
+}
+
+TEST(QuasiNewtonMethods, NewtonCgGoesAlongTheGradientWhereItsCurvatureIsNegative) {
+  const auto cpu = Context::create("cpu");
+  Quadratic concave(*cpu, {-1, 0, 0, 0, -1, 0, 0, 0, -1}, {-1, -2, -3});
+  Numbers x(3);
+  const StepReport r = make_newton_cg<double>({})->step(concave, x.data());
+  ASSERT_EQ(r.status, StepStatus::accepted) << r.message;
+  EXPECT_EQ(x, (Numbers{-1, -2, -3})) << "- g";
+  EXPECT_NEAR(r.step_norm, std::sqrt(14), 1e-14);
+  EXPECT_EQ(std::get<std::string>(r.metrics.front().second), "negative_curvature");
 }
 
 TEST(QuasiNewtonMethods, AllReachTheMinimumOfRosenbrocksValley) {

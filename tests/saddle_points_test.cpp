@@ -328,7 +328,6 @@ TEST_F(SaddlePoints, WhatTheWayLeftMayChangeCoversTheCurvatureOfASymmetry) {
 
 /// The hard case has a closed form: -(A - lambda_1 I)^+ c up to the boundary along the lowest eigenvector.
 TEST_F(SaddlePoints, TheHardCaseIsSolvedToTheModelsMinimum) {
-  using detail::SignPolicy;
   const Numbers c{0, 1, -0.5};
   const auto a = spectrum({-2, 1, 3});
   for (double radius : {0.5, 1.0, 30.0}) {
@@ -347,13 +346,12 @@ TEST_F(SaddlePoints, TheHardCaseIsSolvedToTheModelsMinimum) {
 
 TEST_F(SaddlePoints, WithoutNegativeCurvatureAStepStaysAsItIs) {
   const auto a = spectrum({1e-18, 1, 3});
-  const auto step = detail::spectral_step(a, detail::modify_inverse(a, detail::SignPolicy::abs, 1, 0), {1, 1, 1}, 1);
-  EXPECT_EQ(detail::leave_saddle(a, detail::SignPolicy::abs, {1, 1, 1}, step, 100).s, step.s);
+  const auto step = detail::spectral_step(a, detail::modify_inverse(a, SignPolicy::abs, 1, 0), {1, 1, 1}, 1);
+  EXPECT_EQ(detail::leave_saddle(a, SignPolicy::abs, {1, 1, 1}, step, 100).s, step.s);
 }
 
 /// Whatever the numbers: an answer, and a step within the radius where one can be had.
 TEST_F(SaddlePoints, TheDampingOfARadiusIsFoundWhateverTheNumbers) {
-  using detail::SignPolicy;
   for (SignPolicy policy :
        {SignPolicy::raw, SignPolicy::abs, SignPolicy::clip, SignPolicy::shift, SignPolicy::truncate})
     for (double size : {1e-300, 1e-155, 1.0, 1e155, 1e300})

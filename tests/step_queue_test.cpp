@@ -28,31 +28,31 @@ struct Method {
   std::vector<std::string> wrappers{};
   bool queues = true;
 };
-/// Beside every method that queues its steps: wrappers, those that need the host, and a method that always does.
-const std::vector<Method> kMethods{
-    {"sgd", {}},
-    {"momentum", {}},
-    {"nesterov", {}},
-    {"adam", {}},
-    {"adamw", {{"weight_decay", "0.1"}}},
-    {"rmsprop", {}},
-    {"rmsprop", {{"centered", "true"}, {"momentum", "0.5"}}},
-    {"adagrad", {}},
-    {"hvp", {{"u", "gradient"}}},
-    {"hvp", {{"u", "velocity"}, {"curvature", "ggn"}}},
-    {"hvp", {{"u", "ones"}, {"alpha", "-0.02"}}},
-    {"hvp", {{"u", "random"}, {"momentum", "0"}}},
-    {"hvp", {{"adaptive", "true"}}},
-    {"kfac", {{"factor_every", "3"}, {"inverse_every", "6"}}},
-    {"kfac", {{"factor_every", "4"}, {"inverse_every", "4"}, {"kl_clip", "1e-8"}}},
-    {"ekfac", {{"factor_every", "3"}, {"inverse_every", "6"}}},
-    {"sgd", {}, {"momentum", "weight_decay:0.01", "clip:0.02", "warmup:4", "cosine:9"}},
-    {"kfac", {{"factor_every", "3"}, {"inverse_every", "6"}}, {"linear:12"}},
-    {"adam", {}, {"warmup:4", "step:3"}},
-    {"sgd", {}, {"adam"}, false},
-    {"adam", {}, {"clip_gradient:0.1"}, false},
-    {"muon", {}, {}, false},
-};
+/// Every method that queues its steps; some with other settings; wrappers, those that need the host, and a method that
+/// always does.
+std::vector<Method> methods() {
+  std::vector<Method> all{
+      {"adamw", {{"weight_decay", "0.1"}}},
+      {"rmsprop", {{"centered", "true"}, {"momentum", "0.5"}}},
+      {"hvp", {{"u", "velocity"}, {"curvature", "ggn"}}},
+      {"hvp", {{"u", "ones"}, {"alpha", "-0.02"}}},
+      {"hvp", {{"u", "random"}, {"momentum", "0"}}},
+      {"hvp", {{"adaptive", "true"}}},
+      {"kfac", {{"factor_every", "3"}, {"inverse_every", "6"}}},
+      {"kfac", {{"factor_every", "4"}, {"inverse_every", "4"}, {"kl_clip", "1e-8"}}},
+      {"ekfac", {{"factor_every", "3"}, {"inverse_every", "6"}}},
+      {"sgd", {}, {"momentum", "weight_decay:0.01", "clip:0.02", "warmup:4", "cosine:9"}},
+      {"kfac", {{"factor_every", "3"}, {"inverse_every", "6"}}, {"linear:12"}},
+      {"adam", {}, {"warmup:4", "step:3"}},
+      {"sgd", {}, {"adam"}, false},
+      {"adam", {}, {"clip_gradient:0.1"}, false},
+      {"muon", {}, {}, false},
+  };
+  for (const OptimizerInfo& info : optimizer_table())
+    if (make_optimizer<double>(info.name)->queued() != nullptr) all.push_back({info.name, {}});
+  return all;
+}
+const std::vector<Method> kMethods = methods();
 
 constexpr Index kRows = 40, kBatch = 12;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "hsogpu/core/state.hpp"
 #include "io/shown_text.hpp"
 #include "io/text_parts.hpp"
 #include "optim/registry.hpp"
@@ -50,7 +51,7 @@ void detail::parse_option(const std::string& where, const std::string& text, boo
   if (text != "true" && text != "false") bad_value(where, text, "true or false");
   out = text == "true";
 }
-void detail::parse_option(const std::string&, const std::string& text, std::string& out) { out = text; }
+void detail::parse_option(const std::string&, const std::string& text, Curvature& out) { out = parse_curvature(text); }
 
 namespace {
 
@@ -59,8 +60,8 @@ using detail::Entry;
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = [] {
     std::vector<Entry> all;
-    for (auto* family : {detail::gradient_entries, detail::hso_entries, detail::hso_form_entries,
-                         detail::quasi_newton_entries, detail::preconditioned_entries})
+    for (auto* family :
+         {detail::gradient_entries, detail::hso_entries, detail::quasi_newton_entries, detail::preconditioned_entries})
       for (Entry& e : family()) all.push_back(std::move(e));
     return all;
   }();
@@ -96,5 +97,24 @@ template <>
 std::unique_ptr<Optimizer<double>> make_optimizer<double>(const std::string& name, const OptimizerSettings& settings) {
   return find_entry(name).make_double(settings);
 }
+
+template <class T>
+RawTensors save_state(Optimizer<T>& optimizer) {
+  StateWriter writer;
+  optimizer.visit_state(writer, nullptr);
+  return writer.take();
+}
+
+template <class T>
+void load_state(Optimizer<T>& optimizer, Objective<T>& coming, const RawTensors& state, const std::string& source) {
+  StateReader reader(state, source);
+  optimizer.visit_state(reader, &coming);
+  reader.require_all_read();
+}
+
+template RawTensors save_state(Optimizer<float>&);
+template RawTensors save_state(Optimizer<double>&);
+template void load_state(Optimizer<float>&, Objective<float>&, const RawTensors&, const std::string&);
+template void load_state(Optimizer<double>&, Objective<double>&, const RawTensors&, const std::string&);
 
 }  // namespace hso

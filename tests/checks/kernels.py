@@ -53,7 +53,7 @@ LOCAL_MEMORY = {
 # A thread for each right-hand side or for each number of a step: a few threads decide for the whole vector.
 FEW_THREADS = {
     r"<hso::detail::(KrylovStart|Cg(Start|Length|Turn)|Minres(Start|Subtract|Rotate))<": "scalars of linear solvers",
-    r"<hso::detail::(ModelCg|TruncatedCg)(Start|Length|Turn)<": "scalars of conjugate gradients on a model",
+    r"<hso::detail::ModelCg(Start|Length|Turn)<": "scalars of conjugate gradients on a model",
     r"<hso::detail::(CheckFinite|CombineNumbers|KeepRecord|NormFactor|TrustFactor)<": "numbers of a queued step",
 }
 DOUBLE_IN_FLOAT = {

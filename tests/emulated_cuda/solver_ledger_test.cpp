@@ -115,7 +115,7 @@ TEST_F(EmulatedSolvers, StepsOfHsoCgWaitForDecisionsOnly) {
   Setting<double> s(device(), kModel, LossKind::cross_entropy, 20);
   auto f = s.objective();
   HsoCgOptions o;
-  o.curvature = "ggn";
+  o.curvature = Curvature::ggn;
   const auto optimizer = make_hso_cg<double>(o);
   for (int i = 0; i < 6; ++i) {
     emulated::reset_ledger();

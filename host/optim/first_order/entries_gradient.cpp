@@ -18,12 +18,6 @@ void fields(MomentumOptions& o, Visit&& visit) {
 }
 
 template <class Visit>
-void fields(NesterovOptions& o, Visit&& visit) {
-  detail::fields_of_rate(o, visit);
-  visit("momentum", o.momentum, "in [0, 1)");
-}
-
-template <class Visit>
 void fields(RmsPropOptions& o, Visit&& visit) {
   detail::fields_of_rate(o, visit);
   visit("alpha", o.alpha, "decay of the mean square, in [0, 1)");

@@ -56,7 +56,7 @@ class Muon final : public Descent<T> {
     return s.offset == first->offset || s.offset == last->offset;
   }
 
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("squares", squares_);

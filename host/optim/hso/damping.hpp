@@ -2,11 +2,12 @@
 //
 // Levenberg and Marquardt's rule for the damping (Marquardt 1963; thresholds 1/4 and 3/4 as in Nocedal and Wright 2006,
 // algorithm 4.1), and the matching rule for eps: it shrinks when the model was wrong and recovers, up to where it
-// started, when the model was right. The trust radius follows the same ratio (More, LNM 630 (1978) 105, section 6).
+// started, when the model was right. Trust radii follow the same ratio (More, LNM 630 (1978) 105, section 6).
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "hsogpu/core/state.hpp"
 #include "hsogpu/optim/hso.hpp"
@@ -52,17 +53,27 @@ class Damping {
 class TrustRadius {
  public:
   static constexpr double kAccepted = 1e-4;  ///< a smaller ratio is a rejection
+  struct Rules {
+    double poor_step;            ///< what an accepted step's length is divided by where its ratio is below `poor`
+    double refusal, not_finite;  ///< the same of a refused step; a value that is not finite lies far outside
+    double poor = 0.25;
+    double most = std::numeric_limits<double>::infinity();
+  };
+  explicit TrustRadius(const Rules& rules) : rules_(rules) {}
   double radius() const { return radius_; }
   void visit_state(StateVisitor& state) { state("radius", radius_); }
   void start(double radius) { radius_ = radius; }
-  void accepted(double ratio, double length) {
-    if (ratio < 0.25) radius_ = length / 2;
-    if (ratio > 0.75) radius_ = std::max(radius_, 2 * length);
+  /// After a good step the radius is at least twice `reached`: the step's length, or 0 where it ended well inside.
+  void accepted(double ratio, double length, double reached) {
+    if (ratio < rules_.poor) radius_ = length / rules_.poor_step;
+    if (ratio > 0.75) radius_ = std::min(std::max(radius_, 2 * reached), rules_.most);
   }
-  /// A value that is not finite lies far outside.
-  void rejected(double value, double length) { radius_ = std::min(radius_, length) / (std::isfinite(value) ? 4 : 40); }
+  void rejected(double value, double length) {
+    radius_ = std::min(radius_, length) / (std::isfinite(value) ? rules_.refusal : rules_.not_finite);
+  }
 
  private:
+  Rules rules_;
   double radius_ = 0;
 };
 

@@ -12,13 +12,10 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/linalg/dense.hpp"
-#include "io/shown_text.hpp"
-#include "linalg/queued_numbers.hpp"
-#include "objective/network_curvature.hpp"
 #include "optim/hso/damping.hpp"
 #include "optim/hso/spectral.hpp"
 #include "optim/hso/variable_scaling.hpp"
-#include "optim/step/descent.hpp"
+#include "optim/step/judged_step.hpp"
 
 namespace hso {
 namespace detail {
@@ -38,136 +35,104 @@ void check_options(const HsoOptions& o) {
 }
 
 template <class T>
-class Hso final : public Optimizer<T> {
+class Hso final : public JudgedStep<T> {
  public:
   explicit Hso(const HsoOptions& o)
-      : o_(o),
-        policy_(parse_sign_policy(o.sign)),
-        kind_(parse_curvature(o.curvature)),
-        control_(parse_step_control(o.control)),
-        units_(parse_variable_scaling(o.scaling)),
-        damping_(o) {
+      : JudgedStep<T>("hso"),
+        o_(o),
+        policy_(o.sign),
+        kind_(o.curvature),
+        control_(o.control),
+        units_(o.scaling),
+        damping_(o),
+        region_({.poor_step = 2, .refusal = 4, .not_finite = 40}) {
     check_options(o);
   }
-  const std::string& name() const override {
-    static const std::string kName = "hso";
-    return kName;
-  }
-  bool full_batch() const override { return true; }
   bool dense() const override { return true; }
-  Index bytes(Context&, const ParameterLayout& layout) const override {
-    return checked_multiply(9 * static_cast<Index>(sizeof(T)), layout.n);
-  }
 
-  void visit_state(StateVisitor& state, Objective<T>* coming) override {
-    if (!state.started(n_ >= 0)) {
-      n_ = -1;
-      return;
-    }
-    if (state.reads()) make_room(*coming);
+ private:
+  using JudgedStep<T>::n;
+  using JudgedStep<T>::ops;
+  using JudgedStep<T>::gradient;
+  using JudgedStep<T>::own_step;
+  using JudgedStep<T>::point;
+
+  Index vectors() const override { return 7; }
+  void begin(Objective<T>& objective) override {
+    Context& context = objective.context();
+    require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n(),
+                   [this](Index m) { return matrix_bytes(m); });
+    matrix_ = Buffer<T>(context, checked_multiply(n(), n()));
+    first_ = Buffer<T>();
+    spectral_ = Buffer<T>(context, 4 * n());
+    damping_ = Damping(o_);
+    fresh_ = false;
+    start_again(context);
+  }
+  void visit_method(StateVisitor& state, Objective<T>* coming) override {
     damping_.visit_state(state);
     region_.visit_state(state);
     scaling_.visit_state(state);
+    if (state.reads()) first_ = Buffer<T>(coming->context(), n());
     state("first", first_);
     state("fresh", fresh_);
   }
 
-  StepReport step(Objective<T>& objective, T* theta) override {
-    if (make_room(objective)) ops_->copy(n_, theta, first_.data());
-    StepReport report;
-    const auto curvature = linearize(objective, theta, report);
-    const double value = report.loss_before;
-    report.trials = 0;
-    if (!std::isfinite(value) || !std::isfinite(sizes_.gradient))
-      return refuse(report, StepStatus::not_finite,
-                    fmt::format("hso: loss {} or its gradient is not finite", unsigned_nan(value)));
-    report.products = n_;
-    if (!std::isfinite(sizes_.matrix))
-      return refuse(report, StepStatus::not_finite, "hso: the curvature matrix is not finite");
-    scaling_.meet(ops_->context(), matrix_.data());
-    scaling_.divide_matrix(*ops_, matrix_.data());
+  /// The value, the sizes of gradient and matrix, and later those of the residual and a step.
+  Index numbers() const override { return 5; }
+  void evaluate(Step<T>& s) override {
+    if (first_.size() == 0) {
+      first_ = Buffer<T>(s.objective.context(), n());
+      ops().copy(n(), s.theta, first_.data());
+    }
+    this->linearize(s, kind_);
+    s.curvature->to_dense(matrix_.data());
+    ops().norms_on_device(n(), gradient(), point().take(2));
+    ops().norms_on_device(n() * n(), matrix_.data(), point().take(2));
+  }
+  void read_point(StepReport& report) override {
+    JudgedStep<T>::read_point(report);
+    // Where the squares of a finite gradient leave the range of numbers.
+    if (!(report.gradient_norm > 0 && std::isfinite(report.gradient_norm))) report.gradient_norm = point().numbers()[2];
+    matrix_size_ = point().numbers()[4];
+  }
+  bool refuses_zero_gradients() const override { return false; }  // a saddle is left along its lowest eigenvector
+
+  std::string prepare(Step<T>& s) override {
+    StepReport& report = s.report;
+    report.products = n();
+    if (!std::isfinite(matrix_size_)) {
+      report.status = StepStatus::not_finite;
+      return "the curvature matrix is not finite";
+    }
+    Context& context = s.objective.context();
+    scaling_.meet(context, matrix_.data());
+    scaling_.divide_matrix(ops(), matrix_.data());
     gather_diagonal();
-    if (!decompose(report, curvature->relative_error())) return report;
+    if (std::string why = decompose(context, report, s.curvature->relative_error()); !why.empty()) return why;
     if (report.gradient_norm == 0 && !(in_region() && spectrum_.has_negative())) return stay(report);
     project_gradient();
-    bound_drift(theta, value);
-    report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, value);
-    choose_radius(theta, std::fabs(value));
-    try_steps(objective, theta, *curvature, report);
-    if (report.status == StepStatus::rejected) {
-      describe_rest(theta, value, report);
-      start_again();
-    }
-    return report;
-  }
-
- private:
-  static StepReport refuse(StepReport& report, StepStatus status, const std::string& why) {
-    report.status = status;
-    report.message = why + "; parameters unchanged";
-    return report;
+    bound_drift(context, s.theta, report.loss_before);
+    report.scaled_gradient = scaled_gradient(spectrum_, projected_, largest_slope_, report.loss_before);
+    choose_radius(context, s.theta, std::fabs(report.loss_before));
+    described_ = false;
+    return {};
   }
 
   /// At a stationary point that the step has no way to leave.
-  StepReport stay(StepReport& report) const {
+  std::string stay(StepReport& report) const {
     describe_spectrum(report, spectrum_, sizeof(T) == sizeof(double));
     report.scaled_gradient = 0;
-    return refuse(report, StepStatus::rejected, "hso: the gradient is zero");
-  }
-
-  /// Loss, gradient and curvature matrix at theta, and their sizes, which are read together.
-  std::unique_ptr<LinearOperator<T>> linearize(Objective<T>& objective, const T* theta, StepReport& report) {
-    numbers_->start();
-    double* value_at = numbers_->take();
-    auto curvature = linearize_on_device(objective, theta, gradient_.data(), kind_, value_at);
-    const bool queued = curvature != nullptr;
-    double value = 0;
-    if (!queued) {
-      auto at_once = objective.linearize(theta, gradient_.data(), kind_);
-      value = at_once.value;
-      curvature = std::move(at_once.curvature);
-    }
-    curvature->to_dense(matrix_.data());
-    numbers_->dot(*ops_, n_, gradient_.data(), gradient_.data());
-    ops_->norms_on_device(n_, gradient_.data(), numbers_->take(2));
-    ops_->norms_on_device(n_ * n_, matrix_.data(), numbers_->take(2));
-    numbers_->post();
-    const Span<const double> found = numbers_->values();
-    report.loss_before = report.loss_after = queued ? found[0] : value;
-    sizes_ = {found[3], found[5]};
-    report.gradient_norm = std::sqrt(found[1]);
-    // Where the squares of a finite gradient leave the range of numbers.
-    if (!(report.gradient_norm > 0 && std::isfinite(report.gradient_norm))) report.gradient_norm = sizes_.gradient;
-    return curvature;
-  }
-
-  /// False where it is there.
-  bool make_room(Objective<T>& objective) {
-    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return false;
-    n_ = -1;  // until nothing has thrown
-    Context& context = objective.context();
-    const Index n = objective.dimension();
-    ops_ = &context.template ops<T>();
-    require_memory(context, "hso: the dense curvature matrix and its eigendecomposition", n,
-                   [this](Index m) { return matrix_bytes(m); });
-    matrix_ = Buffer<T>(context, checked_multiply(n, n));
-    for (Buffer<T>* b : {&gradient_, &step_, &trial_, &first_}) *b = Buffer<T>(context, n);
-    spectral_ = Buffer<T>(context, 4 * n);
-    numbers_ = std::make_unique<QueuedNumbers>(context, 6);
-    damping_ = Damping(o_);
-    region_ = TrustRadius();
-    fresh_ = true;
-    scaling_.start(context, n, units_ == VariableScaling::curvature);
-    n_ = n;
-    return true;
+    report.status = StepStatus::rejected;
+    return "the gradient is zero";
   }
   bool in_region() const { return control_ == StepControl::trust_region; }
   /// |D theta|, or 1 where its square is 0, but no less than what changes the value by a hundredth: along the gradient,
   /// or along the lowest eigenvector where it is a descent.
-  void choose_radius(const T* theta, double value) {
+  void choose_radius(Context& context, const T* theta, double value) {
     if (!in_region() || region_.radius() > 0) return;
     constexpr double kShare = 0.01;
-    double size = scaling_.size_of(ops_->context(), theta), slope = 0;
+    double size = scaling_.size_of(context, theta), slope = 0;
     for (double c : projected_) slope = std::max(slope, std::fabs(c));
     if (!(size * size > 0)) size = 1;
     double least = slope > 0 ? kShare * value / slope : std::numeric_limits<double>::infinity();
@@ -177,74 +142,72 @@ class Hso final : public Optimizer<T> {
   }
   /// A radius, or units met far away, in which no trial does anything: both are chosen anew, once until the next
   /// accepted step.
-  void start_again() {
-    if (!in_region() || fresh_) return;
-    region_ = TrustRadius();
-    scaling_.start(ops_->context(), n_, units_ == VariableScaling::curvature);
+  void start_again(Context& context) {
+    if (fresh_) return;
+    region_.start(0);
+    scaling_.start(context, n(), units_ == VariableScaling::curvature);
     fresh_ = true;
   }
-  Index matrix_bytes(Index n) const {
-    return checked_multiply(checked_multiply(n, n), static_cast<Index>(sizeof(T))) + eigh_bytes<T>(ops_->context(), n);
+  Index matrix_bytes(Index size) {
+    return checked_multiply(checked_multiply(size, size), static_cast<Index>(sizeof(T))) +
+           eigh_bytes<T>(ops().context(), size);
   }
 
   /// `error`: of the matrix, relative to its largest entry.
-  bool decompose(StepReport& report, double error) {
-    EighResult eigen = eigh(ops_->context(), View<T>{matrix_.data(), Shape{n_, n_}, 1, n_ * n_});
-    if (!eigen.ok()) {
-      refuse(report, StepStatus::singular, fmt::format("hso: the eigendecomposition: {}", name_of(eigen.status)));
-      return false;
-    }
+  std::string decompose(Context& context, StepReport& report, double error) {
+    EighResult eigen = eigh(context, View<T>{matrix_.data(), Shape{n(), n()}, 1, n() * n()});
+    if (!eigen.ok()) return fmt::format("the eigendecomposition: {}", name_of(eigen.status));
     if (!eigen.fallbacks.empty())
       report.message = fmt::format("hso: eigendecomposition by {}", fmt::join(eigen.fallbacks, ", "));
     spectrum_.values = std::move(eigen.values);
     spectrum_.summary =
-        summarize_spectrum(spectrum_.values, o_.rank_tolerance > 0 ? o_.rank_tolerance : spectrum_tolerance<T>(n_));
+        summarize_spectrum(spectrum_.values, o_.rank_tolerance > 0 ? o_.rank_tolerance : spectrum_tolerance<T>(n()));
     spectrum_.error = error * spectrum_.summary.largest;
     spectrum_.drift = 0;
-    return true;
+    return {};
   }
-  void bound_drift(const T* theta, double value) {
+  void bound_drift(Context& context, const T* theta, double value) {
     if (!spectrum_.has_negative()) return;
-    Context& context = ops_->context();
     const double extent = std::max(scaling_.size_of(context, theta), scaling_.size_of(context, first_.data()));
     spectrum_.drift = change_to_come(spectrum_, projected_, extent, value, std::numeric_limits<T>::epsilon());
   }
   /// The diagonal of D^-1 A D^-1, before the eigenvectors take its place.
   void gather_diagonal() {
-    ops_->for_each(n_, 1, Axpby<T>{T(1), matrix_.data(), n_ + 1, T(0), spectral_.data() + 2 * n_, 1});
+    ops().for_each(n(), 1, Axpby<T>{T(1), matrix_.data(), n() + 1, T(0), spectral_.data() + 2 * n(), 1});
   }
 
   /// c = V g; row i of the matrix is eigenvector i.
-  void to_eigenbasis(const T* x, T* c) { ops_->gemm({n_, 1, n_, matrix_.data(), n_, false, x, 1, false, c, 1}); }
+  void to_eigenbasis(const T* x, T* c) { ops().gemm({n(), 1, n(), matrix_.data(), n(), false, x, 1, false, c, 1}); }
   /// x = V' c
-  void from_eigenbasis(const T* c, T* x) { ops_->gemm({1, n_, n_, c, n_, false, matrix_.data(), n_, false, x, n_}); }
+  void from_eigenbasis(const T* c, T* x) {
+    ops().gemm({1, n(), n(), c, n(), false, matrix_.data(), n(), false, x, n()});
+  }
   /// V g, V r of the random r that inverse_residual asks about, the diagonal and D^-1 g.
   void project_gradient() {
-    T* scaled = spectral_.data() + 3 * n_;
-    ops_->copy(n_, gradient_.data(), scaled);
-    scaling_.divide(*ops_, scaled);
+    T* scaled = spectral_.data() + 3 * n();
+    ops().copy(n(), gradient(), scaled);
+    scaling_.divide(ops(), scaled);
     to_eigenbasis(scaled, spectral_.data());
-    ops_->for_each(1, n_, RandomFill<T>{step_.data(), 0, 0, Distribution::rademacher, 0.0, 1.0});
-    to_eigenbasis(step_.data(), spectral_.data() + n_);
+    ops().for_each(1, n(), RandomFill<T>{own_step(), 0, 0, Distribution::rademacher, 0.0, 1.0});
+    to_eigenbasis(own_step(), spectral_.data() + n());
     const std::vector<T> c = spectral_.download();
-    projected_.assign(c.begin(), c.begin() + n_);
-    probe_.assign(c.begin() + n_, c.begin() + 2 * n_);
-    largest_slope_ = largest_slope({c.begin() + 2 * n_, c.begin() + 3 * n_}, {c.begin() + 3 * n_, c.end()},
+    projected_.assign(c.begin(), c.begin() + n());
+    probe_.assign(c.begin() + n(), c.begin() + 2 * n());
+    largest_slope_ = largest_slope({c.begin() + 2 * n(), c.begin() + 3 * n()}, {c.begin() + 3 * n(), c.end()},
                                    spectrum_.summary.tolerance);
   }
   /// For those who ask why no trial lowered the value: the largest cosine, and |s_i| / |theta_i| at the most, where s
   /// is the step without damping or radius.
-  void describe_rest(const T* theta, double value, StepReport& report) {
-    expand(undamped_step(spectrum_, projected_), step_.data());
-    scaling_.divide(*ops_, step_.data());
-    const auto n = static_cast<std::size_t>(n_);
-    std::vector<T> step(n), at(n);
-    ops_->context().to_host(step_.data(), step.data(), n_ * static_cast<Index>(sizeof(T)));
-    ops_->context().to_host(theta, at.data(), n_ * static_cast<Index>(sizeof(T)));
+  void describe_rest(Context& context, const T* theta, StepReport& report) {
+    expand(undamped_step(spectrum_, projected_), own_step());
+    scaling_.divide(ops(), own_step());
+    std::vector<T> step(static_cast<std::size_t>(n())), at(step.size());
+    context.to_host(own_step(), step.data(), n() * static_cast<Index>(sizeof(T)));
+    context.to_host(theta, at.data(), n() * static_cast<Index>(sizeof(T)));
     double largest = 0;
-    for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t i = 0; i < step.size(); ++i)
       if (step[i] != T(0)) largest = std::max(largest, std::fabs(static_cast<double>(step[i]) / at[i]));
-    report.metrics.emplace_back("largest_cosine", largest_cosine(largest_slope_, value));
+    report.metrics.emplace_back("largest_cosine", largest_cosine(largest_slope_, report.loss_before));
     report.metrics.emplace_back("relative_step", largest);
   }
   void expand(const std::vector<double>& coefficients, T* x) {
@@ -266,102 +229,96 @@ class Hso final : public Optimizer<T> {
     return delta_of_radius(spectrum_, policy_, eps_in_use(), projected_, o_.rate, region_.radius());
   }
 
-  void try_steps(Objective<T>& objective, T* theta, LinearOperator<T>& curvature, StepReport& report) {
-    bool described = false, can_retry = true;
-    double delta = 0;
-    while (can_retry && report.trials < o_.max_trials) {
-      ++report.trials;
-      delta = delta_in_use();
-      const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, eps_in_use());
-      if (inverse.singular) {
-        if (damping_.delta() > 0 && damping_.rejected()) continue;
-        if (!described) describe_spectrum(report, spectrum_, sizeof(T) == sizeof(double));
-        refuse(report, StepStatus::singular,
-               singular_message(spectrum_, inverse, o_.sign, delta, sizeof(T) == sizeof(double)));
-        return;
-      }
-      numbers_->start();
-      if (!described) queue_residual(curvature, inverse);
-      const Trial trial = try_one(objective, theta, inverse, report);
-      if (!described) describe_spectrum(report, spectrum_, inverse, residual(), sizeof(T) == sizeof(double));
-      described = true;
-      if (trial.accepted) {
-        accept(trial, delta, inverse.eps, report);
-        return;
-      }
-      can_retry = reject(trial, report.loss_before);
-    }
-    refuse(report, StepStatus::rejected,
-           fmt::format("hso: no trial out of {} lowered the loss {:.9g} (delta up to {:.3g})", report.trials,
-                       report.loss_before, delta));
+  std::string propose(Step<T>& s) override {
+    delta_ = delta_in_use();
+    inverse_ = modify_inverse(spectrum_, policy_, delta_, eps_in_use());
+    const bool in_double = sizeof(T) == sizeof(double);
+    s.report.status = inverse_.singular ? StepStatus::singular : StepStatus::accepted;
+    if (inverse_.singular) return singular_message(spectrum_, inverse_, policy_, delta_, in_double);
+    point().start();
+    if (!described_) queue_residual(*s.curvature);
+    trial_ = spectral_step(spectrum_, inverse_, projected_, o_.rate);
+    if (in_region()) trial_ = leave_saddle(spectrum_, policy_, projected_, trial_, region_.radius());
+    expand(trial_.s, own_step());
+    scaling_.divide(ops(), own_step());
+    point().dot(ops(), n(), own_step(), own_step());
+    point().post();
+    return {};
   }
 
-  struct Trial {
-    double value, ratio, predicted, slope, length;
-    bool accepted;
-  };
-
-  Trial try_one(Objective<T>& objective, T* theta, const ModifiedInverse& inverse, const StepReport& report) {
-    SpectralStep step = spectral_step(spectrum_, inverse, projected_, o_.rate);
-    if (in_region()) step = leave_saddle(spectrum_, policy_, projected_, step, region_.radius());
-    expand(step.s, step_.data());
-    scaling_.divide(*ops_, step_.data());
-    ops_->copy(n_, theta, trial_.data());
-    ops_->axpby(n_, T(1), step_.data(), T(1), trial_.data());
-    numbers_->dot(*ops_, n_, step_.data(), step_.data());
-    numbers_->post();
-    const double value = objective.value(trial_.data());
-    numbers_->values();  // before theta changes: nothing that can fail comes behind
-    const double ratio = (report.loss_before - value) / step.predicted_decrease;
-    bool lower = std::isfinite(value) && value < report.loss_before;
-    if (in_region()) lower = lower && ratio > TrustRadius::kAccepted;
-    if (lower) ops_->copy(n_, trial_.data(), theta);
-    return {value, ratio, step.predicted_decrease, step.slope, step.length, lower};
-  }
-
-  void accept(const Trial& trial, double delta, double eps, StepReport& report) {
+  std::string move(Step<T>& s) override {
+    StepReport& report = s.report;
+    value_ = this->value_at(s, own_step(), 1);
+    const double square = point().values().back();  // before theta changes: nothing that can fail comes behind
+    if (!described_) describe_spectrum(report, spectrum_, inverse_, residual(), sizeof(T) == sizeof(double));
+    described_ = true;
+    const double predicted = trial_.predicted_decrease, ratio = (report.loss_before - value_) / predicted;
+    const bool lower = std::isfinite(value_) && value_ < report.loss_before;
+    if (!lower || (in_region() && !(ratio > TrustRadius::kAccepted))) return "the loss did not become lower";
+    ops().copy(n(), this->trial(), s.theta);
     fresh_ = false;
-    report.loss_after = trial.value;
-    report.step_norm = std::sqrt(numbers_->values().back());
-    report.metrics.emplace_back("delta", delta);
-    report.metrics.emplace_back("eps", eps);
-    report.metrics.emplace_back("predicted_decrease", trial.predicted);
-    report.metrics.emplace_back("ratio", trial.ratio);
-    report.metrics.emplace_back("descent", trial.slope < 0);
+    report.loss_after = value_;
+    report.step_norm = std::sqrt(square);
+    report.metrics.emplace_back("delta", delta_);
+    report.metrics.emplace_back("eps", inverse_.eps);
+    report.metrics.emplace_back("predicted_decrease", predicted);
+    report.metrics.emplace_back("ratio", ratio);
+    report.metrics.emplace_back("descent", trial_.slope < 0);
     if (in_region()) report.metrics.emplace_back("radius", region_.radius());
-    damping_.accepted(trial.predicted > 0 ? trial.ratio : 0);
-    if (in_region()) region_.accepted(trial.ratio, trial.length);
+    damping_.accepted(predicted > 0 ? ratio : 0);
+    if (in_region()) region_.accepted(ratio, trial_.length, trial_.length);
+    return {};
   }
 
-  /// False when another trial would be in vain: nothing can change, or the model itself promises less than rounding.
-  bool reject(const Trial& trial, double loss) {
+  /// Not where nothing can change, or the model itself promises less than rounding.
+  bool retry(Step<T>& s) override {
+    if (inverse_.singular) {
+      if (!(damping_.delta() > 0 && damping_.rejected())) return false;
+      s.report.status = StepStatus::accepted;
+      return true;
+    }
     const bool damped = damping_.rejected();
     if (!in_region()) return damped;
-    region_.rejected(trial.value, trial.length);
-    return std::fabs(trial.predicted) > std::numeric_limits<double>::epsilon() * std::fabs(loss) / 4;
+    region_.rejected(value_, trial_.length);
+    return std::fabs(trial_.predicted_decrease) >
+           std::numeric_limits<double>::epsilon() * std::fabs(s.report.loss_before) / 4;
+  }
+  int max_trials() const override { return o_.max_trials; }
+  void refused(Step<T>& s) override {
+    if (s.report.status == StepStatus::singular) {
+      if (!described_) describe_spectrum(s.report, spectrum_, sizeof(T) == sizeof(double));
+      return;
+    }
+    describe_rest(s.objective.context(), s.theta, s.report);
+    if (in_region()) start_again(s.objective.context());
+  }
+  std::string failure(const StepReport& report, const std::string& last) const override {
+    if (report.status == StepStatus::singular) return last;
+    return fmt::format("no trial out of {} lowered the loss {:.9g} (delta up to {:.3g})", report.trials,
+                       report.loss_before, delta_);
   }
 
   /// |H x - V (lambda / phi) V'r| / |r| with x = V (1 / phi) V'r and a random r: one exact product says how well the
   /// inverse inverts. For `raw` without damping this is |H H^-1 r - r| / |r|.
-  void queue_residual(LinearOperator<T>& curvature, const ModifiedInverse& inverse) {
-    Scratch scratch(ops_->context());
-    T* x = scratch.take<T>(n_);
-    T* hx = scratch.take<T>(n_);
+  void queue_residual(LinearOperator<T>& curvature) {
+    Scratch scratch(curvature.context());
+    T* x = scratch.take<T>(n());
+    T* hx = scratch.take<T>(n());
     std::vector<double> solved(probe_.size()), expected(probe_.size());
     for (std::size_t i = 0; i < probe_.size(); ++i) {
-      solved[i] = inverse.inverse[i] * probe_[i];
+      solved[i] = inverse_.inverse[i] * probe_[i];
       expected[i] = spectrum_.values[i] * solved[i];
     }
     expand(solved, x);
-    scaling_.divide(*ops_, x);
-    curvature.apply(vector_view<const T>(x, n_), vector_view(hx, n_));
-    scaling_.divide(*ops_, hx);
+    scaling_.divide(ops(), x);
+    curvature.apply(vector_view<const T>(x, n()), vector_view(hx, n()));
+    scaling_.divide(ops(), hx);
     expand(expected, x);
-    ops_->axpby(n_, T(-1), x, T(1), hx);
-    numbers_->dot(*ops_, n_, hx, hx);
+    ops().axpby(n(), T(-1), x, T(1), hx);
+    point().dot(ops(), n(), hx, hx);
   }
   /// The norm of r is known: its entries are 1 and -1.
-  double residual() { return std::sqrt(numbers_->values()[0]) / std::sqrt(static_cast<double>(n_)); }
+  double residual() { return std::sqrt(point().values()[0]) / std::sqrt(static_cast<double>(n())); }
 
   HsoOptions o_;
   SignPolicy policy_;
@@ -371,19 +328,19 @@ class Hso final : public Optimizer<T> {
   Damping damping_;
   TrustRadius region_;
   DiagonalScaling<T> scaling_;
-  Index n_ = -1;
-  Ops<T>* ops_ = nullptr;
-  Buffer<T> matrix_, gradient_, spectral_, step_, trial_;
-  Buffer<T> first_;  ///< theta at the first step
+  Buffer<T> matrix_, spectral_;
+  Buffer<T> first_;  ///< theta at the first step; empty before it
   Spectrum spectrum_;
   std::vector<double> projected_;
   bool fresh_ = true;         ///< radius and units, since the last accepted step
   double largest_slope_ = 0;  ///< max |g_i| / sqrt(|A_ii|)
   std::vector<T> probe_;
-  std::unique_ptr<QueuedNumbers> numbers_;  ///< of the point, then of the residual and a step
-  struct {
-    double gradient, matrix;
-  } sizes_{};  ///< largest entries
+  double matrix_size_ = 0;  ///< the largest entry
+  // Of the last trial.
+  ModifiedInverse inverse_;
+  SpectralStep trial_;
+  double delta_ = 0, value_ = 0;
+  bool described_ = false;  ///< the report has the spectrum
 };
 
 }  // namespace

@@ -7,19 +7,14 @@
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/linalg/dense.hpp"
 #include "hsogpu/optim/hso.hpp"
+#include "optim/choices.hpp"
 #include "optim/hso/blocks.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/hso/spectral.hpp"
-#include "optim/step/descent.hpp"
 
 namespace hso {
 namespace detail {
 namespace {
-
-bool parse_blocks(const std::string& word) {
-  if (word == "layer" || word == "parameter") return word == "layer";
-  throw UsageError(fmt::format("optimizer hso.block: blocks = '{}', expected layer or parameter", word));
-}
 
 template <class T>
 class BlockForm final : public ModelStep<T> {
@@ -27,8 +22,8 @@ class BlockForm final : public ModelStep<T> {
   explicit BlockForm(const HsoBlockOptions& o)
       : ModelStep<T>("hso.block", common_options("hso.block", o)),
         o_(o),
-        layers_(parse_blocks(o.blocks)),
-        policy_(parse_sign_policy(o.sign)) {
+        layers_(o.blocks == HessianBlocks::layer),
+        policy_(o.sign) {
     require_option(o.refresh >= 1, "hso.block", "refresh", o.refresh, "at least 1");
   }
 
@@ -55,12 +50,13 @@ class BlockForm final : public ModelStep<T> {
     Spectrum spectrum{};
   };
 
-  std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (this->fresh()) make_form_room(objective);
+  std::string prepare(Step<T>& s) override {
+    StepReport& report = s.report;
+    if (this->fresh()) make_form_room(s.objective);
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     for (const Block& b : blocks_) {
-      curvature.diagonal_block(b.begin, b.size, matrices_.data() + b.at);
+      s.curvature->diagonal_block(b.begin, b.size, matrices_.data() + b.at);
       report.products += b.size;
       if (!std::isfinite(this->ops().max_abs(b.size * b.size, matrices_.data() + b.at)))
         return not_finite(report, b.name);
@@ -68,7 +64,7 @@ class BlockForm final : public ModelStep<T> {
     for (std::size_t first = 0; first < blocks_.size();) {
       std::size_t last = first;
       while (last < blocks_.size() && blocks_[last].size == blocks_[first].size) ++last;
-      if (std::string why = decompose(objective.context(), first, last, report); !why.empty()) return why;
+      if (std::string why = decompose(s.objective.context(), first, last, report); !why.empty()) return why;
       first = last;
     }
     ready_ = true;
@@ -131,7 +127,9 @@ class BlockForm final : public ModelStep<T> {
     return {};
   }
 
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport&) override {
+  std::string propose(Step<T>& s) override {
+    const T* g = this->gradient();
+    T* step = this->own_step();
     this->ops().fill(this->n(), T(0), step);  // entries of no tensor
     const double delta = this->damping().delta();
     for (const Block& b : blocks_) {
@@ -139,8 +137,9 @@ class BlockForm final : public ModelStep<T> {
       const double eps = o_.eps + (largest > 0 ? this->damping().eps_scale() / largest : 0);
       const ModifiedInverse inverse = modify_inverse(b.spectrum, policy_, delta, eps);
       if (inverse.singular)
-        return fmt::format("block '{}': sign = {} with delta = {:.3g} cannot be inverted", b.name, o_.sign, delta);
-      step_of(curvature.context(), b, inverse, g + b.begin, step + b.begin);
+        return fmt::format("block '{}': sign = {} with delta = {:.3g} cannot be inverted", b.name, word_of(policy_),
+                           delta);
+      step_of(s.objective.context(), b, inverse, g + b.begin, step + b.begin);
     }
     return {};
   }
@@ -159,7 +158,7 @@ class BlockForm final : public ModelStep<T> {
     context.to_device(host.data(), c, m * static_cast<Index>(sizeof(T)));
     this->ops().gemm({1, m, m, c, m, false, v, m, false, step, m});
   }
-  void refused() override { age_ = o_.refresh; }
+  void refused(Step<T>&) override { age_ = o_.refresh; }
   void taken(StepReport&) override { ++age_; }
   bool rescales() const override { return o_.rescale; }
 

@@ -5,7 +5,6 @@
 #include "optim/hso/model_cg.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/hso/preconditioner.hpp"
-#include "optim/step/descent.hpp"
 
 namespace hso {
 namespace detail {
@@ -23,9 +22,11 @@ void check(const HsoCgOptions& o) {
   require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
   require_option(o.radius > 0, kName, "radius", o.radius, "above 0");
   require_option(o.radius_max >= o.radius, kName, "radius_max", o.radius_max, "at least the radius");
-  if (o.globalization != "damping" && o.globalization != "trust_region")
-    throw UsageError(
-        fmt::format("optimizer hso.cg: globalization = '{}', expected damping or trust_region", o.globalization));
+}
+
+/// Positive semidefinite, by products that are exact.
+bool is_definite(Curvature kind) {
+  return kind == Curvature::ggn || kind == Curvature::fisher_mc || kind == Curvature::fisher_empirical;
 }
 
 template <class T>
@@ -34,10 +35,10 @@ class MatrixFree final : public ModelStep<T> {
   explicit MatrixFree(const HsoCgOptions& o)
       : ModelStep<T>(kName, common_options(kName, o)),
         o_(o),
-        trust_(o.globalization == "trust_region"),
-        preconditioner_(parse_preconditioning(o.preconditioner)),
-        solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack,
-                 o.curvature == "ggn" || o.curvature.starts_with("fisher")}) {
+        trust_(o.globalization == StepControl::trust_region),
+        preconditioner_(o.preconditioner),
+        solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack, is_definite(o.curvature)}),
+        region_({.poor_step = 4, .refusal = 4, .not_finite = 4, .most = o.radius_max}) {
     check(o);
     if (preconditioner_.any()) require_option(o.delta > 0, kName, "delta", o.delta, "above 0 with a preconditioner");
   }
@@ -52,7 +53,7 @@ class MatrixFree final : public ModelStep<T> {
     solver_.make_room(objective.context(), this->n(), preconditioner_.any());
     if (warm()) previous_ = Buffer<T>(objective.context(), this->n());
     started_ = false;
-    radius_ = o_.radius;
+    region_.start(o_.radius);
     age_ = o_.refresh;
     if (preconditioner_.any()) preconditioner_.make_room(objective);
   }
@@ -60,19 +61,19 @@ class MatrixFree final : public ModelStep<T> {
     solver_.visit_state(state);
     state("started", started_);
     if (started_) state("previous", previous_);
-    state("radius", radius_);
+    region_.visit_state(state);
     state("age", age_);
     if (preconditioner_.any() && age_ < o_.refresh) preconditioner_.visit_state(state);
   }
-  std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport&) override {
-    if (this->fresh()) make_form_room(objective);
+  std::string prepare(Step<T>& s) override {
+    if (this->fresh()) make_form_room(s.objective);
     if (!preconditioner_.any() || age_ < o_.refresh) return {};
-    preconditioner_.renew(objective, theta);
+    preconditioner_.renew(s.objective, s.theta);
     age_ = 0;
     return {};
   }
 
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
+  std::string propose(Step<T>& s) override {
     const double delta = trust_ ? 0 : this->damping().delta();
     LinearOperator<T>* inverse = nullptr;
     result_ = {};
@@ -81,30 +82,29 @@ class MatrixFree final : public ModelStep<T> {
       } catch (const NumericalError& e) {
         return e.what();
       }
-    result_ = solver_.minimize(curvature, delta, g, inverse, started_ ? previous_.data() : nullptr,
-                               trust_ ? radius_ : std::numeric_limits<double>::infinity());
-    report.products += result_.products;
+    result_ = solver_.minimize(*s.curvature, delta, this->gradient(), inverse, started_ ? previous_.data() : nullptr,
+                               trust_ ? region_.radius() : std::numeric_limits<double>::infinity());
+    s.report.products += result_.products;
     if (result_.stop == ModelCgStop::not_finite || result_.stop == ModelCgStop::negative_curvature)
       return fmt::format("cg: {} at delta {:.3g}", name_of(result_.stop), delta);
-    compose(solver_.x(), g, step);
+    compose(solver_.x(), this->own_step());
     return {};
   }
-  bool earlier(const T* g, T* step) override {
+  bool earlier(T* step) override {
     const T* x = solver_.earlier();
-    if (x != nullptr) compose(x, g, step);
+    if (x != nullptr) compose(x, step);
     return x != nullptr;
   }
   /// rate (x - eps g)
-  void compose(const T* x, const T* g, T* step) {
+  void compose(const T* x, T* step) {
     double eps = o_.eps;
     if (result_.rayleigh > 0) eps += this->damping().eps_scale() / result_.rayleigh;
     this->ops().axpby(this->n(), static_cast<T>(o_.rate), x, T(0), step);
-    if (eps > 0) this->ops().axpby(this->n(), static_cast<T>(-o_.rate * eps), g, T(1), step);
+    if (eps > 0) this->ops().axpby(this->n(), static_cast<T>(-o_.rate * eps), this->gradient(), T(1), step);
   }
 
-  typename ModelStep<T>::Look looks() const override {
-    using Base = ModelStep<T>;  // a preconditioner would keep what is not finite
-    return preconditioner_.any() ? Base::Look::before_prepare : Base::Look::behind_propose;
+  Look looks() const override {  // a preconditioner would keep what is not finite
+    return preconditioner_.any() ? Look::before_prepare : Look::behind_propose;
   }
   bool warm() const { return o_.warm_start > 0 && !trust_; }
   int halvings() const override { return trust_ ? 0 : o_.line_search; }
@@ -118,26 +118,23 @@ class MatrixFree final : public ModelStep<T> {
     report.metrics.emplace_back("cg_stop", std::string(name_of(result_.stop)));
     if (trust_) report.metrics.emplace_back("radius", used_radius_);
   }
-  void refused() override {
+  void refused(Step<T>&) override {
     started_ = false;
     age_ = o_.refresh;
   }
 
-  /// Nocedal and Wright's algorithm 4.1.
   void adapt_accepted(double ratio) override {
     ModelStep<T>::adapt_accepted(ratio);
-    used_radius_ = radius_;
-    if (!trust_ || !o_.adaptive) return;
-    if (ratio < 0.25) radius_ = result_.norm / 4;
-    if (ratio > 0.75 && at_boundary()) radius_ = std::min(2 * radius_, o_.radius_max);
+    used_radius_ = region_.radius();
+    if (trust_ && o_.adaptive)
+      region_.accepted(ratio, result_.norm, result_.stop == ModelCgStop::boundary ? result_.norm : 0);
   }
   bool adapt_rejected() override {
     if (!trust_) return ModelStep<T>::adapt_rejected();
     if (!o_.adaptive || !(result_.norm > 0)) return false;
-    radius_ = result_.norm / 4;
+    region_.rejected(0, result_.norm);
     return true;
   }
-  bool at_boundary() const { return result_.stop == ModelCgStop::boundary; }
 
   HsoCgOptions o_;
   bool trust_;
@@ -146,7 +143,8 @@ class MatrixFree final : public ModelStep<T> {
   ModelCgResult result_;  ///< of the last solve
   Buffer<T> previous_;    ///< where the next solve starts
   bool started_ = false;  ///< previous_ holds something
-  double radius_ = 0, used_radius_ = 0;
+  TrustRadius region_;
+  double used_radius_ = 0;
   int age_ = 0;
 };
 

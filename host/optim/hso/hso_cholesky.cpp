@@ -6,7 +6,6 @@
 #include "hsogpu/linalg/dense.hpp"
 #include "hsogpu/optim/hso.hpp"
 #include "optim/hso/model_step.hpp"
-#include "optim/step/descent.hpp"
 
 namespace hso {
 namespace detail {
@@ -20,18 +19,18 @@ class CholeskyForm final : public ModelStep<T> {
   bool dense() const override { return true; }
 
  private:
-  std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
+  std::string prepare(Step<T>& s) override {
     const Index n = this->n();
-    if (this->fresh()) make_form_room(objective);
-    curvature.to_dense(matrix_.data());
-    report.products += n;
+    if (this->fresh()) make_form_room(s.objective);
+    s.curvature->to_dense(matrix_.data());
+    s.report.products += n;
     size_->start();
     size_->dot(this->ops(), n * n, matrix_.data(), matrix_.data());
     size_->post();
     norm_ = std::sqrt(size_->values()[0]);
     shift_ = 0;
     if (std::isfinite(norm_)) return {};
-    report.status = StepStatus::not_finite;
+    s.report.status = StepStatus::not_finite;
     return "the curvature matrix is not finite";
   }
 
@@ -46,11 +45,13 @@ class CholeskyForm final : public ModelStep<T> {
   }
 
   /// -((A + tau I)^-1 + eps I) g
-  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport&) override {
+  std::string propose(Step<T>&) override {
     const double eps = o_.eps + (norm_ > 0 ? this->damping().eps_scale() / norm_ : 0);
     if (!factorise()) return fmt::format("A + {:.3g} I is not positive definite in this precision", shift_);
     auto& ops = this->ops();
     const Index n = this->n();
+    const T* g = this->gradient();
+    T* step = this->own_step();
     ops.copy(n, g, step);
     ops.potrs(n, 1, factor_.data(), step);
     ops.axpby(n, static_cast<T>(-o_.rate * eps), g, static_cast<T>(-o_.rate), step);
@@ -75,7 +76,7 @@ class CholeskyForm final : public ModelStep<T> {
   }
   void taken(StepReport& report) override { report.metrics.emplace_back("shift", shift_); }
 
-  typename ModelStep<T>::Look looks() const override { return ModelStep<T>::Look::behind_prepare; }
+  Look looks() const override { return Look::behind_prepare; }
 
   HsoCholeskyOptions o_;
   double norm_ = 0, shift_ = 0;

@@ -11,7 +11,6 @@
 #include "objective/running_factors.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/preconditioned/slices.hpp"
-#include "optim/step/descent.hpp"
 
 namespace hso {
 namespace detail {
@@ -27,16 +26,22 @@ HsoKroneckerOptions checked(const char* name, Curvature form, HsoKroneckerOption
   require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
   require_option(o.kl_clip >= 0, name, "kl_clip", o.kl_clip, "0 (none) or above");
   require_option(o.delta > 0, name, "delta", o.delta, "above 0: factors are singular");
-  if (o.damping != "auto" && o.damping != "joint" && o.damping != "factored")
-    throw UsageError(fmt::format("optimizer {}: damping = '{}', expected auto, joint or factored", name, o.damping));
-  if (o.damping == "factored" && form == Curvature::ekfac)
+  if (o.damping == FactorDamping::factored && form == Curvature::ekfac)
     throw UsageError(fmt::format("optimizer {}: damping = factored has no eigenvalues to correct; use joint", name));
-  if (o.factors != "auto" && o.factors != "ggn" && o.factors != "fisher_mc" && o.factors != "fisher_empirical")
-    throw UsageError(fmt::format("optimizer {}: factors = '{}', expected auto, ggn, fisher_mc or fisher_empirical",
-                                 name, o.factors));
   if (o.factor_every == 0) o.factor_every = o.judged ? 1 : 10;
   if (o.refresh == 0) o.refresh = o.judged ? 1 : 50;
   return o;
+}
+
+Curvature source_of(Factors factors) {
+  switch (factors) {
+    case Factors::ggn:
+      return Curvature::ggn;
+    case Factors::fisher_empirical:
+      return Curvature::fisher_empirical;
+    default:
+      return Curvature::fisher_mc;
+  }
 }
 
 template <class T>
@@ -46,8 +51,9 @@ class Kronecker final : public ModelStep<T> {
       : ModelStep<T>(name, common_options(name, o)),
         o_(checked(name, form, o)),
         form_(form),
-        source_(o.factors == "auto" ? Curvature::fisher_mc : parse_curvature(o.factors)),
-        factored_(o.damping == "factored" || (o.damping == "auto" && form == Curvature::kfac)) {}
+        source_(source_of(o.factors)),
+        factored_(o.damping == FactorDamping::factored ||
+                  (o.damping == FactorDamping::automatic && form == Curvature::kfac)) {}
 
  private:
   /// Factors, eigenvectors and eigenvalues of all layers, twice: the old ones stay until the new ones are there; once
@@ -66,37 +72,43 @@ class Kronecker final : public ModelStep<T> {
            (factored_ ? 0 : eigh_bytes<T>(context, widest)) + kSums;
   }
 
-  typename Objective<T>::Linearized linearize(Objective<T>& objective, const T* theta, T* g, Curvature kind) override {
-    Objective<T>& whose = objective.curvature_source();
+  void evaluate(Step<T>& s) override {
+    Objective<T>& whose = s.objective.curvature_source();
     auto* network = whose.network();
     batches_ = network != nullptr ? &network->micro_batches() : nullptr;
-    if (batches_ == nullptr) return ModelStep<T>::linearize(objective, theta, g, kind);
-    if (this->fresh() || !running_ || !running_->belongs_to(*batches_)) start(objective);
+    if (batches_ == nullptr) return ModelStep<T>::evaluate(s);
+    if (this->fresh() || !running_ || !running_->belongs_to(*batches_)) start_averages(s.objective);
     gathered_ = steps_ % o_.factor_every == 0;
-    if (!gathered_) return ModelStep<T>::linearize(objective, theta, g, kind);
-    const double value = gather(objective, &whose != &objective, theta, g);
+    if (!gathered_) return ModelStep<T>::evaluate(s);
+    T* g = this->gradient();
+    gather(s, &whose != &s.objective);
     // What stands around a network has a curvature of its own; where nothing judges the step, nobody multiplies by it.
-    if (&whose != network && o_.judged) return {value, whose.curvature(theta, kind)};
     // Drawn targets are no part of the Gauss-Newton matrix: the tape stands where its products start.
-    return {value, products_of(*batches_, theta, kind, kind == Curvature::ggn)};
+    s.curvature = &whose != network && o_.judged
+                      ? whose.curvature(s.theta, this->kind_)
+                      : products_of(*batches_, s.theta, this->kind_, this->kind_ == Curvature::ggn);
+    this->point().dot(this->ops(), this->n(), g, g);
   }
   /// The objective's value and gradient, and with them the factors of the network that batches_ shows.
-  double gather(Objective<T>& objective, bool other_rows, const T* theta, T* g) {
-    const bool network_only = objective.network() == &objective;
-    if (network_only && running_->queues() && batches_->count() == 1) {
-      running_->gradient_on_device(*batches_, theta, g, this->value_on_device(), draw());
-      return this->queued_value();
-    }
-    if (!other_rows) return objective.finish_gradient(theta, running_->gradient(*batches_, theta, g, draw()), g);
-    const double value = objective.gradient(theta, g);
-    Scratch scratch(objective.context());
-    running_->gradient(*batches_, theta, scratch.take<T>(this->n()), draw());
+  void gather(Step<T>& s, bool other_rows) {
+    T* g = this->gradient();
+    double* value_at = this->point().begin();
+    const bool network_only = s.objective.network() == &s.objective;
+    if (network_only && running_->queues() && batches_->count() == 1)
+      return running_->gradient_on_device(*batches_, s.theta, g, value_at, draw());
+    this->point().set_value(gather_now(s, other_rows, g));
+  }
+  double gather_now(Step<T>& s, bool other_rows, T* g) {
+    if (!other_rows) return s.objective.finish_gradient(s.theta, running_->gradient(*batches_, s.theta, g, draw()), g);
+    const double value = s.objective.gradient(s.theta, g);
+    Scratch scratch(s.objective.context());
+    running_->gradient(*batches_, s.theta, scratch.take<T>(this->n()), draw());
     return value;
   }
   void make_form_room(Objective<T>& objective) override {
     auto* network = objective.curvature_source().network();
     batches_ = network != nullptr ? &network->micro_batches() : nullptr;
-    if (batches_ != nullptr) start(objective);
+    if (batches_ != nullptr) start_averages(objective);
   }
   void visit_form(StateVisitor& state) override {
     bool running = batches_ != nullptr;
@@ -113,7 +125,7 @@ class Kronecker final : public ModelStep<T> {
     if (!o_.judged) ball_.visit_state(state);
     state.part("factors", [&] { running_->visit_state(state); });
   }
-  void start(Objective<T>& objective) {
+  void start_averages(Objective<T>& objective) {
     running_.reset();
     running_ = std::make_unique<RunningFactors<T>>(*batches_, source_);
     if (!o_.judged) ball_.start(objective.context(), objective.dimension());
@@ -124,8 +136,8 @@ class Kronecker final : public ModelStep<T> {
   /// Every update of the factors has targets of its own.
   std::uint64_t draw() const { return static_cast<std::uint64_t>(updates_) << 16; }
 
-  std::string prepare(Objective<T>& objective, const T* theta, LinearOperator<T>&, StepReport& report) override {
-    if (batches_ == nullptr) return take_operator(objective, theta, report);
+  std::string prepare(Step<T>& s) override {
+    if (batches_ == nullptr) return take_operator(s);
     const std::uint64_t targets = draw();
     if (gathered_) {
       running_->average(std::min(1 - 1 / static_cast<double>(updates_ + 1), o_.decay));
@@ -140,18 +152,19 @@ class Kronecker final : public ModelStep<T> {
     }
     // In a new basis the old moments mean nothing.
     if (form_ == Curvature::ekfac && (due_ || gathered_))
-      running_->correct(*batches_, theta, targets, due_ ? 0 : o_.decay);
+      running_->correct(*batches_, s.theta, targets, due_ ? 0 : o_.decay);
     if (due_) largest_ = running_->largest();
-    report.metrics.emplace_back("lambda_max", largest_);
+    s.report.metrics.emplace_back("lambda_max", largest_);
     return {};
   }
   /// Of an objective that shows no network: its own Kronecker operator.
-  std::string take_operator(Objective<T>& objective, const T* theta, StepReport& report) {
-    if (o_.damping == "factored" || (o_.factors != "auto" && source_ != Curvature::ggn) || !o_.judged)
+  std::string take_operator(Step<T>& s) {
+    if (o_.damping == FactorDamping::factored || (o_.factors != Factors::automatic && source_ != Curvature::ggn) ||
+        !o_.judged)
       throw UsageError(this->name() + ": damping = factored, factors other than ggn and judged = false need a network");
     if (!this->fresh() && factors_ != nullptr && age_ < o_.refresh) return {};
     inverse_.reset();
-    operator_ = objective.curvature(theta, form_);
+    operator_ = s.objective.curvature(s.theta, form_);
     factors_ = operator_->kronecker();
     if (factors_ == nullptr)
       throw UsageError(this->name() + ": this objective has no layers to factor; use hso.lowrank or hso.cg");
@@ -163,15 +176,17 @@ class Kronecker final : public ModelStep<T> {
       return e.what();
     }
     age_ = 0;
-    report.metrics.emplace_back("lambda_max", largest_);
+    s.report.metrics.emplace_back("lambda_max", largest_);
     return {};
   }
 
-  std::string propose(LinearOperator<T>&, const T* g, T* step, StepReport& report) override {
+  std::string propose(Step<T>& s) override {
+    const T* g = this->gradient();
+    T* step = this->own_step();
     const double delta = this->damping().delta();
     if (batches_ == nullptr) {
       apply_operator(delta, g, step);
-    } else if (std::string why = apply_running(delta, g, step, report); !why.empty()) {
+    } else if (std::string why = apply_running(delta, g, step, s.report); !why.empty()) {
       return why;
     }
     if (o_.judged) {
@@ -223,7 +238,7 @@ class Kronecker final : public ModelStep<T> {
     ++age_;
     if (!o_.judged) ball_.commit(this->ops());
   }
-  void refused() override {
+  void refused(Step<T>&) override {
     age_ = o_.refresh;
     steps_ = 0;
   }

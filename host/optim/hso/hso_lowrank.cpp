@@ -4,10 +4,10 @@
 // do not span.
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
+#include "optim/choices.hpp"
 #include "optim/hso/krylov_pairs.hpp"
 #include "optim/hso/model_step.hpp"
 #include "optim/hso/spectral.hpp"
-#include "optim/step/descent.hpp"
 
 namespace hso {
 namespace detail {
@@ -16,19 +16,14 @@ namespace {
 constexpr const char* kName = "hso.lowrank";
 constexpr double kRestThatCounts = 1e-3;  ///< |P g| / |g|
 
-bool from_gradient(const std::string& word) {
-  if (word == "gradient" || word == "random") return word == "gradient";
-  throw UsageError(fmt::format("optimizer {}: start = '{}', expected gradient or random", kName, word));
-}
-
 template <class T>
 class LowRank final : public ModelStep<T> {
  public:
   explicit LowRank(const HsoLowRankOptions& o)
       : ModelStep<T>(kName, common_options(kName, o)),
         o_(o),
-        policy_(parse_sign_policy(o.sign)),
-        from_gradient_(from_gradient(o.start)) {
+        policy_(o.sign),
+        from_gradient_(o.start == LanczosStart::gradient) {
     require_option(o.rank >= 0, kName, "rank", o.rank, "0 (32, or n where that is smaller) or above");
     require_option(o.steps == 0 || o.steps >= o.rank, kName, "steps", o.steps, "0 or at least the rank");
     require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
@@ -48,8 +43,9 @@ class LowRank final : public ModelStep<T> {
     return KrylovPairs<T>::bytes(layout.n, steps_at(layout.n)) + parts +
            checked_multiply(kept * static_cast<Index>(sizeof(T)), layout.n);
   }
-  std::string prepare(Objective<T>& objective, const T*, LinearOperator<T>& curvature, StepReport& report) override {
-    if (this->fresh()) make_form_room(objective);
+  std::string prepare(Step<T>& s) override {
+    StepReport& report = s.report;
+    if (this->fresh()) make_form_room(s.objective);
     if (ready_ && age_ < o_.refresh) return {};
     ready_ = false;
     const T* start = this->gradient();
@@ -57,7 +53,7 @@ class LowRank final : public ModelStep<T> {
       this->ops().for_each(1, n_, RandomFill<T>{parts_.data(), o_.seed, 0, Distribution::normal, 0, 1});
       start = parts_.data();
     }
-    const bool finite = pairs_->refresh(curvature, start, rank_, from_gradient_ ? 0 : o_.tolerance, o_.seed);
+    const bool finite = pairs_->refresh(*s.curvature, start, rank_, from_gradient_ ? 0 : o_.tolerance, o_.seed);
     report.products += pairs_->products();
     if (!finite) {
       report.status = StepStatus::not_finite;
@@ -108,17 +104,20 @@ class LowRank final : public ModelStep<T> {
     state("bound", bound_);
   }
 
-  std::string propose(LinearOperator<T>& curvature, const T* g, T* step, StepReport& report) override {
+  std::string propose(Step<T>& s) override {
+    const T* g = this->gradient();
+    T* step = this->own_step();
     const double delta = this->damping().delta();
     const ModifiedInverse inverse = modify_inverse(spectrum_, policy_, delta, o_.eps);
-    if (inverse.singular) return fmt::format("sign = {} with delta = {:.3g} cannot be inverted", o_.sign, delta);
+    if (inverse.singular)
+      return fmt::format("sign = {} with delta = {:.3g} cannot be inverted", word_of(policy_), delta);
     T *kept = parts_.data(), *rest = kept + n_;
-    split(curvature.context(), inverse, g, kept, rest);
+    split(s.objective.context(), inverse, g, kept, rest);
     double a = 1, b = bound_ + delta > 0 ? o_.eps + this->damping().eps_scale() / (bound_ + delta) : o_.eps;
     this->ops().dots_on_device(1, n_, rest, n_, rest, n_, numbers_.data());
     readback_->post(numbers_.data(), 1);
-    if (o_.subspace && o_.judged && !spans_the_gradient() && share_of_rest(report) > kRestThatCounts)
-      choose_lengths(curvature, g, delta, a, b, report);
+    if (o_.subspace && o_.judged && !spans_the_gradient() && share_of_rest(s.report) > kRestThatCounts)
+      choose_lengths(*s.curvature, g, delta, a, b, s.report);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * a), kept, T(0), step);
     this->ops().axpby(n_, static_cast<T>(-o_.rate * b), rest, T(1), step);
     eps_rest_ = b;
@@ -170,8 +169,8 @@ class LowRank final : public ModelStep<T> {
     if (x > 0 && y > 0) a = x, b = y;
   }
 
-  typename ModelStep<T>::Look looks() const override { return ModelStep<T>::Look::behind_prepare; }
-  void refused() override { age_ = o_.refresh; }
+  Look looks() const override { return Look::behind_prepare; }
+  void refused(Step<T>&) override { age_ = o_.refresh; }
   void arrived(StepReport& report) override { rest_ = share_of_rest(report); }
   void taken(StepReport& report) override {
     ++age_;

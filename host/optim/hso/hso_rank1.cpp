@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HSO from rank-one updates: an inverse that every step's gradient adds to, a descent check, and a length by halving.
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include "hsogpu/core/error.hpp"
-#include "io/shown_text.hpp"
 #include "optim/hso/rank_one.hpp"
-#include "optim/step/descent.hpp"
+#include "optim/step/judged_step.hpp"
+#include "optim/step/line_search.hpp"
 
 namespace hso {
 namespace detail {
@@ -17,9 +15,7 @@ namespace {
 constexpr const char* kName = "hso.rank1";
 
 void check_options(const HsoRank1Options& o) {
-  if (o.kind != "outer" && o.kind != "sr1")
-    throw UsageError(fmt::format("optimizer {}: kind = '{}', expected outer or sr1", kName, o.kind));
-  const bool outer = o.kind == "outer";
+  const bool outer = o.kind == RankOneKind::outer;
   require_option(o.rate > 0, kName, "rate", o.rate, "above 0");
   require_option(o.memory >= 0, kName, "memory", o.memory, "0 (dense) or above");
   require_option(outer ? o.delta > 0 : o.delta >= 0, kName, "delta", o.delta, outer ? "above 0" : "0 or above");
@@ -32,129 +28,97 @@ void check_options(const HsoRank1Options& o) {
 }
 
 template <class T>
-class RankOne final : public Optimizer<T> {
+class RankOne final : public JudgedStep<T> {
  public:
-  explicit RankOne(const HsoRank1Options& o) : o_(o) { check_options(o); }
-  const std::string& name() const override {
-    static const std::string name = kName;
-    return name;
-  }
-  bool full_batch() const override { return o_.kind == "sr1"; }
+  explicit RankOne(const HsoRank1Options& o) : JudgedStep<T>(kName), o_(o) { check_options(o); }
+  bool full_batch() const override { return o_.kind == RankOneKind::sr1; }
   bool dense() const override { return o_.memory == 0; }
-  Index bytes(Context&, const ParameterLayout& layout) const override {
-    return checked_multiply((10 + 4 * Index{o_.memory}) * static_cast<Index>(sizeof(T)), layout.n);
-  }
 
-  void visit_state(StateVisitor& state, Objective<T>* coming) override {
-    if (!state.started(n_ >= 0)) {
-      n_ = -1;
-      return;
-    }
-    if (state.reads()) make_room(*coming);
+ private:
+  using JudgedStep<T>::n;
+  using JudgedStep<T>::ops;
+  using JudgedStep<T>::gradient;
+  using JudgedStep<T>::own_step;
+
+  Index vectors() const override { return 8 + 4 * Index{o_.memory}; }
+  void begin(Objective<T>& objective) override {
+    Context& context = objective.context();
+    inverse_ =
+        o_.kind == RankOneKind::outer ? make_outer_inverse<T>(context, n(), o_) : make_sr1_inverse<T>(context, n(), o_);
+    for (Buffer<T>* b : {&old_gradient_, &old_theta_}) *b = Buffer<T>(context, n());
+    started_ = false;
+  }
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("learned", started_);
     state("gradient", old_gradient_);
     state("theta", old_theta_);
     state.part("inverse", [&] { inverse_->visit_state(state); });
   }
 
-  StepReport step(Objective<T>& objective, T* theta) override {
-    make_room(objective);
-    StepReport report;
-    report.trials = 0;
-    report.loss_before = report.loss_after = objective.gradient(theta, gradient_.data());
-    report.gradient_norm = ops_->nrm2(n_, gradient_.data());
-    if (!std::isfinite(report.loss_before) || !std::isfinite(report.gradient_norm))
-      return refuse(report, StepStatus::not_finite,
-                    fmt::format("loss {} or its gradient is not finite", unsigned_nan(report.loss_before)));
-    if (report.gradient_norm == 0) return refuse(report, StepStatus::rejected, "the gradient is zero");
-    learn(theta, report);
-    double slope = direction();
-    const bool fallback = !descends(slope);
-    if (fallback) slope = gradient_direction(report);
-    report.metrics.emplace_back("fallback", fallback);
-    search(objective, theta, slope, report);
-    return report;
-  }
-
- private:
-  static StepReport refuse(StepReport& report, StepStatus status, const std::string& why) {
-    report.status = status;
-    report.message = fmt::format("{}: {}; parameters unchanged", kName, why);
-    return report;
-  }
-
-  void make_room(Objective<T>& objective) {
-    if (n_ == objective.dimension() && ops_ == &objective.context().template ops<T>()) return;
-    Context& context = objective.context();
-    const Index n = objective.dimension();
-    inverse_ = o_.kind == "outer" ? make_outer_inverse<T>(context, n, o_) : make_sr1_inverse<T>(context, n, o_);
-    for (Buffer<T>* b : {&gradient_, &old_gradient_, &old_theta_, &step_, &trial_}) *b = Buffer<T>(context, n);
-    n_ = n;
-    ops_ = &context.template ops<T>();
-    started_ = false;
+  std::string propose(Step<T>& s) override {
+    learn(s);
+    slope_ = choose_direction();
+    const bool fallback = !descends(slope_);
+    if (fallback) slope_ = gradient_direction(s.report);
+    s.report.metrics.emplace_back("fallback", fallback);
+    return {};
   }
 
   /// s and y are taken from the points themselves, so that they belong together whoever moved theta.
-  void learn(const T* theta, StepReport& report) {
-    T *s = step_.data(), *y = trial_.data();
+  void learn(Step<T>& at) {
+    T *s = own_step(), *y = this->trial();
     if (started_) {
-      difference(theta, old_theta_.data(), s);
-      difference(gradient_.data(), old_gradient_.data(), y);
+      difference(at.theta, old_theta_.data(), s);
+      difference(gradient(), old_gradient_.data(), y);
     }
-    const bool taken = inverse_->take(gradient_.data(), started_ ? s : nullptr, started_ ? y : nullptr);
-    report.metrics.emplace_back("skipped", !taken);
-    ops_->copy(n_, theta, old_theta_.data());
-    ops_->copy(n_, gradient_.data(), old_gradient_.data());
+    const bool taken = inverse_->take(gradient(), started_ ? s : nullptr, started_ ? y : nullptr);
+    at.report.metrics.emplace_back("skipped", !taken);
+    ops().copy(n(), at.theta, old_theta_.data());
+    ops().copy(n(), gradient(), old_gradient_.data());
     started_ = true;
   }
   void difference(const T* a, const T* b, T* out) {
-    ops_->copy(n_, a, out);
-    ops_->axpby(n_, T(-1), b, T(1), out);
+    ops().copy(n(), a, out);
+    ops().axpby(n(), T(-1), b, T(1), out);
   }
 
   /// step = -rate (B + eps I) g; returns g'step.
-  double direction() {
-    inverse_->apply(gradient_.data(), step_.data());
-    ops_->axpby(n_, static_cast<T>(-o_.rate * o_.eps), gradient_.data(), static_cast<T>(-o_.rate), step_.data());
-    return ops_->dot(n_, gradient_.data(), step_.data());
+  double choose_direction() {
+    inverse_->apply(gradient(), own_step());
+    ops().axpby(n(), static_cast<T>(-o_.rate * o_.eps), gradient(), static_cast<T>(-o_.rate), own_step());
+    return ops().dot(n(), gradient(), own_step());
   }
-  bool descends(double slope) const {
-    return std::isfinite(slope) && slope < -1e-12 * ops_->nrm2(n_, gradient_.data()) * ops_->nrm2(n_, step_.data());
+  bool descends(double slope) {
+    return std::isfinite(slope) && slope < -1e-12 * ops().nrm2(n(), gradient()) * ops().nrm2(n(), own_step());
   }
   double gradient_direction(StepReport& report) {
     inverse_->restart();
     report.message =
         fmt::format("{}: the inverse gave no direction of descent and starts anew; a gradient step", kName);
-    ops_->axpby(n_, static_cast<T>(-o_.rate / report.gradient_norm), gradient_.data(), T(0), step_.data());
+    ops().axpby(n(), static_cast<T>(-o_.rate / report.gradient_norm), gradient(), T(0), own_step());
     return -o_.rate * report.gradient_norm;
   }
 
-  void search(Objective<T>& objective, T* theta, double slope, StepReport& report) {
-    double length = 1;
-    for (; report.trials < o_.max_trials; length /= 2) {
-      ++report.trials;
-      ops_->copy(n_, theta, trial_.data());
-      ops_->axpby(n_, static_cast<T>(length), step_.data(), T(1), trial_.data());
-      const double value = objective.value(trial_.data());
-      if (!std::isfinite(value) || !(value <= report.loss_before + o_.decrease * length * slope) ||
-          !(value < report.loss_before))
-        continue;
-      ops_->copy(n_, trial_.data(), theta);
-      report.loss_after = value;
-      report.step_norm = length * ops_->nrm2(n_, step_.data());
-      report.metrics.emplace_back("length", length);
-      return;
-    }
-    refuse(report, StepStatus::rejected,
-           fmt::format("no length down to {:.3g} lowered the loss {:.9g} enough", 2 * length, report.loss_before));
+  std::string move(Step<T>& s) override {
+    const LineSearchResult found =
+        halve([&](double t) { return this->value_at(s, own_step(), t); }, {0, s.report.loss_before, slope_},
+              {.decrease = o_.decrease, .evaluations = o_.max_trials});
+    s.report.trials = found.evaluations;
+    if (found.status != LineSearchStatus::satisfied)
+      return fmt::format("no length down to {:.3g} lowered the loss {:.9g} enough", found.point.t,
+                         s.report.loss_before);
+    ops().copy(n(), this->trial(), s.theta);
+    s.report.loss_after = found.point.value;
+    s.report.step_norm = found.point.t * ops().nrm2(n(), own_step());
+    s.report.metrics.emplace_back("length", found.point.t);
+    return {};
   }
 
   HsoRank1Options o_;
-  Index n_ = -1;
-  Ops<T>* ops_ = nullptr;
   std::unique_ptr<RankOneInverse<T>> inverse_;
   bool started_ = false;
-  Buffer<T> gradient_, old_gradient_, old_theta_, step_, trial_;
+  double slope_ = 0;  ///< g'step
+  Buffer<T> old_gradient_, old_theta_;
 };
 
 }  // namespace

@@ -13,25 +13,14 @@ namespace hso {
 namespace detail {
 namespace {
 
-enum class Probe { ones, gradient, velocity, random };
-
-Probe parse_probe(const std::string& word) {
-  if (word == "ones") return Probe::ones;
-  if (word == "gradient") return Probe::gradient;
-  if (word == "velocity") return Probe::velocity;
-  if (word == "random") return Probe::random;
-  throw UsageError(fmt::format("optimizer hvp: u = '{}', expected ones, gradient, velocity or random", word));
-}
-
 /// v = momentum v + (g + alpha H u), theta -= rate v.
 template <class T>
 class HvpCorrected final : public QueuedDescent<T> {
  public:
-  explicit HvpCorrected(const HvpOptions& o)
-      : QueuedDescent<T>("hvp"), o_(o), probe_(parse_probe(o.u)), kind_(parse_curvature(o.curvature)) {
+  explicit HvpCorrected(const HvpOptions& o) : QueuedDescent<T>("hvp"), o_(o), probe_(o.u), kind_(o.curvature) {
     require_option(o.rate > 0, "hvp", "rate", o.rate, "above 0");
     require_option(o.momentum >= 0 && o.momentum < 1, "hvp", "momentum", o.momentum, "in [0, 1)");
-    if (probe_ == Probe::velocity)
+    if (probe_ == HvpProbe::velocity)
       require_option(o.momentum > 0, "hvp", "momentum", o.momentum, "above 0 when u = velocity");
   }
 
@@ -54,9 +43,9 @@ class HvpCorrected final : public QueuedDescent<T> {
   /// `stream`, of random numbers, in device memory.
   const T* probe(Ops<T>& ops, const T* gradient, const double* stream) {
     const Index n = u_.size();
-    if (probe_ == Probe::gradient) return gradient;
-    if (probe_ == Probe::velocity) return velocity_.data();
-    if (probe_ == Probe::ones)
+    if (probe_ == HvpProbe::gradient) return gradient;
+    if (probe_ == HvpProbe::velocity) return velocity_.data();
+    if (probe_ == HvpProbe::ones)
       ops.fill(n, T(1), u_.data());
     else
       ops.for_each(1, n, RandomFillAt<T>{{u_.data(), o_.seed, 0, Distribution::rademacher, 0.0, 1.0}, stream});
@@ -171,7 +160,7 @@ class HvpCorrected final : public QueuedDescent<T> {
   }
 
   HvpOptions o_;
-  Probe probe_;
+  HvpProbe probe_;
   Curvature kind_;
   Buffer<T> velocity_, u_, corrected_, product_;
   std::unique_ptr<LinearOperator<T>> operator_;

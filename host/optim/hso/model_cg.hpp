@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Conjugate gradients on the quadratic model phi(x) = g'x + x'(A + delta I)x / 2 (Hestenes and Stiefel 1952;
-// preconditioned: Saad, "Iterative methods", algorithm 9.1), stopped by the progress of phi rather than by the residual
-// (Martens, ICML 2010, section 4.4), with some earlier iterates kept for backtracking (section 4.6), or truncated at a
-// trust region (Steihaug 1983; Nocedal and Wright 2006, algorithm 7.2). Every number stays on the device
-// (elements/model_cg.hpp); the host looks late, first when as many iterations are queued as the last solve took.
+// preconditioned: Saad, "Iterative methods", algorithm 9.1) of hso.cg, newton_cg and sr1. A may be indefinite. A solve
+// ends by the residual or by the progress of phi (Martens, ICML 2010, section 4.4), with some earlier iterates kept for
+// backtracking (section 4.6); where A bends down (Nocedal and Wright 2006, algorithm 7.1); or at the bound of a trust
+// region (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626; Nocedal and Wright, algorithm 7.2). Every number stays on the
+// device (elements/model_cg.hpp); the host looks late, first when as many iterations are queued as the last solve took.
 #pragma once
 
 #include <algorithm>
@@ -34,7 +35,7 @@ struct ModelCgResult {
   ModelCgStop stop = ModelCgStop::iterations;
   Index iterations = 0, products = 0;
   double phi = 0;       ///< of the last iterate
-  double norm = 0;      ///< with a radius: of the last iterate, in the region's norm
+  double norm = 0;      ///< of the last iterate, in the norm of the preconditioner's inverse
   double rayleigh = 0;  ///< largest p'Ap / p'p of the search directions: a lower bound of A's largest eigenvalue
 };
 
@@ -49,13 +50,15 @@ class ModelCg {
   /// From x = start, device, or 0 where it is null. `inverse` approximates (A + delta I)^-1, positive definite; may be
   /// null. With a finite radius |x| <= radius in the norm of `inverse`'s inverse, start must be null, nothing is kept,
   /// and where p'(A + delta I)p <= 0 or the next iterate lies outside, x is where the line along p leaves the region.
-  /// Otherwise negative curvature leaves the iterate before it.
+  /// Otherwise negative curvature, or a minimum along p beyond the range of T, leaves the iterate before it.
   ModelCgResult minimize(LinearOperator<T>& a, double delta, const T* g, LinearOperator<T>* inverse, const T* start,
                          double radius = std::numeric_limits<double>::infinity());
 
   Index number_bytes() const;
   /// When the host looks depends on the solve before, and so does what is queued in vain.
   void visit_state(StateVisitor& state) { state("expected", expected_); }
+  /// Of the coming solves.
+  void set_tolerance(double tolerance) { o_.tolerance = tolerance; }
   const T* x() const { return x_.data(); }
   /// The kept iterates from the last to the first; null when there are no more.
   const T* earlier();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/hso/preconditioner.hpp"
 
-#include <fmt/format.h>
-
 #include "hsogpu/core/error.hpp"
 #include "hsogpu/detail/arena.hpp"
 #include "hsogpu/detail/ops.hpp"
@@ -11,13 +9,6 @@
 #include "objective/micro_batches.hpp"
 
 namespace hso::detail {
-
-Preconditioning parse_preconditioning(const std::string& word) {
-  static const char* const kWords[] = {"none", "diagonal", "kfac"};
-  for (int i = 0; i < 3; ++i)
-    if (word == kWords[i]) return static_cast<Preconditioning>(i);
-  throw UsageError(fmt::format("optimizer hso.cg: preconditioner = '{}', expected none, diagonal or kfac", word));
-}
 
 template <class T>
 void Preconditioner<T>::renew(Objective<T>& objective, const T* theta) {

@@ -7,16 +7,13 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "hsogpu/core/state.hpp"
 #include "hsogpu/linalg/operators.hpp"
 #include "hsogpu/objective/kronecker.hpp"
+#include "hsogpu/optim/hso.hpp"
 
 namespace hso::detail {
-
-enum class Preconditioning { none, diagonal, kfac };
-Preconditioning parse_preconditioning(const std::string& word);  ///< UsageError lists the words
 
 template <class T>
 class Preconditioner {

@@ -8,31 +8,9 @@
 #include <cmath>
 #include <limits>
 
-#include "hsogpu/core/error.hpp"
+#include "optim/choices.hpp"
 
 namespace hso::detail {
-
-namespace {
-
-template <class Word>
-Word parse_word(const char* option, const std::string& word, const std::vector<std::string>& words) {
-  const auto at = std::find(words.begin(), words.end(), word);
-  if (at == words.end())
-    throw UsageError(fmt::format("optimizer hso: {} = '{}', expected one of {}", option, word, fmt::join(words, ", ")));
-  return static_cast<Word>(at - words.begin());
-}
-
-}  // namespace
-
-SignPolicy parse_sign_policy(const std::string& word) {
-  return parse_word<SignPolicy>("sign", word, {"raw", "abs", "clip", "shift", "truncate"});
-}
-StepControl parse_step_control(const std::string& word) {
-  return parse_word<StepControl>("control", word, {"damping", "trust_region"});
-}
-VariableScaling parse_variable_scaling(const std::string& word) {
-  return parse_word<VariableScaling>("scaling", word, {"none", "curvature"});
-}
 
 double Spectrum::smallest_nonzero() const {
   double least = std::numeric_limits<double>::infinity();
@@ -270,17 +248,17 @@ void describe_spectrum(StepReport& report, const Spectrum& spectrum, const Modif
   if (const Index n = spectrum.uncertain(); n > 0) m.emplace_back("n_uncertain", std::int64_t{n});
 }
 
-std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::string& sign,
-                             double delta, bool in_double) {
+std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, SignPolicy sign, double delta,
+                             bool in_double) {
   const std::string how_many =
       counts_mean_something(spectrum, in_double)
           ? fmt::format("{} of {} eigenvalues are at most {:.3g} in size", spectrum.summary.inertia.zero,
                         spectrum.values.size(), spectrum.summary.tolerance)
           : "how many eigenvalues are zero cannot be told in float32";
   return fmt::format(
-      "hso: sign = {} with delta = {:.3g} cannot be inverted: {}, smallest |phi| = {:.3g}; give delta > 0, or "
+      "sign = {} with delta = {:.3g} cannot be inverted: {}, smallest |phi| = {:.3g}; give delta > 0, or "
       "sign = truncate",
-      sign, delta, how_many, inverse.smallest_phi);
+      word_of(sign), delta, how_many, inverse.smallest_phi);
 }
 
 }  // namespace hso::detail

@@ -9,17 +9,9 @@
 
 #include "hsogpu/core/state.hpp"
 #include "hsogpu/linalg/dense.hpp"
-#include "hsogpu/optim/optimizer.hpp"
+#include "hsogpu/optim/hso.hpp"
 
 namespace hso::detail {
-
-enum class SignPolicy { raw, abs, clip, shift, truncate };
-enum class StepControl { damping, trust_region };
-enum class VariableScaling { none, curvature };
-/// UsageError lists the words.
-SignPolicy parse_sign_policy(const std::string& word);
-StepControl parse_step_control(const std::string& word);
-VariableScaling parse_variable_scaling(const std::string& word);
 
 struct Spectrum {
   std::vector<double> values;  ///< ascending
@@ -108,7 +100,7 @@ void describe_spectrum(StepReport& report, const Spectrum& spectrum, const Modif
                        bool in_double);
 /// The first six of them, for a step that inverts nothing.
 void describe_spectrum(StepReport& report, const Spectrum& spectrum, bool in_double);
-std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, const std::string& sign,
-                             double delta, bool in_double);
+std::string singular_message(const Spectrum& spectrum, const ModifiedInverse& inverse, SignPolicy sign, double delta,
+                             bool in_double);
 
 }  // namespace hso::detail

@@ -13,26 +13,17 @@ namespace hso {
 namespace detail {
 namespace {
 
-enum class Spatial { none, row, kernel };
-
-Spatial parse_spatial(const std::string& word) {
-  if (word == "none") return Spatial::none;
-  if (word == "row") return Spatial::row;
-  if (word == "kernel") return Spatial::kernel;
-  throw UsageError(fmt::format("optimizer adahessian: spatial = '{}', expected none, row or kernel", word));
-}
-
 /// Entries of theta in `count` groups of `size`, each of which has one mean.
 struct Groups {
   Index offset, count, size;
 };
 
-std::vector<Groups> groups_of(const std::vector<ParameterSlice>& layout, Spatial spatial) {
+std::vector<Groups> groups_of(const std::vector<ParameterSlice>& layout, SpatialAverage spatial) {
   std::vector<Groups> out;
   for (const ParameterSlice& s : layout) {
     const int rank = s.shape.rank();
-    if (rank < 2 || spatial == Spatial::none) continue;
-    const Index count = spatial == Spatial::row ? s.shape[0] : s.shape[0] * s.shape[1];
+    if (rank < 2 || spatial == SpatialAverage::none) continue;
+    const Index count = spatial == SpatialAverage::row ? s.shape[0] : s.shape[0] * s.shape[1];
     if (count < s.size()) out.push_back({s.offset, count, s.size() / count});
   }
   return out;
@@ -42,7 +33,7 @@ template <class T>
 class AdaHessian final : public Descent<T> {
  public:
   explicit AdaHessian(const AdaHessianOptions& o)
-      : Descent<T>("adahessian"), o_(o), spatial_(parse_spatial(o.spatial)), kind_(parse_curvature(o.curvature)) {
+      : Descent<T>("adahessian"), o_(o), spatial_(o.spatial), kind_(o.curvature) {
     require_option(o.rate > 0, "adahessian", "rate", o.rate, "above 0");
     require_option(o.beta1 >= 0 && o.beta1 < 1, "adahessian", "beta1", o.beta1, "in [0, 1)");
     require_option(o.beta2 >= 0 && o.beta2 < 1, "adahessian", "beta2", o.beta2, "in [0, 1)");
@@ -59,7 +50,7 @@ class AdaHessian final : public Descent<T> {
     groups_ = groups_of(objective.layout(), spatial_);
     steps_ = 0;
   }
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("square", square_);
@@ -113,7 +104,7 @@ class AdaHessian final : public Descent<T> {
   }
 
   AdaHessianOptions o_;
-  Spatial spatial_;
+  SpatialAverage spatial_;
   Curvature kind_;
   std::vector<Groups> groups_;
   Buffer<T> mean_, square_, diagonal_, probe_;

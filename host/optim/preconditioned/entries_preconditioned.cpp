@@ -6,6 +6,15 @@
 
 namespace hso {
 
+namespace detail {
+template <>
+inline constexpr std::array kWords<SpatialAverage>{"none", "row", "kernel"};
+template <>
+inline constexpr std::array kWords<DiagonalEstimator>{"hutchinson", "gnb"};
+template <>
+inline constexpr std::array kWords<Grafting>{"none", "sgd"};
+}  // namespace detail
+
 template <class Visit>
 void fields(AdaHessianOptions& o, Visit&& visit) {
   detail::fields_of_rate(o, visit);
@@ -13,7 +22,7 @@ void fields(AdaHessianOptions& o, Visit&& visit) {
   visit("beta2", o.beta2, "decay of the diagonal's mean square, in [0, 1)");
   visit("epsilon", o.epsilon, "added to the power of the root of the mean square");
   visit("power", o.power, "the Hessian power, in (0, 1]");
-  visit("spatial", o.spatial, "diagonal averaged over: kernel (of a convolution), row or none");
+  visit("spatial", o.spatial, "what the diagonal is averaged over, kernel of a convolution");
   visit("refresh", o.refresh, "steps that one diagonal serves");
   visit("curvature", o.curvature, "hessian, ggn or finite_difference");
   visit("seed", o.seed, "of the probes");
@@ -26,7 +35,7 @@ void fields(SophiaOptions& o, Visit&& visit) {
   visit("beta2", o.beta2, "decay of the diagonal's average, in [0, 1)");
   visit("gamma", o.gamma, "factor of the diagonal: the larger, the fewer entries are clipped");
   visit("epsilon", o.epsilon, "smallest divisor");
-  visit("estimator", o.estimator, "hutchinson, or gnb (networks of products with the data)");
+  visit("estimator", o.estimator, "gnb for networks of products with the data");
   visit("refresh", o.refresh, "steps between diagonals");
   visit("curvature", o.curvature, "of hutchinson: hessian, ggn or finite_difference");
   visit("seed", o.seed, "of the probes or the drawn targets");
@@ -52,7 +61,7 @@ void fields(ShampooOptions& o, Visit&& visit) {
   visit("epsilon", o.epsilon, "added to the statistics' eigenvalues");
   visit("refresh", o.refresh, "steps between roots");
   visit("max_dimension", o.max_dimension, "longer axes keep a diagonal");
-  visit("graft", o.graft, "length of the step of each slice: none (its own) or sgd (the gradient's)");
+  visit("graft", o.graft, "length of the step of each slice, its own or the gradient's");
 }
 
 template <class Visit>

@@ -17,7 +17,7 @@ template <class T>
 class Kfac final : public QueuedDescent<T> {
  public:
   Kfac(const char* name, bool corrected, const KfacOptions& o)
-      : QueuedDescent<T>(name), o_(o), corrected_(corrected), source_(parse_curvature(o.factors)) {
+      : QueuedDescent<T>(name), o_(o), corrected_(corrected), source_(o.factors) {
     require_option(o.rate > 0, name, "rate", o.rate, "above 0");
     require_option(o.momentum >= 0 && o.momentum < 1, name, "momentum", o.momentum, "in [0, 1)");
     require_option(o.delta > 0, name, "delta", o.delta, "above 0");
@@ -26,7 +26,7 @@ class Kfac final : public QueuedDescent<T> {
     require_option(o.factor_every >= 1, name, "factor_every", o.factor_every, "at least 1");
     require_option(o.inverse_every >= 1, name, "inverse_every", o.inverse_every, "at least 1");
     if (source_ != Curvature::ggn && source_ != Curvature::fisher_mc && source_ != Curvature::fisher_empirical)
-      throw UsageError(std::string("optimizer ") + name + ": factors = '" + o.factors +
+      throw UsageError(std::string("optimizer ") + name + ": factors = '" + name_of(o.factors) +
                        "', expected fisher_mc, fisher_empirical or ggn");
   }
   /// Factors and their inverses or eigenvectors, twice for a step back, and room to form them.

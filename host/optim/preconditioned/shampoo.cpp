@@ -36,8 +36,6 @@ class Shampoo final : public Descent<T> {
     require_option(o.epsilon > 0, "shampoo", "epsilon", o.epsilon, "above 0");
     require_option(o.refresh >= 1, "shampoo", "refresh", o.refresh, "at least 1");
     require_option(o.max_dimension >= 1, "shampoo", "max_dimension", o.max_dimension, "at least 1");
-    if (o.graft != "none" && o.graft != "sgd")
-      throw UsageError(fmt::format("optimizer shampoo: graft = '{}', expected none or sgd", o.graft));
   }
   /// Statistics and roots of every axis, twice for a step back.
   Index bytes(Context& context, const ParameterLayout& layout) const override {
@@ -68,7 +66,7 @@ class Shampoo final : public Descent<T> {
     ball_.start(context, objective.dimension());
   }
 
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     ball_.visit_state(state);
     state.parts("slice", parts_.size(), [&](std::size_t i) {
@@ -94,7 +92,7 @@ class Shampoo final : public Descent<T> {
             return;
           }
       precondition(ops, p, slice, step + p.slice.offset);
-      if (o_.graft == "sgd") graft(ops, p.slice.size(), slice, step + p.slice.offset);
+      if (o_.graft == Grafting::sgd) graft(ops, p.slice.size(), slice, step + p.slice.offset);
     }
     ++steps_;
     ball_.propose(ops, o_.rate, o_.momentum, step);

@@ -61,7 +61,7 @@ class Soap final : public Descent<T> {
     square_ = zeros<T>(context, objective.dimension());
   }
 
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("square", square_);

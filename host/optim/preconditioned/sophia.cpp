@@ -18,9 +18,7 @@ template <class T>
 class Sophia final : public Descent<T> {
  public:
   explicit Sophia(const SophiaOptions& o)
-      : Descent<T>("sophia"), o_(o), gnb_(o.estimator == "gnb"), kind_(parse_curvature(o.curvature)) {
-    if (!gnb_ && o.estimator != "hutchinson")
-      throw UsageError(fmt::format("optimizer sophia: estimator = '{}', expected hutchinson or gnb", o.estimator));
+      : Descent<T>("sophia"), o_(o), gnb_(o.estimator == DiagonalEstimator::gnb), kind_(o.curvature) {
     require_option(o.rate > 0, "sophia", "rate", o.rate, "above 0");
     require_option(o.beta1 >= 0 && o.beta1 < 1, "sophia", "beta1", o.beta1, "in [0, 1)");
     require_option(o.beta2 >= 0 && o.beta2 < 1, "sophia", "beta2", o.beta2, "in [0, 1)");
@@ -35,7 +33,7 @@ class Sophia final : public Descent<T> {
       *b = zeros<T>(objective.context(), objective.dimension());
     steps_ = 0;
   }
-  void visit_method(StateVisitor& state) override {
+  void visit_method(StateVisitor& state, Objective<T>*) override {
     state("steps", steps_);
     state("mean", mean_);
     state("average", average_);

@@ -136,4 +136,16 @@ LineSearchResult backtrack(const std::function<double(double t)>& phi, const Lin
   return result;
 }
 
+LineSearchResult halve(const std::function<double(double t)>& phi, const LinePoint& start, const LineSearchOptions& o) {
+  LineSearchResult result;
+  for (double t = o.first; result.status == LineSearchStatus::failed && result.evaluations < o.evaluations; t /= 2) {
+    ++result.evaluations;
+    const double value = phi(t);
+    result.point = {t, value, 0};
+    if (std::isfinite(value) && value < start.value && value <= start.value + o.decrease * t * start.slope)
+      result.status = LineSearchStatus::satisfied;
+  }
+  return result;
+}
+
 }  // namespace hso::detail

@@ -7,9 +7,9 @@
 // `noise`, the first condition may be phi'(t) <= (2 c1 - 1) phi'(0) at a value up to phi(0) + noise (Hager and Zhang,
 // SIAM J. Optim. 16 (2005) 170, equation 4.1). backtrack: the first condition alone, from values alone, by quadratic
 // interpolation (N&W equation 3.58). A first trial that cannot show a decrease above `noise` is taken at a value up to
-// phi(0) + noise.
+// phi(0) + noise. halve: the first condition alone at first, first / 2, first / 4, ...
 //
-// A trial that is not finite counts as too long: the next one is a quarter of the way.
+// A trial that is not finite counts as too long: the next one is a quarter of the way, of halve a half.
 #pragma once
 
 #include <functional>
@@ -49,5 +49,8 @@ LineSearchResult strong_wolfe(const std::function<LinePoint(double t)>& phi, con
 /// `phi(t)` gives the value.
 LineSearchResult backtrack(const std::function<double(double t)>& phi, const LinePoint& start,
                            const LineSearchOptions& options);
+/// The same; where no trial satisfies the condition, `point` is the last one.
+LineSearchResult halve(const std::function<double(double t)>& phi, const LinePoint& start,
+                       const LineSearchOptions& options);
 
 }  // namespace hso::detail

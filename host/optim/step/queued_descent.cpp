@@ -29,7 +29,7 @@ void QueuedDescent<T>::start(Objective<T>& objective) {
 }
 
 template <class T>
-void QueuedDescent<T>::visit_method(StateVisitor& state) {
+void QueuedDescent<T>::visit_method(StateVisitor& state, Objective<T>*) {
   state("proposals", proposals_);
   state("taken", taken_);
   visit_own(state);
@@ -45,7 +45,7 @@ StepReport QueuedDescent<T>::step(Objective<T>& objective, T* theta) {
 template <class T>
 Queueing QueuedDescent<T>::announce(Objective<T>& objective, const T*, std::vector<std::uintptr_t>& key) {
   this->make_room(objective);
-  key.insert(key.end(), {reinterpret_cast<std::uintptr_t>(this->own_gradient()),
+  key.insert(key.end(), {reinterpret_cast<std::uintptr_t>(this->gradient()),
                          reinterpret_cast<std::uintptr_t>(this->own_step()), starts_});
   return announce_gradient(objective, key);
 }
@@ -68,7 +68,7 @@ template <class T>
 void QueuedDescent<T>::launch(Objective<T>& objective, T* theta, DevicePlaces& at) {
   auto& ops = objective.context().template ops<T>();
   const Index n = objective.dimension();
-  T *g = this->own_gradient(), *step = this->own_step();
+  T *g = this->gradient(), *step = this->own_step();
   double* norms = at.results(Norms::kCount);
   const std::uint64_t point_check = at.check(), step_check = at.check();
   objective.gradient_on_device(theta, g, norms + 2);
@@ -94,8 +94,8 @@ void QueuedDescent<T>::settle(StepRecord& record, StepReport& report) {
   report.gradient_norm = std::sqrt(norms.gradient_squares);
   record.places.numbers(numbers_);
   tell(record.places, point_failed ? nullptr : &report);
-  if (point_failed) return this->refuse_point(report);
-  if (step_failed) return this->refuse_step(report);
+  if (point_failed) return void(this->refuse_point(report));
+  if (step_failed) return void(this->refuse(report, StepStatus::not_finite, "the step is not finite"));
   report.step_norm = std::sqrt(norms.step_squares);
 }
 

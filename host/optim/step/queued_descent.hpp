@@ -26,7 +26,7 @@ class QueuedDescent : public Descent<T>, public QueuedStep<T> {
   Index proposals() const { return proposals_; }
   Index taken() const { return taken_; }
   void start(Objective<T>& objective) final;
-  void visit_method(StateVisitor& state) final;
+  void visit_method(StateVisitor& state, Objective<T>*) final;
 
   /// As Descent's, before the first step; the counts are zero then.
   virtual void begin(Objective<T>&) {}

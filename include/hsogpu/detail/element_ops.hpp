@@ -31,7 +31,6 @@
 #include "hsogpu/detail/elements/random.hpp"
 #include "hsogpu/detail/elements/recurrent.hpp"
 #include "hsogpu/detail/elements/sample.hpp"
-#include "hsogpu/detail/elements/truncated_cg.hpp"
 #include "hsogpu/detail/type_list.hpp"
 
 namespace hso::detail {
@@ -41,8 +40,8 @@ template <class T>
 using ElementOps =
     typename Joined<BasicOps<T>, ConvOps<T>, FactorsOps<T>, KrylovOps<T>, LinearOps<T>, LossOps<T>, MaskOps<T>,
                     ModelCgOps<T>, NormOps<T>, OptimizerOps<T>, OrderOps<T>, OrthonormalOps<T>, PoolOps<T>,
-                    PruningOps<T>, QuadratureOps<T>, QueuedOps<T>, RandomOps<T>, SampleOps<T>, TruncatedCgOps<T>,
-                    ActivationOps<T>, AttentionOps<T>, RecurrentOps<T>>::type;
+                    PruningOps<T>, QuadratureOps<T>, QueuedOps<T>, RandomOps<T>, SampleOps<T>, ActivationOps<T>,
+                    AttentionOps<T>, RecurrentOps<T>>::type;
 
 /// One functor of the list, by value: its bytes and its place in the list. Not a std::variant, whose copies and visits
 /// would be instantiated for all of them in every file that launches one.

@@ -11,15 +11,11 @@ namespace hso {
 struct SgdOptions {
   double rate = 0.1;
 };
-/// Heavy ball, Polyak 1964, in PyTorch's form: v = mu v + g, theta -= rate v.
+/// momentum: heavy ball, Polyak 1964, in PyTorch's form: v = mu v + g, theta -= rate v.
+/// nesterov: Nesterov's accelerated gradient as Sutskever, Martens, Dahl and Hinton (ICML 2013) write it, equations 3
+/// and 4: v = mu v - rate g(theta + mu v), theta += v. In PyTorch's form, which keeps the point that the gradient is
+/// taken at: v = mu v + g, theta -= rate (g + mu v). Departs from the paper: mu is constant.
 struct MomentumOptions {
-  double rate = 0.05;
-  double momentum = 0.9;
-};
-/// Nesterov's accelerated gradient as Sutskever, Martens, Dahl and Hinton (ICML 2013) write it, equations 3 and 4:
-/// v = mu v - rate g(theta + mu v), theta += v. In PyTorch's form, which keeps the point that the gradient is taken at:
-/// v = mu v + g, theta -= rate (g + mu v). Departs from the paper: mu is constant.
-struct NesterovOptions {
   double rate = 0.05;
   double momentum = 0.9;
 };
@@ -60,7 +56,7 @@ std::unique_ptr<Optimizer<T>> make_sgd(const SgdOptions& options);
 template <class T>
 std::unique_ptr<Optimizer<T>> make_momentum(const MomentumOptions& options);
 template <class T>
-std::unique_ptr<Optimizer<T>> make_nesterov(const NesterovOptions& options);
+std::unique_ptr<Optimizer<T>> make_nesterov(const MomentumOptions& options);
 template <class T>
 std::unique_ptr<Optimizer<T>> make_rmsprop(const RmsPropOptions& options);
 template <class T>

@@ -8,6 +8,21 @@
 
 namespace hso {
 
+/// phi(lambda) of an eigenvalue, see HsoOptions::sign.
+enum class SignPolicy { raw, abs, clip, shift, truncate };
+/// What bounds a step.
+enum class StepControl { damping, trust_region };
+/// Units of theta.
+enum class VariableScaling { none, curvature };
+/// The vector u of HVP-corrected gradients: `velocity` needs momentum, `random` is +-1.
+enum class HvpProbe { ones, gradient, velocity, random };
+enum class LanczosStart { gradient, random };
+enum class Preconditioning { none, diagonal, kfac };
+enum class Factors { automatic, ggn, fisher_mc, fisher_empirical };
+enum class FactorDamping { automatic, joint, factored };
+enum class HessianBlocks { layer, parameter };
+enum class RankOneKind { outer, sr1 };
+
 /// HVP-corrected gradient: g~ = g + alpha H u, theta -= rate g~.
 /// u = gradient: H g is half the gradient of |g|^2, so alpha > 0 penalises the gradient norm (flat minima, like SAM)
 /// and alpha < 0 is the first Neumann term (I + alpha H) of an inverse, a step towards Newton's. The sign is the
@@ -20,9 +35,9 @@ namespace hso {
 struct HvpOptions {
   double rate = 0.1;
   double alpha = 0.01;
-  std::string u = "gradient";  ///< "ones", "gradient", "velocity" (with momentum), "random" (+-1)
-  double momentum = 0.9;       ///< of the velocity that is stepped along; 0 is plain descent
-  std::string curvature = "hessian";
+  HvpProbe u = HvpProbe::gradient;
+  double momentum = 0.9;  ///< of the velocity that is stepped along; 0 is plain descent
+  Curvature curvature = Curvature::hessian;
   bool adaptive = false;   ///< |alpha| follows the curvature along u and actual / predicted decrease
   std::uint64_t seed = 0;  ///< of u = random
 };
@@ -36,11 +51,11 @@ struct HvpOptions {
 /// sqrt(2 |f| |A_ii|), and relative_step, max |s_i| / |theta_i| of the step without damping.
 struct HsoOptions {
   double rate = 1;
-  std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
+  Curvature curvature = Curvature::hessian;  ///< or ggn, finite_difference
   /// phi(lambda) of an eigenvalue: raw lambda + delta | abs |lambda| + delta | clip max(lambda, 0) + delta |
   /// shift lambda - min(lambda_min, 0) + delta | truncate lambda where |lambda| is above the rank tolerance, plus delta
   /// with its sign, and no inverse (0) below it.
-  std::string sign = "abs";
+  SignPolicy sign = SignPolicy::abs;
   double delta = 0.01;     ///< damping, in units of the curvature
   double eps = 0;          ///< absolute
   double eps_scale = 0.1;  ///< adds eps_scale / lambda_max, below 1; adapted
@@ -49,20 +64,20 @@ struct HsoOptions {
   double increase = 4, decrease = 4;  ///< factors of delta
   int max_trials = 12;                ///< on one eigendecomposition
   double rank_tolerance = 0;          ///< relative to the largest |lambda|; 0: n times the machine epsilon
-  /// What bounds a step. "damping": delta, as above. "trust_region": |D s| <= a radius that follows the ratio of actual
+  /// What bounds a step. damping: delta, as above. trust_region: |D s| <= a radius that follows the ratio of actual
   /// to predicted decrease; delta is then found from the radius by the secular equation in the eigenbasis (More and
   /// Sorensen, SIAM J. Sci. Stat. Comput. 4 (1983) 553) and the option delta is not used. Where the Hessian has a
   /// negative eigenvalue and the step ends inside the region, their hard case, it goes on along the lowest eigenvector
   /// to the boundary, from a point with gradient zero too: no saddle or maximum holds it (with sign = abs or truncate,
   /// which end inside more often, where the step gains less than 1e-4 of what that eigenvector would).
-  std::string control = "damping";
+  StepControl control = StepControl::damping;
   /// The first, in units of |D theta| (of 1 where its square is 0), or of the length along which the slope or the
   /// lowest eigenvalue alone changes f by a hundredth, where that is longer: a start near 0.
   double radius = 1;
-  /// Units of theta, D = diag(d): "none" d = 1; "curvature" d_i^2 = the largest |A_ii| met so far (More, LNM 630 (1978)
+  /// Units of theta, D = diag(d): none d = 1; curvature d_i^2 = the largest |A_ii| met so far (More, LNM 630 (1978)
   /// 105, section 5; an indefinite A is balanced by rows), which makes the steps independent of the units where A is
   /// semidefinite. The eigenvalues are then those of D^-1 A D^-1.
-  std::string scaling = "none";
+  VariableScaling scaling = VariableScaling::none;
 };
 
 /// The same at any size, from `rank` Ritz pairs of A by Lanczos: with rows V [rank][n], P = I - V'V and eps_P =
@@ -83,15 +98,15 @@ struct HsoOptions {
 /// batch. Then `subspace` does nothing.
 struct HsoLowRankOptions {
   double rate = 1;
-  std::string curvature = "hessian";
+  Curvature curvature = Curvature::hessian;
   int rank = 0;             ///< 0: 32, or n where n is smaller; above n: UsageError
   int steps = 0;            ///< Lanczos vectors held, at least rank
   int refresh = 1;          ///< accepted steps that one set of pairs serves
   double tolerance = 1e-2;  ///< start = random: of the pairs' residuals over the largest |lambda|
-  std::string start = "gradient";
+  LanczosStart start = LanczosStart::gradient;
   bool subspace = true;
   bool judged = true;
-  std::string sign = "abs";
+  SignPolicy sign = SignPolicy::abs;
   double delta = 0.01;
   double eps = 0, eps_scale = 0.5;
   bool adaptive = true;
@@ -111,16 +126,16 @@ struct HsoLowRankOptions {
 ///                  added outside it.
 struct HsoCgOptions {
   double rate = 1;
-  std::string curvature = "ggn";
-  std::string globalization = "damping";  ///< or "trust_region"
-  int iterations = 250;                   ///< of one solve, at most
+  Curvature curvature = Curvature::ggn;
+  StepControl globalization = StepControl::damping;
+  int iterations = 250;      ///< of one solve, at most
   double progress = 5e-4;    ///< relative gain of the model per iteration below which a solve ends; 0: never
   double tolerance = 1e-8;   ///< of its residual
   double warm_start = 0.95;  ///< share of the last solution that a solve starts from; 0: starts at 0
   int backtrack = 8;         ///< iterates kept, 0 or above
   int line_search = 8;       ///< halvings of the step
-  /// "none", or of a network "diagonal": (D + delta)^-0.75 with the exact diagonal D, or "kfac": (K + delta I)^-1
-  std::string preconditioner = "none";
+  /// none, or of a network diagonal: (D + delta)^-0.75 with the exact diagonal D, or kfac: (K + delta I)^-1
+  Preconditioning preconditioner = Preconditioning::none;
   int refresh = 1;  ///< accepted steps that one preconditioner serves
   double delta = 0.01;
   double eps = 0;
@@ -148,14 +163,15 @@ struct HsoCgOptions {
 ///               factors' share, for mini-batches. nu = min(1, sqrt(kl_clip / (rate^2 g'd))) (Ba et al., ICLR 2017)
 struct HsoKroneckerOptions {
   double rate = 1;
-  std::string curvature = "ggn";  ///< of the quadratic model that judges the step
-  /// "ggn" (exact), "fisher_mc" (one draw of targets) or "fisher_empirical"; "auto": fisher_mc of a network, else ggn
-  std::string factors = "auto";
+  Curvature curvature = Curvature::ggn;  ///< of the quadratic model that judges the step
+  /// ggn (exact), fisher_mc (one draw of targets) or fisher_empirical; automatic (auto): fisher_mc of a network, else
+  /// ggn
+  Factors factors = Factors::automatic;
   int factor_every = 0;  ///< steps between factors; 0: 1 where steps are judged, else 10
   int refresh = 0;       ///< accepted steps that one set of inverses serves; 0: 1 where steps are judged, else 50
   double decay = 0.95;   ///< of the factors' averages; 0: the last ones alone
-  /// "joint" or "factored"; "auto": factored for hso.kfac of a network, else joint
-  std::string damping = "auto";
+  /// Automatic (the word is auto): factored for hso.kfac of a network, else joint.
+  FactorDamping damping = FactorDamping::automatic;
   bool judged = true;
   bool rescale = true;    ///< judged: to the minimum of the exact damped model along the step
   bool subspace = true;   ///< judged, with rescale: together with the last displacement
@@ -173,7 +189,7 @@ struct HsoKroneckerOptions {
 /// lambda_max. Memory of 2 n^2.
 struct HsoCholeskyOptions {
   double rate = 1;
-  std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
+  Curvature curvature = Curvature::hessian;  ///< or ggn, finite_difference
   double delta = 0.01;
   double eps = 0, eps_scale = 0.1;
   bool adaptive = true;
@@ -186,10 +202,10 @@ struct HsoCholeskyOptions {
 /// quadratic model that judges the step: `rescale` takes its minimum along the step.
 struct HsoBlockOptions {
   double rate = 1;
-  std::string curvature = "hessian";
-  /// "layer": parameters whose names agree up to the last '.'; "parameter": every tensor by itself.
-  std::string blocks = "layer";
-  std::string sign = "abs";
+  Curvature curvature = Curvature::hessian;
+  /// layer: parameters whose names agree up to the last '.'; parameter: every tensor by itself.
+  HessianBlocks blocks = HessianBlocks::layer;
+  SignPolicy sign = SignPolicy::abs;
   int refresh = 1;  ///< accepted steps that one set of decompositions serves
   bool rescale = true;
   double delta = 0.01;
@@ -212,7 +228,7 @@ struct HsoBlockOptions {
 /// the step is rejected and theta stays.
 struct HsoRank1Options {
   double rate = 1;
-  std::string kind = "outer";
+  RankOneKind kind = RankOneKind::outer;
   int memory = 0;  ///< vectors kept; 0: dense
   double delta = 1;
   double decay = 1;

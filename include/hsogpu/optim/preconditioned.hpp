@@ -11,17 +11,23 @@
 
 namespace hso {
 
+/// What AdaHessian averages its diagonal over.
+enum class SpatialAverage { none, row, kernel };
+enum class DiagonalEstimator { hutchinson, gnb };
+/// Whose length the step of a slice has: its own or the gradient's.
+enum class Grafting { none, sgd };
+
 /// AdaHessian (Yao et al., AAAI 2021, algorithm 1): Adam with Hutchinson's d = z o Hz, z = +-1, in place of g in the
 /// second moment: theta -= rate m^ / (sqrt(v^)^power + epsilon).
-/// `spatial` averages d: "kernel" over a convolution's [kh][kw], "row" over a row of every matrix, "none". The authors'
+/// `spatial` averages d: kernel over a convolution's [kh][kw], row over a row of every matrix, none. The authors'
 /// code averages |d| there; here the average is of d with its sign, as the formula says.
 struct AdaHessianOptions {
   double rate = 0.15;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-4;
-  double power = 1;                ///< the Hessian power k, in (0, 1]
-  std::string spatial = "kernel";  ///< or "row", "none"
-  int refresh = 1;                 ///< steps that one d serves
-  std::string curvature = "hessian";
+  double power = 1;  ///< the Hessian power k, in (0, 1]
+  SpatialAverage spatial = SpatialAverage::kernel;
+  int refresh = 1;  ///< steps that one d serves
+  Curvature curvature = Curvature::hessian;
   std::uint64_t seed = 0;
 };
 
@@ -34,9 +40,9 @@ struct AdaHessianOptions {
 struct SophiaOptions {
   double rate = 0.003;
   double beta1 = 0.96, beta2 = 0.99, gamma = 0.01, epsilon = 1e-12;
-  std::string estimator = "hutchinson";  ///< or "gnb"
+  DiagonalEstimator estimator = DiagonalEstimator::hutchinson;
   int refresh = 10;
-  std::string curvature = "hessian";  ///< of hutchinson
+  Curvature curvature = Curvature::hessian;  ///< of hutchinson
   std::uint64_t seed = 0;
 };
 
@@ -49,12 +55,12 @@ struct SophiaOptions {
 struct KfacOptions {
   double rate = 0.05;
   double momentum = 0.9;
-  double delta = 0.03;                ///< damping
-  double decay = 0.95;                ///< of the factors' averages
-  double kl_clip = 0.001;             ///< 0: no clip
-  int factor_every = 10;              ///< steps between factors
-  int inverse_every = 100;            ///< steps between their inverses or eigenbases
-  std::string factors = "fisher_mc";  ///< or "fisher_empirical", "ggn"
+  double delta = 0.03;                       ///< damping
+  double decay = 0.95;                       ///< of the factors' averages
+  double kl_clip = 0.001;                    ///< 0: no clip
+  int factor_every = 10;                     ///< steps between factors
+  int inverse_every = 100;                   ///< steps between their inverses or eigenbases
+  Curvature factors = Curvature::fisher_mc;  ///< or fisher_empirical, ggn
 };
 
 /// Shampoo (Gupta, Koren and Singer, ICML 2018, algorithm 1): L = eps I + sum G G', R = eps I + sum G'G,
@@ -70,7 +76,7 @@ struct ShampooOptions {
   double epsilon = 1e-4;
   int refresh = 1;
   int max_dimension = 1024;
-  std::string graft = "none";  ///< or "sgd"
+  Grafting graft = Grafting::none;
 };
 
 /// SOAP (Vyas et al. 2024, algorithm 3): Adam in the eigenbases of Shampoo's L and R, averages with shampoo_beta; the

@@ -39,14 +39,14 @@ struct Sr1Options {
 
 /// Line-search Newton-CG, N&W algorithm 7.1: A p = -g by conjugate gradients up to a residual of
 /// min(forcing, sqrt|g|) |g| or negative curvature (then the iterate so far, or -g when there is none), and
-/// backtracking from the full step. Six vectors beside the curvature's. `curvature` ggn needs a network's outputs and
+/// backtracking from the full step. Seven vectors beside the curvature's. `curvature` ggn needs a network's outputs and
 /// never has negative curvature.
 struct NewtonCgOptions {
-  std::string curvature = "hessian";  ///< or "ggn", "finite_difference"
-  double forcing = 0.5;               ///< largest relative residual of a solve
-  int iterations = 200;               ///< of one solve, at most
-  double decrease = 1e-4;             ///< c1 of Armijo's condition
-  int max_trials = 30;                ///< step lengths tried in one step
+  Curvature curvature = Curvature::hessian;  ///< or ggn, finite_difference
+  double forcing = 0.5;                      ///< largest relative residual of a solve
+  int iterations = 200;                      ///< of one solve, at most
+  double decrease = 1e-4;                    ///< c1 of Armijo's condition
+  int max_trials = 30;                       ///< step lengths tried in one step
 };
 
 template <class T>

@@ -54,6 +54,10 @@ struct ModelCgState {
   HSO_HD double& phi_of(double* history, Index iteration) const {
     return history[iteration % static_cast<Index>(rules.history)];
   }
+  /// Why a solve ends where the model has no minimum along p, or none within the range of T.
+  HSO_HD double without_minimum() const {
+    return code_of(rules.definite != 0 ? ModelCgStop::residual : ModelCgStop::negative_curvature);
+  }
   /// Before each iteration.
   HSO_HD void judge(double* history) {
     const double residual = std::sqrt(rr);
@@ -118,6 +122,7 @@ struct ModelCgLength {
   }
 
  private:
+  /// False: x stays.
   HSO_HD bool step(ModelCgState& s) const {
     const double quotient = s.pAp / s.pp - s.rules.delta;
     s.rayleigh = s.rayleigh < quotient ? quotient : s.rayleigh;
@@ -126,10 +131,9 @@ struct ModelCgLength {
     s.length = s.rz / s.pAp;
     const bool outside = is_finite(s.rules.radius) && (s.pAp <= 0 || s.norms.after(s.length) > s.rules.radius);
     if (outside) s.length = s.norms.exit(s.rules.radius);
-    if (!outside && s.pAp <= 0)
-      return s.stop = code_of(s.rules.definite != 0 ? ModelCgStop::residual : ModelCgStop::negative_curvature), false;
-    if (!is_finite(static_cast<double>(static_cast<T>(s.length))))
-      return s.stop = code_of(ModelCgStop::not_finite), false;
+    const bool bounded = outside || s.pAp > 0;
+    if (!bounded || !is_finite(static_cast<double>(static_cast<T>(s.length))))
+      return s.stop = s.without_minimum(), false;
     s.phi += s.length * (s.length * s.pAp / 2 - s.rz);
     s.norm = outside ? s.rules.radius : s.norms.after(s.length);
     s.phi_of(history, static_cast<Index>(s.iterations)) = s.phi;
