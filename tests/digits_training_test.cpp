@@ -43,6 +43,16 @@ TEST(DigitsTraining, TwentyExactStepsReachATenthOfAdamsBestLoss) {
   EXPECT_LE(hso.last.train.loss, best_of_six_adam_rates() / 10);
 }
 
+/// What each form reaches at its defaults, with the work of 300 gradients of all rows. bench/results has what it was.
+TEST(DigitsTraining, DefaultsReachTheirLossInThreeHundredGradients) {
+  for (const auto& [optimizer, loss] :
+       {std::pair{"hso.cg", 1e-12}, std::pair{"hso.kfac", 1e-8}, std::pair{"hso.lowrank", 1e-5}}) {
+    TrainOptions o = digits_run(optimizer, {}, 10000);
+    o.max_gradients = 300;
+    EXPECT_LE(train(o).last.train.loss, loss) << optimizer;
+  }
+}
+
 TEST(DigitsTraining, WeightDecayReachesTheTestAccuracy) {
   TrainOptions o = digits_run("hso", {{"sign", "abs"}}, 12);
   o.weight_decay = 1e-4;

@@ -71,6 +71,34 @@ TEST_P(ModelCgTest, QuadraticsAreSolvedInAtMostAsManyIterationsAsUnknowns) {
   }
 }
 
+/// As many conjugate directions as unknowns determine the inverse, and A x follows from the residual.
+TEST_P(ModelCgTest, TheDirectionsOfAWholeSolveMakeTheInverse) {
+  const SymmetricCase c = with_spectrum("quadratic", {0.5, 1, 2, 3, 5, 8}, 4);
+  const Numbers g = random_numbers(6, 5);
+  const double delta = 0.25;
+  const Buffer<double> matrix(context(), c.matrix), rhs(context(), g);
+  MatrixOperator<double> a(context(), 6, matrix.data());
+  detail::LbfgsInverse<double> pairs(6);
+  pairs.make_room(context(), 6);
+  ModelCg<double> cg({.iterations = 9, .tolerance = 1e-12, .progress = 0});
+  cg.make_room(context(), 6, true);
+  cg.collect(pairs);
+  cg.minimize(a, delta, rhs.data(), nullptr, nullptr);
+  const Numbers x = download(cg.x(), 6), ax = multiply(c.matrix, x, 6, 6, 1);
+  Buffer<double> product(context(), 6);
+  cg.product(product.data());
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(product.download()[i], ax[i], 1e-13);
+  ASSERT_TRUE(pairs.renew(delta));
+  const Numbers v = random_numbers(6, 8);
+  Numbers av = multiply(c.matrix, v, 6, 6, 1);
+  for (std::size_t i = 0; i < 6; ++i) av[i] += delta * v[i];
+  const Buffer<double> from(context(), av);
+  pairs.apply(vector_view<const double>(from.data(), 6), product.view());
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(product.download()[i], v[i], 1e-9);
+  // The next solve is over at once.
+  EXPECT_LE(cg.minimize(a, delta, rhs.data(), &pairs, nullptr).iterations, 2);
+}
+
 /// A condition number of 1e8: the residual needs hundreds of iterations, the model is as good as it gets long before.
 TEST_P(ModelCgTest, SolvesEndWhereTheModelStopsFalling) {
   const Index n = 120;

@@ -249,8 +249,8 @@ TEST_F(OptimizerTest, NonFiniteValuesLeaveEveryBitInPlace) {
       return x[0];
     });
     if (info.needs_network) continue;
-    const bool cg = info.name == "hso.cg";  // its default curvature needs a network's outputs
-    const OptimizerSettings settings = cg ? OptimizerSettings{{"curvature", "hessian"}} : OptimizerSettings{};
+    const bool ggn = info.name == "hso.cg" || info.name == "hso.lowrank";  // the default needs a network's outputs
+    const OptimizerSettings settings = ggn ? OptimizerSettings{{"curvature", "hessian"}} : OptimizerSettings{};
     StepReport report;
     EXPECT_EQ(run(info.name, settings, bad_gradient, {1, 2}, 1, &report), (std::vector<double>{1, 2})) << info.name;
     EXPECT_EQ(report.status, StepStatus::not_finite) << info.name;

@@ -166,7 +166,7 @@ TEST(WrapperRobustness, EveryWrapperLowersAQuadraticAroundEveryKindOfMethod) {
     for (const char* word : {"momentum:0.5", "adam:0.05", "weight_decay:1e-4", "clip:0.5", "clip_gradient:3",
                              "warmup:5", "step:10:0.5", "exponential:0.95", "cosine:20", "linear:20", "one_cycle:20"}) {
       OptimizerSettings settings;
-      if (std::string(name) == "hso.cg") settings["curvature"] = "hessian";
+      if (std::string(name) == "hso.cg" || std::string(name) == "hso.lowrank") settings["curvature"] = "hessian";
       if (std::string(name) == "hvp") settings["momentum"] = "0";
       Numbers x = random_numbers(4, 6);
       const double before = f.value(x.data());

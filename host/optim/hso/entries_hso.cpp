@@ -16,7 +16,7 @@ inline constexpr std::array kWords<HvpProbe>{"ones", "gradient", "velocity", "ra
 template <>
 inline constexpr std::array kWords<LanczosStart>{"gradient", "random"};
 template <>
-inline constexpr std::array kWords<Preconditioning>{"none", "diagonal", "kfac"};
+inline constexpr std::array kWords<Preconditioning>{"none", "lbfgs", "diagonal", "kfac"};
 template <>
 inline constexpr std::array kWords<Factors>{"auto", "ggn", "fisher_mc", "fisher_empirical"};
 template <>
@@ -73,12 +73,12 @@ void fields_of_model(Options& o, Visit&& visit) {
 template <class Visit>
 void fields(HsoLowRankOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
-  visit("rank", o.rank, "Ritz pairs that are kept, at most n; 0: 32, or n where that is smaller");
+  visit("rank", o.rank, "Ritz pairs that are kept, at most n; 0: 8, or n where that is smaller");
   visit("steps", o.steps, "Lanczos vectors; 0: rank (start = gradient), or 4 rank + 20 (random)");
   visit("refresh", o.refresh, "accepted steps that one set of pairs serves");
   visit("tolerance", o.tolerance, "start = random: of the pairs' residuals over the largest |lambda|");
   visit("start", o.start, "where Lanczos starts, random for the top pairs");
-  visit("subspace", o.subspace, "the quadratic model chooses the lengths of the kept part and of the rest");
+  visit("subspace", o.subspace, "the model chooses lengths: of the kept part, the rest and the last displacement");
   visit("judged", o.judged, "a product and the value judge every step; false: taken as it is, damping fixed");
   visit("sign", o.sign, "");
   visit("seed", o.seed, "of start = random");
@@ -89,12 +89,13 @@ void fields(HsoCgOptions& o, Visit&& visit) {
   fields_of_model(o, visit);
   visit("globalization", o.globalization, "");
   visit("iterations", o.iterations, "of one solve, at most");
-  visit("progress", o.progress, "relative gain per iteration below which a solve ends; 0: never");
+  visit("progress", o.progress, "of the mean gain: iterations that gain less end a solve; 0: never");
   visit("tolerance", o.tolerance, "of a solve's residual");
   visit("warm_start", o.warm_start, "share of the last solution that a solve starts from, in [0, 1)");
   visit("backtrack", o.backtrack, "iterates kept for walking back");
   visit("line_search", o.line_search, "halvings of a step before the damping is raised");
-  visit("preconditioner", o.preconditioner, "diagonal and kfac of networks alone");
+  visit("preconditioner", o.preconditioner, "lbfgs from the solves before; diagonal and kfac of networks alone");
+  visit("memory", o.memory, "pairs of lbfgs");
   visit("refresh", o.refresh, "accepted steps that one preconditioner serves");
   visit("delta_min", o.delta_min, "smallest adapted delta");
   visit("increase", o.increase, "factor of delta after a poor step, above 1");

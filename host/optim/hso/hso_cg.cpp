@@ -19,6 +19,7 @@ void check(const HsoCgOptions& o) {
   require_option(o.warm_start >= 0 && o.warm_start < 1, kName, "warm_start", o.warm_start, "in [0, 1)");
   require_option(o.backtrack >= 0, kName, "backtrack", o.backtrack, "0 or above");
   require_option(o.line_search >= 0, kName, "line_search", o.line_search, "0 or above");
+  require_option(o.memory >= 1, kName, "memory", o.memory, "at least 1");
   require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
   require_option(o.radius > 0, kName, "radius", o.radius, "above 0");
   require_option(o.radius_max >= o.radius, kName, "radius_max", o.radius_max, "at least the radius");
@@ -36,7 +37,9 @@ class MatrixFree final : public ModelStep<T> {
       : ModelStep<T>(kName, common_options(kName, o)),
         o_(o),
         trust_(o.globalization == StepControl::trust_region),
+        recycles_(o.preconditioner == Preconditioning::lbfgs),
         preconditioner_(o.preconditioner),
+        pairs_(o.memory),
         solver_({o.iterations, o.tolerance, o.progress, trust_ ? 0 : o.backtrack, is_definite(o.curvature)}),
         region_({.poor_step = 4, .refusal = 4, .not_finite = 4, .most = o.radius_max}) {
     check(o);
@@ -46,11 +49,17 @@ class MatrixFree final : public ModelStep<T> {
  private:
   /// Of the solver and the start of the next solve; a preconditioner's own beside them.
   Index form_bytes(Context&, const ParameterLayout& layout) const override {
-    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + (preconditioner_.any() ? 2 : 0) + (warm() ? 2 : 0);
-    return checked_multiply(vectors * static_cast<Index>(sizeof(T)), layout.n) + solver_.number_bytes();
+    const Index own = preconditioner_.any() ? 2 : recycles_ ? 1 : 0;
+    const Index vectors = 5 + (trust_ ? 0 : o_.backtrack) + own + (warm() ? 2 : 0);
+    return checked_multiply(vectors * static_cast<Index>(sizeof(T)), layout.n) + solver_.number_bytes() +
+           (recycles_ ? pairs_.bytes(layout.n) : 0);
   }
   void make_form_room(Objective<T>& objective) override {
-    solver_.make_room(objective.context(), this->n(), preconditioner_.any());
+    solver_.make_room(objective.context(), this->n(), preconditioner_.any() || recycles_);
+    if (recycles_) {
+      pairs_.make_room(objective.context(), this->n());
+      solver_.collect(pairs_);
+    }
     if (warm()) previous_ = Buffer<T>(objective.context(), this->n());
     started_ = false;
     region_.start(o_.radius);
@@ -64,6 +73,7 @@ class MatrixFree final : public ModelStep<T> {
     region_.visit_state(state);
     state("age", age_);
     if (preconditioner_.any() && age_ < o_.refresh) preconditioner_.visit_state(state);
+    if (recycles_) state.part("pairs", [&] { pairs_.visit_state(state); });
   }
   std::string prepare(Step<T>& s) override {
     if (this->fresh()) make_form_room(s.objective);
@@ -82,23 +92,32 @@ class MatrixFree final : public ModelStep<T> {
       } catch (const NumericalError& e) {
         return e.what();
       }
+    if (recycles_ && pairs_.renew(delta)) inverse = &pairs_;
     result_ = solver_.minimize(*s.curvature, delta, this->gradient(), inverse, started_ ? previous_.data() : nullptr,
                                trust_ ? region_.radius() : std::numeric_limits<double>::infinity());
     s.report.products += result_.products;
     if (result_.stop == ModelCgStop::not_finite || result_.stop == ModelCgStop::negative_curvature)
       return fmt::format("cg: {} at delta {:.3g}", name_of(result_.stop), delta);
     compose(solver_.x(), this->own_step());
+    whole_ = true;
     return {};
   }
   bool earlier(T* step) override {
     const T* x = solver_.earlier();
     if (x != nullptr) compose(x, step);
+    if (x != nullptr) whole_ = false;  // own_step() may become it
     return x != nullptr;
   }
+  bool knows_product(T* as) override {
+    if (!whole_ || eps() > 0) return false;
+    solver_.product(as);
+    this->ops().axpby(this->n(), T(0), as, static_cast<T>(o_.rate), as);
+    return true;
+  }
+  double eps() const { return o_.eps + (result_.rayleigh > 0 ? this->damping().eps_scale() / result_.rayleigh : 0); }
   /// rate (x - eps g)
   void compose(const T* x, T* step) {
-    double eps = o_.eps;
-    if (result_.rayleigh > 0) eps += this->damping().eps_scale() / result_.rayleigh;
+    const double eps = this->eps();
     this->ops().axpby(this->n(), static_cast<T>(o_.rate), x, T(0), step);
     if (eps > 0) this->ops().axpby(this->n(), static_cast<T>(-o_.rate * eps), this->gradient(), T(1), step);
   }
@@ -121,6 +140,7 @@ class MatrixFree final : public ModelStep<T> {
   void refused(Step<T>&) override {
     started_ = false;
     age_ = o_.refresh;
+    if (recycles_) pairs_.clear();
   }
 
   void adapt_accepted(double ratio) override {
@@ -137,12 +157,14 @@ class MatrixFree final : public ModelStep<T> {
   }
 
   HsoCgOptions o_;
-  bool trust_;
+  bool trust_, recycles_;
   Preconditioner<T> preconditioner_;
+  LbfgsInverse<T> pairs_;
   ModelCg<T> solver_;
   ModelCgResult result_;  ///< of the last solve
   Buffer<T> previous_;    ///< where the next solve starts
   bool started_ = false;  ///< previous_ holds something
+  bool whole_ = false;    ///< own_step() comes from the last iterate
   TrustRadius region_;
   double used_radius_ = 0;
   int age_ = 0;

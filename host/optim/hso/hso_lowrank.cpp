@@ -24,14 +24,14 @@ class LowRank final : public ModelStep<T> {
         o_(o),
         policy_(o.sign),
         from_gradient_(o.start == LanczosStart::gradient) {
-    require_option(o.rank >= 0, kName, "rank", o.rank, "0 (32, or n where that is smaller) or above");
+    require_option(o.rank >= 0, kName, "rank", o.rank, "0 (8, or n where that is smaller) or above");
     require_option(o.steps == 0 || o.steps >= o.rank, kName, "steps", o.steps, "0 or at least the rank");
     require_option(o.refresh >= 1, kName, "refresh", o.refresh, "at least 1");
     require_option(o.tolerance > 0, kName, "tolerance", o.tolerance, "above 0");
   }
 
  private:
-  Index rank_at(Index n) const { return o_.rank > 0 ? o_.rank : std::min<Index>(32, n); }
+  Index rank_at(Index n) const { return o_.rank > 0 ? o_.rank : std::min<Index>(8, n); }
   /// Lanczos steps of one refresh: the vectors of the basis.
   Index steps_at(Index n) const {
     const Index rank = rank_at(n), steps = o_.steps > 0 ? o_.steps : from_gradient_ ? rank : 4 * rank + 20;
@@ -178,6 +178,7 @@ class LowRank final : public ModelStep<T> {
     report.metrics.emplace_back("eps_rest", eps_rest_);
   }
   bool rescales() const override { return o_.subspace; }
+  bool subspace() const override { return o_.judged && o_.subspace; }
   bool judged() const override { return o_.judged; }
 
   HsoLowRankOptions o_;

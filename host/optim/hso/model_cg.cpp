@@ -9,7 +9,7 @@ constexpr Index kFactors = 6;
 constexpr Index kAlign = 64;  // elements: A p starts on a 256-byte line in float
 
 /// Values of the model that the progress test reaches back to.
-Index history_of(const ModelCgOptions& o) { return std::max<Index>(10, (o.iterations - 1) / 10 + 1) + 1; }
+Index history_of(const ModelCgOptions& o) { return o.iterations / 4 + 2; }
 
 }  // namespace
 
@@ -90,7 +90,10 @@ ModelCgResult ModelCg<T>::minimize(LinearOperator<T>& a, double delta, const T* 
   ops_->for_each(1, 1,
                  ModelCgStart<T>{rules, start != nullptr, inverse != nullptr, state(), history(), factors_.data()});
   ops_->copy(n_, z, pair_.data());
+  g_ = g;
+  delta_ = delta;
   iterate(a, delta, inverse);
+  if (pairs_ != nullptr) pairs_->keep(moves_, delta);
   result_.products += result_.iterations;
   expected_ = result_.iterations;
   return result_;
@@ -104,6 +107,10 @@ void ModelCg<T>::iterate(LinearOperator<T>& a, double delta, LinearOperator<T>* 
   for (Index i = 1; i <= o_.iterations; ++i) {
     a.apply(vector_view<const T>(pair_.data(), n_), vector_view(ap_, n_));
     recorded(delta != 0 ? Part::damped : Part::plain, [&] { advance(delta != 0); });
+    if (pairs_ != nullptr) {  // rows behind the last iteration stay as they are
+      combine(3, pair_.data(), 4, pairs_->s(i));
+      combine(3, ap_, 4, pairs_->y(i));
+    }
     const T* z = preconditioned(inverse);
     recorded(z == r_.data() ? Part::turn : Part::preconditioned_turn, [&] { turn(z); });
     keep(i);
@@ -162,7 +169,8 @@ bool ModelCg<T>::ended(Span<const double> seen) {
   result_.phi = s.phi;
   result_.norm = s.norm;
   result_.rayleigh = s.rayleigh;
-  if (!runs) std::erase_if(kept_at_, [&](Index at) { return at > static_cast<Index>(s.moves); });
+  moves_ = static_cast<Index>(s.moves);
+  if (!runs) std::erase_if(kept_at_, [&](Index at) { return at > moves_; });
   return !runs;
 }
 
@@ -174,6 +182,13 @@ const T* ModelCg<T>::earlier() {
     if (kept_at_[static_cast<std::size_t>(place)] < result_.iterations) return kept_.data() + place % o_.kept * n_;
   }
   return nullptr;
+}
+
+template <class T>
+void ModelCg<T>::product(T* ax) {
+  ops_->axpby(n_, T(-1), r_.data(), T(0), ax);
+  ops_->axpby(n_, T(-1), g_, T(1), ax);
+  if (delta_ != 0) ops_->axpby(n_, static_cast<T>(-delta_), x_.data(), T(1), ax);
 }
 
 template class ModelCg<float>;

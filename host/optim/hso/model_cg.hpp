@@ -18,6 +18,7 @@
 #include "hsogpu/detail/ops.hpp"
 #include "hsogpu/objective/objective.hpp"
 #include "linalg/late_look.hpp"
+#include "optim/quasi_newton/lbfgs_inverse.hpp"
 
 namespace hso::detail {
 
@@ -26,7 +27,7 @@ const char* name_of(ModelCgStop stop);
 struct ModelCgOptions {
   Index iterations = 250;
   double tolerance = 1e-10;  ///< of |r| / |g|, r = -(g + (A + delta I) x)
-  double progress = 5e-4;    ///< stop when the last k = max(10, i / 10) iterations gained less than k times this share
+  double progress = 1;       ///< stop when iterations gain less than this share of the mean gain; 0: never
   Index kept = 8;            ///< the last of the iterates at 1, 2, 3, 4, 6, 8, ..., growing by 1.3
   bool definite = false;     ///< A is positive semidefinite: p'Ap <= 0 is rounding, and the iterate as good as any
 };
@@ -59,7 +60,12 @@ class ModelCg {
   void visit_state(StateVisitor& state) { state("expected", expected_); }
   /// Of the coming solves.
   void set_tolerance(double tolerance) { o_.tolerance = tolerance; }
+  /// Gives the search directions and their products to `pairs`, which it keeps a reference to. A solve that ends leaves
+  /// them there.
+  void collect(LbfgsInverse<T>& pairs) { pairs_ = &pairs; }
   const T* x() const { return x_.data(); }
+  /// ax = A x = -(r + g + delta x) from the last solve, whose gradient is unchanged: without a product.
+  void product(T* ax);
   /// The kept iterates from the last to the first; null when there are no more.
   const T* earlier();
 
@@ -93,6 +99,10 @@ class ModelCg {
   std::vector<Index> kept_at_;  ///< the iterations that are kept, in rows 0, 1, ... of kept_, a ring
   Index next_kept_ = 1, handed_out_ = 0;
   Index expected_ = 0;  ///< iterations of the last solve
+  Index moves_ = 0;     ///< the last of them that moved x
+  LbfgsInverse<T>* pairs_ = nullptr;
+  const T* g_ = nullptr;  ///< of the last solve
+  double delta_ = 0;
   ModelCgResult result_;
 };
 

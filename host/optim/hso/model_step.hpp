@@ -45,6 +45,8 @@ class ModelStep : public JudgedStep<T> {
   void evaluate(Step<T>& s) override { this->linearize(s, kind_); }
   /// own_step() := a shorter way to what was proposed: an earlier iterate of the solve. False when there is none.
   virtual bool earlier(T*) { return false; }
+  /// as := A own_step(), where the form knows it without a product.
+  virtual bool knows_product(T*) { return false; }
   /// Halvings of a step that does not lower the value by enough, before the damping is raised.
   virtual int halvings() const { return 0; }
   /// What `propose` queued has arrived, and the step is about to be taken: reading is for here, where an error still
@@ -137,14 +139,16 @@ class ModelStep : public JudgedStep<T> {
     double decrease() const { return -(slope + sAs / 2); }
   };
   Model model(Step<T>& s) {
-    if (queued_for_ != own_step()) queue_model(*s.curvature);
+    if (queued_for_ != own_step()) queue_model(s);
     queued_for_ = nullptr;
-    ++s.report.products;
     const Span<const double> found = point().values();
     return {found[0], found[1], found[2]};
   }
-  void queue_model(LinearOperator<T>& curvature) {
-    curvature.apply(vector_view<const T>(own_step(), n()), other_.view());
+  void queue_model(Step<T>& step) {
+    if (!knows_product(other_.data())) {
+      step.curvature->apply(vector_view<const T>(own_step(), n()), other_.view());
+      ++step.report.products;
+    }
     const T *g = gradient(), *s = own_step(), *as = other_.data();
     point().start();
     point().dot(ops(), n(), g, s);
@@ -159,7 +163,7 @@ class ModelStep : public JudgedStep<T> {
     const double delta = damping_.delta(), eps_scale = damping_.eps_scale();
     if (!judged()) return take(s);
     queued_for_ = nullptr;
-    if (ops().context().is_cuda() && !rescales()) queue_model(*s.curvature);
+    if (ops().context().is_cuda() && !rescales()) queue_model(s);
     double whole = rescales() ? kNone : backtrack(s);
     const bool both = rescales() && subspace() && moved_;
     Model m = both ? plane(delta, s) : model(s);

@@ -19,7 +19,8 @@ template <class T>
 class Preconditioner {
  public:
   explicit Preconditioner(Preconditioning kind) : kind_(kind) {}
-  bool any() const { return kind_ != Preconditioning::none; }
+  /// Whether it comes from the layers of a network.
+  bool any() const { return kind_ == Preconditioning::diagonal || kind_ == Preconditioning::kfac; }
   /// Remembers where what is read by visit_state has its place.
   void make_room(Objective<T>& objective) { objective_ = &objective; }
   /// What the last `renew` made.

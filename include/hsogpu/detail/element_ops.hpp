@@ -16,6 +16,7 @@
 #include "hsogpu/detail/elements/factors.hpp"
 #include "hsogpu/detail/elements/functions.hpp"
 #include "hsogpu/detail/elements/krylov.hpp"
+#include "hsogpu/detail/elements/lbfgs.hpp"
 #include "hsogpu/detail/elements/linear.hpp"
 #include "hsogpu/detail/elements/loss.hpp"
 #include "hsogpu/detail/elements/mask.hpp"
@@ -38,8 +39,8 @@ namespace hso::detail {
 /// Every functor of element type T: the lists of the families.
 template <class T>
 using ElementOps =
-    typename Joined<BasicOps<T>, ConvOps<T>, FactorsOps<T>, KrylovOps<T>, LinearOps<T>, LossOps<T>, MaskOps<T>,
-                    ModelCgOps<T>, NormOps<T>, OptimizerOps<T>, OrderOps<T>, OrthonormalOps<T>, PoolOps<T>,
+    typename Joined<BasicOps<T>, ConvOps<T>, FactorsOps<T>, KrylovOps<T>, LbfgsOps<T>, LinearOps<T>, LossOps<T>,
+                    MaskOps<T>, ModelCgOps<T>, NormOps<T>, OptimizerOps<T>, OrderOps<T>, OrthonormalOps<T>, PoolOps<T>,
                     PruningOps<T>, QuadratureOps<T>, QueuedOps<T>, RandomOps<T>, SampleOps<T>, ActivationOps<T>,
                     AttentionOps<T>, RecurrentOps<T>>::type;
 

@@ -17,7 +17,7 @@ enum class VariableScaling { none, curvature };
 /// The vector u of HVP-corrected gradients: `velocity` needs momentum, `random` is +-1.
 enum class HvpProbe { ones, gradient, velocity, random };
 enum class LanczosStart { gradient, random };
-enum class Preconditioning { none, diagonal, kfac };
+enum class Preconditioning { none, lbfgs, diagonal, kfac };
 enum class Factors { automatic, ggn, fisher_mc, fisher_empirical };
 enum class FactorDamping { automatic, joint, factored };
 enum class HessianBlocks { layer, parameter };
@@ -82,7 +82,7 @@ struct HsoOptions {
 
 /// The same at any size, from `rank` Ritz pairs of A by Lanczos: with rows V [rank][n], P = I - V'V and eps_P =
 /// eps_scale / (bound of |lambda| on the rest + delta), theta -= rate (V' diag(1 / phi) V + eps I + eps_P P) g. Memory
-/// of (steps + 9) n numbers beside the network's.
+/// of (steps + 15) n numbers beside the network's.
 ///   start = gradient  the Krylov space of g, `steps` products (0: rank, which keeps all pairs): the saddle-free Newton
 ///   step
 ///                     of that space (Dauphin et al., NIPS 2014, section 6), as good as `steps` iterations of conjugate
@@ -92,14 +92,15 @@ struct HsoOptions {
 ///                     `tolerance` of the largest |lambda|: eigenvectors that serve any gradient. The bound is the
 ///                     smallest kept |lambda|.
 /// `subspace`: the damped quadratic model chooses the lengths of the two parts, kept and rest, where the rest holds
-/// more than 1e-3 of g and the model is convex on the two, for two products more; and the length of the whole step.
+/// more than 1e-3 of g and the model is convex on the two, for two products more; and then the lengths of the whole
+/// step and of the last displacement, which stands for momentum (Martens and Grosse 2015, section 7), for one more.
 /// `judged = false`: no product and no value judge a step, it is taken as it is with fixed damping, for one gradient
 /// and 3 rank n multiply-adds where no refresh is due: for mini-batches, with start = random and a small curvature
 /// batch. Then `subspace` does nothing.
 struct HsoLowRankOptions {
   double rate = 1;
-  Curvature curvature = Curvature::hessian;
-  int rank = 0;             ///< 0: 32, or n where n is smaller; above n: UsageError
+  Curvature curvature = Curvature::ggn;
+  int rank = 0;             ///< 0: 8, or n where n is smaller; above n: UsageError
   int steps = 0;            ///< Lanczos vectors held, at least rank
   int refresh = 1;          ///< accepted steps that one set of pairs serves
   double tolerance = 1e-2;  ///< start = random: of the pairs' residuals over the largest |lambda|
@@ -115,9 +116,14 @@ struct HsoLowRankOptions {
 };
 
 /// Matrix-free: theta -= rate ((A + delta I)^-1 + eps I) g by conjugate gradients, the Hessian-free method of Martens
-/// (ICML 2010): a solve ends when the quadratic model stops falling, starts from the last solution, and is walked back
-/// through its iterates while the loss falls; what does not lower the loss is halved before the damping is raised.
-/// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner beside its own.
+/// (ICML 2010) with short solves, each preconditioned by the inverse of limited-memory BFGS that the search directions
+/// of the solves before and their products make (Morales and Nocedal, SIAM J. Optim. 10 (2000) 1079). A solve ends when
+/// another step gains more for its cost: when each of its last 1 + i/4 iterations gained less than `progress` of
+/// -phi_i / (i + 2), phi_i being the model's value after i. What does not lower the loss is halved before the damping
+/// is raised. With `warm_start` and `backtrack` solves start from the last solution and are walked back through their
+/// iterates while the loss falls (Martens' sections 4.5 and 4.6).
+/// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner; of lbfgs 2 memory
+/// beside.
 ///   damping        delta by the ratio of actual to predicted decrease; it also grows where A + delta I is not positive
 ///                  definite
 ///   trust_region   delta = 0 and |step| <= radius, truncated solves (Steihaug 1983; Nocedal and Wright 2006, algorithm
@@ -128,15 +134,16 @@ struct HsoCgOptions {
   double rate = 1;
   Curvature curvature = Curvature::ggn;
   StepControl globalization = StepControl::damping;
-  int iterations = 250;      ///< of one solve, at most
-  double progress = 5e-4;    ///< relative gain of the model per iteration below which a solve ends; 0: never
-  double tolerance = 1e-8;   ///< of its residual
-  double warm_start = 0.95;  ///< share of the last solution that a solve starts from; 0: starts at 0
-  int backtrack = 8;         ///< iterates kept, 0 or above
-  int line_search = 8;       ///< halvings of the step
-  /// none, or of a network diagonal: (D + delta)^-0.75 with the exact diagonal D, or kfac: (K + delta I)^-1
-  Preconditioning preconditioner = Preconditioning::none;
-  int refresh = 1;  ///< accepted steps that one preconditioner serves
+  int iterations = 250;     ///< of one solve, at most
+  double progress = 0.5;    ///< as above; 0: the progress of a solve never ends it
+  double tolerance = 1e-8;  ///< of its residual
+  double warm_start = 0;    ///< share of the last solution that a solve starts from; 0: starts at 0
+  int backtrack = 0;        ///< iterates kept, 0 or above
+  int line_search = 8;      ///< halvings of the step
+  /// none, lbfgs, or of a network diagonal: (D + delta)^-0.75 with the exact diagonal D, or kfac: (K + delta I)^-1
+  Preconditioning preconditioner = Preconditioning::lbfgs;
+  int memory = 10;  ///< pairs of lbfgs
+  int refresh = 1;  ///< accepted steps that one preconditioner of a network serves
   double delta = 0.01;
   double eps = 0;
   double eps_scale = 0;  ///< in units of 1 / (largest p'Ap / p'p met by the solve), which bounds 1 / lambda_max above

@@ -68,12 +68,13 @@ struct ModelCgState {
     else if (too_slow(history))
       stop = code_of(ModelCgStop::progress);
   }
-  /// The last k = max(10, i / 10) iterations gained less than k times `progress` of all (Martens 2010, section 4.4).
+  /// Each of the last k = 1 + i / 4 iterations gained less than `progress` of the mean gain, for which what a step
+  /// costs beside its iterations counts as two of them: by then another step gains more for its cost.
   HSO_HD bool too_slow(double* history) const {
     const auto i = static_cast<Index>(iterations);
-    const Index tenth = (i + 9) / 10, k = tenth < 10 ? 10 : tenth;
-    if (i <= k || !(phi < 0)) return false;
-    return phi_of(history, i - k) - phi < -phi * static_cast<double>(k) * rules.progress;
+    const Index k = 1 + i / 4;
+    if (i < k || !(phi < 0)) return false;
+    return phi_of(history, i - k) - phi < -phi * static_cast<double>(k) * rules.progress / static_cast<double>(i + 2);
   }
 };
 
