@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <typeinfo>
 
+#include "hsogpu/detail/convolutions.hpp"
 #include "sampler.hpp"
 
 namespace hso::bench {
@@ -29,7 +30,7 @@ struct Launches final : Recorded {
 
 /// Every verb of the inner context, timed under a name that says its sizes.
 template <class T>
-class TimedOps final : public detail::Ops<T> {
+class TimedOps final : public detail::Ops<T>, public detail::Convolutions<T> {
  public:
   TimedOps(Context& outer, Context& inner, VerbTimes& times) : outer_(outer), inner_(inner), times_(times) {}
   Context& context() override { return outer_; }
@@ -49,6 +50,19 @@ class TimedOps final : public detail::Ops<T> {
     times_[verb].multiply_adds +=
         static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) * static_cast<double>(g.batch);
     timed(verb, [&] { inner_.ops<T>().gemm(g); });
+  }
+
+  using typename detail::Convolutions<T>::Terms;
+  bool takes(const detail::ConvolutionSizes& s) const override { return convolutions() && convolutions()->takes(s); }
+  void convolve(const detail::ConvolutionSizes& s, Terms terms, detail::InLanes<const T> bias,
+                detail::ConvolutionResult<T> y) override {
+    timed_convolution("convolve", s, terms.size(), [&] { convolutions()->convolve(s, terms, bias, y); });
+  }
+  void spread(const detail::ConvolutionSizes& s, Terms terms, detail::ConvolutionResult<T> x) override {
+    timed_convolution("spread", s, terms.size(), [&] { convolutions()->spread(s, terms, x); });
+  }
+  void correlate(const detail::ConvolutionSizes& s, Terms terms, detail::ConvolutionResult<T> w) override {
+    timed_convolution("correlate", s, terms.size(), [&] { convolutions()->correlate(s, terms, w); });
   }
 
   void sum_rows(const detail::ReduceArgs<T>& r) override {
@@ -131,6 +145,17 @@ class TimedOps final : public detail::Ops<T> {
   Index chunk_bytes() const override { return inner_.ops<T>().chunk_bytes(); }
 
  private:
+  detail::Convolutions<T>* convolutions() const { return dynamic_cast<detail::Convolutions<T>*>(&inner_.ops<T>()); }
+  template <class Call>
+  void timed_convolution(const char* name, const detail::ConvolutionSizes& s, std::size_t terms, const Call& call) {
+    const std::string verb =
+        fmt::format("{} {} of {} x {} to {} x {} lanes {} terms {}", name, s.images, s.groups * s.g.channels,
+                    s.g.h * s.g.w, s.groups * s.out, s.g.pixels(), s.lanes, terms);
+    times_[verb].multiply_adds += static_cast<double>(s.images * s.groups * s.out * s.lanes) *
+                                  static_cast<double>(s.g.patch() * s.g.pixels()) * static_cast<double>(terms);
+    timed(verb, call);
+  }
+
   template <class Call>
   auto timed(const std::string& verb, const Call& call) {
     VerbTime& entry = times_[verb];

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sums of shifted rows (elements/taps.hpp): the launcher walks rows tap by tap, the functor's call operator states one
-// element. Both must be the same function, and the columns those of the definition.
+// element. Both must be the same function, and the columns those of the definition. So must pools of windows side by
+// side, which the CPU runs without taps.
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 
 #include "support/contexts.hpp"
 
@@ -133,6 +135,69 @@ TEST_P(TapsTest, BoxesAgreeWithTheGeneralPools) {
                                                                        g.x.out);
     compare.template operator()<BoxSpread<double>, AvgPoolVjp<double>>(dy, planes * g.out(), planes * g.in(), g.y.in,
                                                                        g.x.in);
+  }
+}
+
+/// Windows of two and of three, rows and columns left over, and others that overlap.
+std::vector<PoolGeometry> window_kinds() {
+  PoolGeometry uneven = windows(11, 2, 2, 0);
+  uneven.y = {5, 1, 3, 3, 0, false};
+  return {windows(7, 2, 2, 0), windows(8, 3, 3, 0), windows(530, 2, 2, 0), windows(7, 3, 2, 1), uneven};
+}
+
+TEST_P(TapsTest, AveragesOfWindowsAreTheirFormula) {
+  const Index planes = 3;
+  for (const PoolGeometry& g : window_kinds()) {
+    const Index in = planes * g.in(), out = planes * g.out();
+    expect_launch_is_the_formula(context(), kLanes * planes * g.y.out, g.x.out,
+                                 test::normal_numbers<double>(kLanes * in, 6), kLanes * out,
+                                 [&](const double* from, double* to, bool accumulate) {
+                                   return BoxMean<double>{g, from, in, to, out, planes, accumulate};
+                                 });
+    expect_launch_is_the_formula(context(), kLanes * planes * g.y.in, g.x.in,
+                                 test::normal_numbers<double>(kLanes * out, 7), kLanes * in,
+                                 [&](const double* from, double* to, bool accumulate) {
+                                   return BoxSpread<double>{g, from, out, to, in, planes, accumulate};
+                                 });
+  }
+}
+
+/// Numbers of few values, so that windows have ties, and some that are no numbers.
+std::vector<double> values_with_ties(Index n) {
+  std::vector<double> x = test::normal_numbers<double>(n, 8);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i % 13 == 5 ? std::nan("") : std::round(x[i]);
+  return x;
+}
+
+TEST_P(TapsTest, MaximaOfWindowsAreTheirFormula) {
+  const Index planes = 3;
+  for (const PoolGeometry& g : window_kinds()) {
+    const Index in = planes * g.in(), out = planes * g.out();
+    const std::vector<double> x = values_with_ties(in);
+    std::vector<double> y(static_cast<std::size_t>(out));
+    std::vector<std::int32_t> where(y.size());
+    const MaxPoolValue<double> formula{g, x.data(), y.data(), where.data()};
+    for (Index o = 0; o < planes * g.y.out; ++o)
+      for (Index i = 0; i < g.x.out; ++i) formula(formula.radix().split(o), i);
+
+    Buffer<double> device_x(context(), Span<const double>(x)), device_y(context(), out);
+    Buffer<std::int32_t> device_where(context(), out);
+    context().ops<double>().for_each(planes * g.y.out, g.x.out,
+                                     MaxPoolValue<double>{g, device_x.data(), device_y.data(), device_where.data()});
+    EXPECT_EQ(device_where.download(), where);
+    const std::vector<double> found = device_y.download();
+    for (std::size_t e = 0; e < y.size(); ++e)
+      EXPECT_TRUE(found[e] == y[e] || (std::isnan(found[e]) && std::isnan(y[e]))) << "entry " << e;
+
+    const std::vector<double> dy = test::normal_numbers<double>(kLanes * out, 9);
+    expect_launch_is_the_formula(context(), kLanes * planes * g.y.in, g.x.in, dy, kLanes * in,
+                                 [&](const double* from, double* to, bool accumulate) {
+                                   // The formula runs on the host, with the places there.
+                                   const bool host = from == dy.data();
+                                   return MaxPoolVjp<double>{
+                                       g,         host ? where.data() : device_where.data(), from, out, to, in, planes,
+                                       accumulate};
+                                 });
   }
 }
 

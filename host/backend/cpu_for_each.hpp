@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // for_each on the CPU. The functor is copied to a local, so that no store can alias its members, and the loop that runs
-// along memory is the innermost one; sums of shifted rows (elements/taps.hpp) go tap by tap. Elements are independent
-// by contract, which is what `omp simd` asserts. Included by one translation unit for each type: some sixty functors
-// are compiled here.
+// along memory is the innermost one; sums of shifted rows (elements/taps.hpp) go tap by tap, pools of windows side
+// by side as they lie (cpu_windows.hpp). Elements are independent by contract, which is what `omp simd` asserts.
+// Included by one translation unit for each type: some sixty functors are compiled here.
 #pragma once
 
 #include <omp.h>
@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "backend/cpu_ops.hpp"
+#include "backend/cpu_windows.hpp"
 #include "backend/range.hpp"
 
 namespace hso::detail {
@@ -173,8 +174,12 @@ void loop_taps(const F& op, Range outer, Range inner, bool whole_rows) {
 
 template <class F>
 void run_part(const F& f, Range outer, Range inner, Index columns) {
+  [[maybe_unused]] const bool whole_rows = inner.end - inner.begin == columns;
+  if constexpr (requires { loop_windows(f, outer); }) {
+    if (whole_rows && loop_windows(f, outer)) return;
+  }
   if constexpr (requires { f.taps(); })
-    loop_taps(f, outer, inner, inner.end - inner.begin == columns);
+    loop_taps(f, outer, inner, whole_rows);
   else
     columns == 1 ? loop_outer(f, outer) : loop(f, outer, inner);
 }

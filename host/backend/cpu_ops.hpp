@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs on a CPU: OpenMP loops, OpenBLAS, LAPACK. One file a family: cpu_for_each.hpp, cpu_blas.cpp,
-// cpu_reduce.cpp, cpu_sort.cpp, cpu_lapack.cpp. OpenBLAS runs its own OpenMP threads; inside a parallel region it stays
-// on one.
+// cpu_reduce.cpp, cpu_sort.cpp, cpu_lapack.cpp, cpu_convolutions.cpp. OpenBLAS runs its own OpenMP threads; inside a
+// parallel region it stays on one.
 #pragma once
 
 #include <vector>
 
+#include "backend/cpu_convolutions.hpp"
 #include "backend/host_memory.hpp"
 #include "hsogpu/detail/ops.hpp"
 
 namespace hso::detail {
 
 template <class T>
-class CpuOps : public Ops<T> {
+class CpuOps : public Ops<T>, public CpuConvolutions<T> {
  public:
   /// `deterministic`: no result depends on the number of threads.
-  explicit CpuOps(Context& context, bool deterministic = false) : context_(context), deterministic_(deterministic) {}
+  explicit CpuOps(Context& context, bool deterministic = false)
+      : CpuConvolutions<T>(context, second_level_cache_bytes() / 4 * 3),
+        context_(context),
+        deterministic_(deterministic) {}
   Context& context() override { return context_; }
 
   void for_each(Index outer, Index inner, const ElementOp<T>& op) override;
@@ -51,7 +55,7 @@ class CpuOps : public Ops<T> {
   /// Vectors: where LAPACK's 32-bit workspace size ends.
   Index syevd_limit(bool vectors) override { return vectors ? 32766 : INT32_MAX / 128; }
 
-  Index chunk_bytes() const override { return chunk_bytes_; }
+  Index chunk_bytes() const override { return this->scratch_bytes_; }
 
  private:
   /// Of a factorisation of order n, each with at least `columns` of them: LAPACK joins its threads in every column, and
@@ -62,7 +66,6 @@ class CpuOps : public Ops<T> {
   Context& context_;
   bool deterministic_;
   std::vector<double> partials_;
-  const Index chunk_bytes_ = second_level_cache_bytes() / 4 * 3;
 };
 
 }  // namespace hso::detail
