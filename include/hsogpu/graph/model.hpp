@@ -34,6 +34,9 @@
 //   layernorm, rmsnorm   size (the last axes that are normalised together; the last one), eps (1e-5; rmsnorm: that of
 //                        the number type), affine; layernorm: bias
 //   groupnorm            groups*, eps, affine: of channels, over all positions
+//   batchnorm1d          eps (1e-5), momentum (0.1), affine: of features, or of channels over [channels, length]; with
+//                        the statistics of the batch while training, else with running ones
+//   batchnorm2d          the same over [C, H, W]
 //   dropout              p
 //   add                  from*: the name of an earlier layer whose output is added, or "input"
 //   the names of enum Activation (graph.hpp), which take nothing but leaky_relu: slope, and elu: alpha
@@ -78,6 +81,7 @@ struct LayerSpec {
   std::string activation = "gelu";    ///< transformer
   double eps = -1;                    ///< norms: added to the variance; negative: PyTorch's default
   bool affine = true;                 ///< norms: a scale and a shift behind them
+  double momentum = 0.1;              ///< batchnorm: the share of a batch in the running statistics after it
   std::string nonlinearity = "tanh";  ///< rnn: tanh or relu
   double p = 0.5;                     ///< dropout: the probability of a zero
   double slope = 0.01;                ///< leaky_relu
@@ -96,6 +100,9 @@ struct ModelSpec {
   std::string name;
   Shape input;  ///< of one sample
   std::vector<LayerSpec> layers;
+  /// Running statistics of its batchnorm layers, as Network::statistics lists them. Empty: those that a training starts
+  /// with. They are read from and saved to where the parameters are; TOML has none.
+  std::vector<double> statistics{};
 
   bool operator==(const ModelSpec&) const = default;
 };
@@ -143,6 +150,9 @@ struct Network {
   Shape input, output;  ///< of one sample
   LossKind loss = LossKind::cross_entropy;
   Index vocabulary = 0;  ///< above 0: inputs are whole numbers below it (tokens)
+  /// Running statistics, "1.running_mean" and "1.running_var" of each batchnorm layer, which are saved beside the
+  /// parameters; offsets are those in the graph's statistics().
+  std::vector<ParameterInfo> statistics{};
 };
 /// The same of a model.
 Index vocabulary(const ModelSpec& model);
