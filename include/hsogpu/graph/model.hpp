@@ -6,7 +6,8 @@
 //   Network<double> net = build_network<double>(spec, LossKind::cross_entropy);
 //   std::vector<double> theta = initial_parameters(net.parameters, Initialization::glorot, seed);
 //
-// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`,
+// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`, `resnet20`
+// (for [1, 28, 28]; `resnet20:CxHxW` for others),
 // `rnn:STEPSxFEATURES-HIDDEN-...-OUTPUT`, `lstm:...` and `gru:...` (the last state goes into a linear layer); `lstm`
 // and `gru` are those of 28x28-128-10.
 //
@@ -39,6 +40,8 @@
 //   batchnorm2d          the same over [C, H, W]
 //   dropout              p
 //   add                  from*: the name of an earlier layer whose output is added, or "input"
+//   shortcut             from*: the same of [c, h, w] to [C, H, W] with fewer positions or more channels: every s-th
+//                        row and column, and zeros for the channels that it lacks, half of them in front
 //   the names of enum Activation (graph.hpp), which take nothing but leaky_relu: slope, and elu: alpha
 //
 // Errors: UsageError for a word that is no model; InputError for a file that is wrong, with file, line and layer.
@@ -63,7 +66,7 @@ using Pair = std::array<Index, 2>;
 struct LayerSpec {
   std::string type;
   std::string name{};  ///< a letter, then letters, digits, '_'; unique in the model
-  std::string from{};  ///< add
+  std::string from{};  ///< add, shortcut
   Index out = 0;       ///< features or channels
   Pair kernel{0, 0};
   Pair stride{0, 0};  ///< 0 is the default: 1 for conv2d, the kernel for pools
