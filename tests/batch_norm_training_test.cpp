@@ -65,11 +65,11 @@ TEST_F(BatchNormTraining, AStoppedTrainingGoesOnToTheBit) {
 }
 
 TEST_F(BatchNormTraining, PatienceKeepsTheStatisticsOfTheBestPoint) {
-  TrainOptions o = options("sgd");
-  o.optimizer_settings = {{"rate", "30"}};  // the test loss rises
-  o.epochs = 30;
-  o.patience = 3;
-  o.evaluate_every = 1;
+  TrainOptions o = options("adam");
+  o.optimizer_settings = {{"rate", "0.05"}};  // the test loss falls, then jumps about
+  o.epochs = 200;
+  o.patience = 12;
+  o.evaluate_every = 3;
   const TrainResult r = train_in(o, "patience");
   ASSERT_EQ(r.stop_reason, "patience");
   TrainOptions until_best = o;
