@@ -16,6 +16,7 @@ const std::vector<NetCase>& net_cases() {
       {"64-32-10", "mlp:64-32-10:tanh", 1437, true, false},
       {"96-96-64-10", "mlp:96-96-64-10:tanh", 1024, false, true},
       {"lenet5", "lenet5", 256, false, false},
+      {"resnet20", "resnet20", 32, false, false, true},
       {"lstm-100x64-256", "lstm:100x64-256-10", 64, false, false}};
   return cases;
 }

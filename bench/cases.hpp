@@ -16,6 +16,7 @@ struct NetCase {
   Index batch;
   bool digits;         ///< the embedded digits (pixels / 16), else random inputs and labels
   bool compute_bound;  ///< the cost targets apply
+  bool kinks = false;  ///< in float32 some of its many units fall on the other side of their kinks
 };
 
 const std::vector<NetCase>& net_cases();

@@ -46,6 +46,7 @@ Fixture<T>::Fixture(Context& c, const NetCase& net_case, Index k)
   const Batch batch = make_batch(net);
   const std::vector<T> inputs = rounded<T>(batch.inputs), labels = rounded<T>(batch.labels);
   tape.bind(inputs, labels);
+  tape.set_training(!network.statistics.empty());  // batchnorm as a step has it
 }
 
 template <class T>

@@ -98,6 +98,25 @@ Net over_steps(const std::string& line) {
   return net;
 }
 
+Net batchnorm2d() {
+  Net net;
+  const auto convolution = [&](int x, int in) { return net.convolution(x, {4, in, 3, 3}, {.padding = {1, 1}}, false); };
+  int h = convolution(net.input({2, 5, 6}), 2);
+  h = net.activation(net.layer(h, {4, 5, 6}, "batchnorm2d"), "tanh");
+  h = net.sum(h, net.layer(convolution(h, 4), {4, 5, 6}, "batchnorm2d momentum = 0.3"));
+  h = net.layer(net.convolution(h, {3, 4, 2, 2}, {.stride = {2, 2}}), {3, 2, 3}, "batchnorm2d eps = 0.01");
+  h = net.adaptive_avgpool2d(net.activation(h, "tanh"), 1, 1);
+  net.cross_entropy(net.dense(net.reshape(h, {3}), 3, 3));
+  return net;
+}
+
+Net batchnorm1d() {
+  Net net;
+  const int h = net.activation(net.layer(net.dense(net.input({5}), 5, 6), {6}, "batchnorm1d"), "tanh");
+  net.finish(net.layer(net.dense(h, 6, 4), {4}, "batchnorm1d"), Layer::Kind::bce, {4});
+  return net;
+}
+
 struct Fixture {
   const char* name;
   Net net;
@@ -116,12 +135,15 @@ std::vector<Fixture> fixtures() {
           {"gru_no_bias", sequence({3, 3}, "gru hidden = 4, bias = false", 12, Layer::Kind::bce)},
           {"language", language()},
           {"attention", over_steps("multihead_attention heads = 2")},
-          {"transformer", over_steps("transformer heads = 2, hidden = 5, causal = true")}};
+          {"transformer", over_steps("transformer heads = 2, hidden = 5, causal = true")},
+          {"batchnorm2d", batchnorm2d()},
+          {"batchnorm1d", batchnorm1d()}};
 }
 
 Problem problem_of(const Fixture& fixture, const NamedArrays& data) {
   Problem p;
   p.net = &fixture.net;
+  p.training = true;  // of batchnorm
   p.theta = data["theta"];
   p.x = data["x"];
   p.t = data["y"];
@@ -159,6 +181,9 @@ TEST_P(Fixtures, AgreeWithPyTorch) {
       EXPECT_TRUE(close(run.gradient(), data["grad"], tolerance)) << "gradient";
       EXPECT_TRUE(close(run.product(Curvature::hessian, data["v"]), data["Hv"], tolerance)) << "H v";
       EXPECT_TRUE(close(run.product(Curvature::ggn, data["v"]), data["GGNv"], tolerance)) << "G v";
+      if (!run.graph.statistics().empty()) {
+        EXPECT_TRUE(close(run.next_statistics(), data["statistics"], tolerance)) << "running statistics";
+      }
       EXPECT_TRUE(close(diagonal(run.dense(Curvature::hessian), p.theta.size()), data["diag_H"], tolerance))
           << "diag H";
     });

@@ -71,6 +71,17 @@ const BadToml kBadModels[]{
     {"norm_groups",
      "input = [4, 3]\n[[layer]]\ntype = \"groupnorm\"\ngroups = 3\n",
      {"net.toml:2: layer 0: ", "groupnorm: input [4, 3], expected channels that divide into groups = 3"}},
+    {"norm_momentum",
+     "input = [4]\n[[layer]]\ntype = \"batchnorm1d\"\nmomentum = 1.5\n",
+     {"net.toml:2: layer 0: ", "batchnorm1d 0: momentum = 1.5, expected a number from 0 to 1"}},
+    {"norm_eps", "input = [4]\n[[layer]]\ntype = \"batchnorm1d\"\neps = -2\n", {"net.toml:4: ", "eps = -2"}},
+    {"norm_of_images",
+     "input = [4, 3]\n[[layer]]\ntype = \"batchnorm2d\"\n",
+     {"net.toml:2: layer 0: ", "batchnorm2d: input [4, 3], expected [C, H, W]"}},
+    {"shortcut",
+     "input = [4, 8, 8]\n[[layer]]\ntype = \"conv2d\"\nout = 3\nkernel = 1\n[[layer]]\ntype = \"shortcut\"\n"
+     "from = \"input\"\n",
+     {"net.toml:6: layer 1: ", "shortcut: [4, 8, 8] to [3, 8, 8], expected"}},
     {"name", layers("[[layer]]\ntype = \"tanh\"\nname = \"0\"\n"), {"net.toml:4: ", "name = \"0\"", "a letter"}},
     {"reserved", layers("[[layer]]\ntype = \"tanh\"\nname = \"input\"\n"), {"net.toml:4: ", "another name"}},
     {"twice",
@@ -120,6 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair{"", "expected mlp:"}, std::pair{"mlp:64", "two sizes"}, std::pair{"mlp:", "size ''"},
                     std::pair{"mlp:64--10", "size ''"}, std::pair{"mlp:64-3x-10", "size '3x'"},
                     std::pair{"mlp:64-0-10", "size '0'"}, std::pair{"mlp:64-99999999999999999999-10", "from 1 to"},
+                    std::pair{"resnet20:3x32", "CHANNELSxHEIGHTxWIDTH"}, std::pair{"resnet20:0x32x32", "size '0'"},
                     std::pair{"mlp:64-10:tanj", "did you mean 'tanh'"}, std::pair{"mlp:64-10:tanh:relu", "INPUT"}));
 
 TEST(Model, HandMadeModelsAreCheckedToo) {

@@ -110,6 +110,8 @@ TEST(Model, ParameterCounts) {
   EXPECT_EQ(parameter_count(parse_model("lenet300")), 266610);
   EXPECT_EQ(parameter_count(parse_model("lenet5")), 61706);
   EXPECT_EQ(parameter_count(parse_model("digits_cnn")), 1954);
+  EXPECT_EQ(parameter_count(parse_model("resnet20:3x32x32")), 269722);  // He et al. 2016, table 6: 0.27 million
+  EXPECT_EQ(parameter_count(parse_model("resnet20")), 269722 - 2 * 16 * 9);
   EXPECT_EQ(parameter_count(parse_model("lstm")), 4 * 128 * (28 + 128 + 2) + 1290);
   EXPECT_EQ(parameter_count(parse_model("gru:5x3-4-6-2")), 3 * 4 * (3 + 4 + 2) + 3 * 6 * (4 + 6 + 2) + 14);
   EXPECT_EQ(parameter_count(parse_model_toml(kGoldenCnn, "cnn.toml")), 207);

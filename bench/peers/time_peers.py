@@ -5,9 +5,10 @@
     bench/peers/time_peers.py [--device cpu|cuda] [--network NAME ...] [--out peers.json]
 
 What is not installed is skipped with a line on stderr. Gradient and product run alternately, after warm-up (compilation
-included), and the median of the pairwise ratios is reported, in the JSON schema of hso_bench. HSO_BENCH_CLOCK=cpu counts
-processor time, as there. Every product is compared with float64 central differences of the framework's own gradient
-along the same direction before it is timed.
+included), and the median of the pairwise ratios is reported, in the JSON schema of hso_bench. HSO_BENCH_CLOCK=cpu takes
+the process' own time, as there. Every product is compared with float64 central differences of the framework's own
+gradient along the same direction before it is timed; that of resnet20, whose differences cross kinks of relu, with
+forward over reverse in float64.
 
     torch_eager      double backward: g = grad(loss), Hv = grad(g . v)
     torch_func       forward over reverse: torch.func.jvp of torch.func.grad (functorch before PyTorch 2)
@@ -32,6 +33,8 @@ MLPS = {"784-300-100-10": ((784, 300, 100, 10), 1024),
 CONVS = {"lenet5": (((6, 1, 5, 5), 2), ((16, 6, 5, 5), 0))}
 LSTMS = {"lstm-100x64-256": (100, 64, 256, 10, 64)}  # steps, features, hidden, outputs, batch
 LENET_TAIL, LENET_BATCH = (400, 120, 84, 10), 256
+RESNETS = {"resnet20": 32}  # the batch; convolutions of He et al. 2016 over [1, 28, 28], in order: channels and stride
+RESNET_CONVS = [(16, 1)] + [(width, 2 if i == 0 and width > 16 else 1) for width in (16, 32, 64) for i in range(6)]
 
 
 class Net:
@@ -40,8 +43,11 @@ class Net:
     def __init__(self, name):
         self.name, self.rng, self.convs = name, np.random.default_rng(0), CONVS.get(name, ())
         self.lstm = LSTMS.get(name)
+        self.resnet = name in RESNETS
         if self.lstm:
             return self.recurrent(*self.lstm)
+        if self.resnet:
+            return self.residual(RESNETS[name])
         widths, batch = MLPS.get(name, (LENET_TAIL, LENET_BATCH))
         self.shapes = [shape for shape, _ in self.convs] + list(zip(widths[1:], widths[:-1]))
         inputs = (batch, 1, 28, 28) if self.convs else (batch, widths[0])
@@ -60,6 +66,20 @@ class Net:
         self.v = [self.rng.standard_normal(p.shape) for p in self.theta]
         self.s1 = batch * steps * rows * features
         self.S = self.s1 + batch * (steps * rows * hidden + hidden * outputs)
+
+    def residual(self, batch):
+        """theta: each convolution's weight, then scale and shift of its batch norm; a linear layer at the end."""
+        self.x, self.y = self.rng.standard_normal((batch, 1, 28, 28)), self.rng.integers(0, 10, batch)
+        self.theta, channels, pixels, self.S = [], 1, 28, 0
+        for width, stride in RESNET_CONVS:
+            pixels //= stride
+            self.theta += [self.glorot((width, channels, 3, 3)), np.ones(width), np.zeros(width)]
+            self.S += batch * width * channels * 9 * pixels**2
+            self.s1 = self.S if channels == 1 else self.s1
+            channels = width
+        self.theta += [self.glorot((10, channels)), np.zeros(10)]
+        self.S += batch * 10 * channels
+        self.v = [self.rng.standard_normal(p.shape) for p in self.theta]
 
     def glorot(self, shape):
         taps = int(np.prod(shape[2:], initial=1))
@@ -114,6 +134,8 @@ class Torch:
             start = self.torch.zeros(1, len(x), theta[1].shape[1], dtype=x.dtype, device=x.device)
             states = self.torch._VF.lstm(x, (start, start), theta[:4], True, 1, 0.0, False, False, True)[0]
             return f.linear(states[:, -1], *theta[4:])
+        if self.net.resnet:
+            return self.residual(theta, x)
         pairs = list(zip(theta[::2], theta[1::2]))
         for (w, b), (_, pad) in zip(pairs, self.net.convs):
             x = f.avg_pool2d(f.conv2d(x, w, b, padding=pad).tanh(), 2)
@@ -121,6 +143,23 @@ class Torch:
         for i, (w, b) in enumerate(pairs[len(self.net.convs):]):
             x = f.linear(x.tanh() if i > 0 else x, w, b)
         return x
+
+    def residual(self, theta, x):
+        f = self.torch.nn.functional
+        layers = zip(zip(theta[:-2:3], theta[1:-2:3], theta[2:-2:3]), RESNET_CONVS)
+
+        def normalized(x):
+            (w, scale, shift), (_, stride) = next(layers)
+            return f.batch_norm(f.conv2d(x, w, stride=stride, padding=1), None, None, scale, shift, training=True)
+
+        x = normalized(x).relu()
+        for _ in range(9):
+            y = normalized(normalized(x).relu())
+            if y.shape != x.shape:
+                more = (y.shape[1] - x.shape[1]) // 2
+                x = f.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more))
+            x = (x + y).relu()
+        return f.linear(x.mean((2, 3)), *theta[-2:])
 
     def loss(self, theta, x):
         x = self.logits(theta, x)
@@ -145,6 +184,10 @@ class Torch:
     def exact(self):
         x, _, _ = self.tensors(self.torch.float64)
         double = lambda a: self.torch.tensor(a, dtype=self.torch.float64, device=self.device)
+        if self.net.resnet:
+            theta, v = ([double(a) for a in arrays] for arrays in (self.net.theta, self.net.v))
+            gradient = self.functions.grad(lambda t: self.loss(t, x))
+            return self.numbers(self.functions.jvp(gradient, (theta,), (v,))[1])
         gradient = lambda theta: [g.cpu().numpy() for g in self.eager_gradient([double(t) for t in theta], x)[1]]
         return differences(gradient, self.net.theta, self.net.v)
 
@@ -179,6 +222,8 @@ class Jax:
         jax, jnp = self.jax, self.jax.numpy
         if self.net.lstm:
             return self.lstm(theta, x)
+        if self.net.resnet:
+            raise NotImplementedError("resnet20 is written for PyTorch alone")
         pairs = list(zip(theta[::2], theta[1::2]))
         for (w, b), (_, pad) in zip(pairs, self.net.convs):
             x = jnp.tanh(jax.lax.conv_general_dilated(x, w, (1, 1), [(pad, pad)] * 2) + b[None, :, None, None])
@@ -282,8 +327,8 @@ def run(method, name, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--network", nargs="+", choices=[*MLPS, *CONVS, *LSTMS],
-                        default=[*MLPS, *CONVS, *LSTMS])
+    parser.add_argument("--network", nargs="+", choices=[*MLPS, *CONVS, *RESNETS, *LSTMS],
+                        default=[*MLPS, *CONVS, *RESNETS, *LSTMS])
     parser.add_argument("--method", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--budget", type=float, default=6, help="seconds after which no new round starts")

@@ -37,8 +37,9 @@ class CheckCommand {
     options.check.directions = directions_;
     options.device = p.options.device;
     options.weight_decay = p.options.weight_decay;
-    fmt::print(stderr, "{}: {} rows of {}, {}, float64, theta from {}\n", shown(p.model.name), data.size,
-               p.options.data, name_of(p.options.loss), p.theta_source);
+    options.training = p.training;
+    fmt::print(stderr, "{}: {} rows of {}, {}, float64, theta from {}{}\n", shown(p.model.name), data.size,
+               p.options.data, name_of(p.options.loss), p.theta_source, p.training ? ", as in training" : "");
     const CheckReport report = check_network(p.model, p.options.loss, data, p.theta, options);
     fmt::print(stderr, "{}", report.table());
     if (json_) {

@@ -116,10 +116,13 @@ ProblemOptions::ProblemOptions(Command& command) : layers_(command, problem_keys
                  "theta: .npy of n numbers, or .safetensors with the model's tensors (a PyTorch state dict's names are "
                  "taken where they tell the layers apart)");
   command.option("--checkpoint RUN", checkpoint_, "run directory, or one of its checkpoints/step_N");
+  command.flag("--training", training_,
+               "f as a training step has it: batchnorm with the statistics of the rows, dropout on");
 }
 
 Problem ProblemOptions::load() const {
   Problem p;
+  p.training = training_;
   std::optional<SavedRun> run;
   if (!checkpoint_.empty()) run = load_run(checkpoint_);
   if (run) p.options = run->options;
@@ -153,9 +156,11 @@ std::vector<NamedPath> ProblemOptions::inputs() const {
 }
 
 void ProblemOptions::set_parameters(Problem& p, const SavedRun* run) const {
-  const auto parameters = build_network<double>(p.model, p.options.loss).parameters;
+  const auto network = build_network<double>(p.model, p.options.loss);
+  const std::vector<ParameterInfo>& parameters = network.parameters;
   if (!params_.empty()) {
-    LoadedParameters loaded = load_parameters(params_, parameters);
+    LoadedParameters loaded = load_parameters(params_, parameters, network.statistics);
+    if (!loaded.statistics.empty()) p.model.statistics = std::move(loaded.statistics);
     for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", shown_message(note));
     p.theta = std::move(loaded.theta);
     p.theta_source = params_;

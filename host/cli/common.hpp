@@ -61,15 +61,16 @@ struct Problem {
   std::vector<double>
       theta;  ///< from --params, else from --checkpoint, else a fresh start by --initialization and --seed
   std::string theta_source;   ///< for people: the path, or "glorot, seed 0"
+  bool training = false;      ///< --training
   detail::MemoryMark before;  ///< the data were read
   Index reading_bytes = 0;    ///< of host memory, that reading them took
 };
 
 /// --model --params --checkpoint --data --label --header --separator --loss --scaling --precision --device --tf32
 /// --deterministic --seed --initialization
-/// --weight-decay --config. --checkpoint RUN gives what the others leave open: the run's model, parameters, loss,
-/// weight decay, scaling, and its training part where there is no --data.
-/// Without a run all rows of the data are taken, and scaled as in training.
+/// --weight-decay --config --training. --checkpoint RUN gives what the others leave open: the run's model, parameters,
+/// loss, weight decay, scaling, and its training part where there is no --data. Without a run all rows of the data are
+/// taken, and scaled as in training.
 class ProblemOptions {
  public:
   explicit ProblemOptions(Command& command);
@@ -82,6 +83,7 @@ class ProblemOptions {
   void set_parameters(Problem& problem, const SavedRun* run) const;
   OptionLayers layers_;
   std::string params_, checkpoint_;
+  bool training_ = false;
 };
 
 /// Options of CSV files that were not given as flags (a run's, say) go where the data is of another kind.

@@ -64,7 +64,7 @@ PlacedProblem<T>::PlacedProblem(Problem& p)
 
 template <class T>
 double PlacedProblem<T>::loss() const {
-  return objective({.batch = kLossRows, .lanes = 1})->value(theta.data());
+  return objective({.batch = few_rows(), .lanes = 1})->value(theta.data());
 }
 
 template <class T>
@@ -78,14 +78,16 @@ std::unique_ptr<NetworkObjective<T>> PlacedProblem<T>::objective(const NetworkOb
   options.batch = base.batch > 0 ? std::min(base.batch, rows) : rows;
   options.weight_decay = problem.options.weight_decay;
   options.fisher_seed = problem.options.seed;
-  return std::make_unique<NetworkObjective<T>>(*context, network, data, options);
+  auto made = std::make_unique<NetworkObjective<T>>(*context, network, data, options);
+  made->set_training(problem.training);
+  return made;
 }
 
 template <class T>
 std::string PlacedProblem<T>::description() const {
-  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}", shown(problem.model.name), dimension(),
+  return fmt::format("{}: n = {}, {} rows, {}, {} on {}, theta from {}{}", shown(problem.model.name), dimension(),
                      data.size, name_of(problem.options.loss), sizeof(T) == 8 ? "float64" : "float32", context->name(),
-                     problem.theta_source);
+                     problem.theta_source, problem.training ? ", as in training" : "");
 }
 
 template <class T>

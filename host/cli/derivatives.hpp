@@ -35,6 +35,8 @@ struct PlacedProblem {
   Index dimension() const { return network.graph.parameter_count(); }
   /// `base` with weight decay and seed of the problem; its batch, or all rows that go at a time where it has none.
   std::unique_ptr<NetworkObjective<T>> objective(const NetworkObjectiveOptions& base = {}) const;
+  /// Rows at a time for a loss or a gradient; those that may depend on each other stay together.
+  Index few_rows() const { return problem.training ? rows : std::min(kLossRows, rows); }
   /// The loss, by few rows at a time, so that no buffers for all rows are taken beside those of curvature products.
   double loss() const;
   /// What the command takes where `device` bytes are live on the device at most, and `copies` of host memory beside

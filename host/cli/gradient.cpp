@@ -31,8 +31,8 @@ struct GradientCommand {
     const PlacedProblem<T> placed(p);
     fmt::print(stderr, "{}\n", placed.description());
     Buffer<T> g(*placed.context, placed.dimension());
-    const auto objective = placed.objective({.batch = kLossRows, .lanes = 1});
-    const Index tape = Tape<T>::bytes(*placed.context, placed.network.graph, std::min(kLossRows, placed.rows), 1);
+    const auto objective = placed.objective({.batch = placed.few_rows(), .lanes = 1});
+    const Index tape = Tape<T>::bytes(*placed.context, placed.network.graph, placed.few_rows(), 1);
     if (memory.stops_after(placed.plan(placed.live_with(tape)))) return;
     const double loss = objective->gradient(placed.theta.data(), g.data());
     print_loss(loss, p, json);

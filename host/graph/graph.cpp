@@ -105,6 +105,21 @@ Node Graph<T>::parameter_at(const std::string& name, const Shape& shape, Index o
 }
 
 template <class T>
+Index Graph<T>::add_statistics(Index count, double start) {
+  const Index first = static_cast<Index>(statistics_.size());
+  statistics_.resize(static_cast<std::size_t>(first + count), start);
+  return first;
+}
+
+template <class T>
+void Graph<T>::set_statistics(const std::vector<double>& values) {
+  if (values.size() != statistics_.size())
+    throw InputError(fmt::format("Graph::set_statistics: found {} running statistics, expected {}", values.size(),
+                                 statistics_.size()));
+  statistics_ = values;
+}
+
+template <class T>
 Node Graph<T>::apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs) {
   std::vector<Shape> shapes;
   std::vector<bool> carried;

@@ -6,9 +6,8 @@
 
 #include <limits>
 
+#include "graph/normalization.hpp"
 #include "hsogpu/core/error.hpp"
-#include "hsogpu/detail/arena.hpp"
-#include "hsogpu/detail/op.hpp"
 #include "hsogpu/graph/graph.hpp"
 
 namespace hso {
@@ -17,7 +16,7 @@ namespace {
 
 /// u = (x - m) r in rows of `cols` numbers; m is the mean, or 0 without `centered`.
 template <class T>
-class Normalize final : public Op<T> {
+class Normalize final : public Normalization<T> {
  public:
   Normalize(Index cols, bool centered, double eps)
       : cols_(cols), share_(centered ? T(1) / static_cast<T>(cols) : T(0)), eps_(static_cast<T>(eps)) {}
@@ -28,73 +27,26 @@ class Normalize final : public Op<T> {
     return in[0];
   }
   Index saved_bytes(Span<const Shape>, const Shape& y) const override {
-    return y.size() / cols_ * static_cast<Index>(sizeof(T));
+    return 3 * (y.size() / cols_) * static_cast<Index>(sizeof(T));
   }
-
   void forward(Ops<T>& ops, const Point<T>& p) const override {
-    const Index n = rows(p);
+    const Index n = p.y.size() / cols_;
     Scratch scratch(ops.context());
-    T* sums = scratch.take<T>(n);
-    T* squares = scratch.take<T>(n);
-    T* work = scratch.take<T>(p.y.size());
-    sum(ops, 1, n, p.x[0].data, 0, sums);
-    ops.for_each(n, cols_, CenteredSquare<T>{p.x[0].data, sums, work, cols_, share_});
-    sum(ops, 1, n, work, 0, squares);
-    ops.for_each(1, n, InverseDeviation<T>{squares, deviation(p), each(), eps_});
-    ops.for_each(n, cols_, NormValue<T>{p.x[0].data, sums, deviation(p), p.y.data, cols_, share_});
-  }
-  void jvp(Ops<T>& ops, const Point<T>& p, Span<const View<T>> Rx, Sink<T> Ry) const override {
-    first(ops, p, Rx[0], Ry);
-  }
-  void vjp(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const Sink<T>> dx) const override {
-    if (dx[0]) first(ops, p, dy, dx[0]);
-  }
-  void cross(Ops<T>& ops, const Point<T>& p, View<T> dy, Span<const View<T>> Rx, View<T> Ry,
-             Span<const Sink<T>> Rdx) const override {
-    if (!Rdx[0] || !Rx[0]) return;
-    const Index n = rows(p), lanes = Rx[0].lanes;
-    Scratch scratch(ops.context());
-    T* work = scratch.take<T>(lanes * p.y.size());
     T* total = scratch.take<T>(n);
-    T* with = scratch.take<T>(n);
-    T* along = scratch.take<T>(lanes * n);
-    T* bend = scratch.take<T>(lanes * n);
-    sum(ops, 1, n, dy.data, 0, total);
-    sum_of_products(ops, p.y, dy, work, with);
-    sum_of_products(ops, p.y, Rx[0], work, along);
-    sum_of_products(ops, dy, Ry, work, bend);
-    const auto out = Rdx[0].write();
-    ops.for_each(lanes * n, cols_,
-                 NormSecond<T>{p.y.data, deviation(p), dy.data, total, with, Ry.data, Ry.lane_stride, along, bend,
-                               out.view.data, out.view.lane_stride, n, cols_, share_, each(), out.accumulate});
+    T* squares = scratch.take<T>(n);
+    this->moments(ops, p, total, squares);
+    ops.for_each(1, n, InverseDeviation<T>{squares, this->deviations(p), each(), eps_});
+    this->set_values(ops, p, total);
   }
 
  private:
-  Index rows(const Point<T>& p) const { return p.y.size() / cols_; }
   T each() const { return T(1) / static_cast<T>(cols_); }
-  static T* deviation(const Point<T>& p) { return static_cast<T*>(p.saved); }
-
-  void sum(Ops<T>& ops, Index lanes, Index n, const T* x, Index stride, T* to) const {
-    ops.sum_columns({lanes, n, cols_, x, stride, to, n, T(0)});
+  typename Normalization<T>::Groups groups_of(const Shape& y) const override {
+    return {y.size() / cols_, 1, cols_, share_, each()};
   }
-  /// to[lane][row] = the sums of d x_lane over rows
-  void sum_of_products(Ops<T>& ops, const View<T>& d, const View<T>& x, T* work, T* to) const {
-    const Index size = x.size();
-    ops.for_each(x.lanes, size, Scale<T>{d.data, x.data, x.lane_stride, work, size, false});
-    sum(ops, x.lanes, size / cols_, work, size, to);
-  }
-  void first(Ops<T>& ops, const Point<T>& p, const View<T>& v, const Sink<T>& sink) const {
-    const Index n = rows(p);
-    Scratch scratch(ops.context());
-    T* work = scratch.take<T>(v.lanes * p.y.size());
-    T* total = scratch.take<T>(v.lanes * n);
-    T* with = scratch.take<T>(v.lanes * n);
-    sum(ops, v.lanes, n, v.data, v.lane_stride, total);
-    sum_of_products(ops, p.y, v, work, with);
-    const auto out = sink.write();
-    ops.for_each(out.view.lanes * n, cols_,
-                 NormFirst<T>{p.y.data, deviation(p), v.data, v.lane_stride, total, with, out.view.data,
-                              out.view.lane_stride, n, cols_, share_, each(), out.accumulate});
+  void sums(Ops<T>& ops, const Point<T>& p, const View<T>& x, T* to) const override {
+    const Index n = p.y.size() / cols_;
+    ops.sum_columns({x.lanes, n, cols_, x.data, x.lane_stride, to, n, T(0)});
   }
 
   Index cols_;

@@ -130,6 +130,15 @@ View<const T> Tape<T>::losses() const {
 }
 
 template <class T>
+View<T> Tape<T>::statistics() {
+  return vector_view(impl_->statistics, static_cast<Index>(graph().statistics().size()));
+}
+template <class T>
+View<T> Tape<T>::next_statistics() {
+  return vector_view(impl_->next_statistics, static_cast<Index>(graph().statistics().size()));
+}
+
+template <class T>
 void Tape<T>::bind(Span<const T> input_rows, Span<const T> target_rows, double weight) {
   const Index per_input = input().size() / batch(), per_target = target() ? target().size() / batch() : 0;
   const Index rows = static_cast<Index>(input_rows.size()) / per_input;
@@ -275,7 +284,8 @@ Index Tape<T>::bytes(const Context& context, const Graph<T>& graph, Index batch,
   const detail::TapePlan plan =
       detail::plan_tape(require_complete(graph), batch, {lanes > 0, lanes > 0 && most == Linearization::for_hessian});
   const detail::TapeMemory place = detail::place_tape(plan, graph.parameter_count(), batch, lanes, context.is_cuda());
-  return place.elements * static_cast<Index>(sizeof(T)) + plan.saved_bytes +
+  const Index numbers = place.elements + 2 * static_cast<Index>(graph.statistics().size());
+  return numbers * static_cast<Index>(sizeof(T)) + plan.saved_bytes +
          plan.row_numbers * static_cast<Index>(sizeof(Index));
 }
 

@@ -26,6 +26,9 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k, bool bo
       saved(c, plan.saved_bytes),
       step(c, 1),
       rows(c, plan.row_numbers),
+      own_statistics(c, 2 * static_cast<Index>(g.statistics().size())),
+      statistics(own_statistics.data()),
+      next_statistics(statistics + g.statistics().size()),
       recorded_forward_(c.make_recorded()),
       recorded_product_(c.make_recorded()) {
   const std::uint64_t zero = 0;
@@ -34,6 +37,8 @@ Traversal<T>::Traversal(Context& c, const Graph<T>& g, Index n, Index k, bool bo
   std::iota(numbers.begin(), numbers.end(), Index{0});
   rows.upload(numbers);
   ops.fill(n, T(0), weights);
+  const std::vector<T> start(g.statistics().begin(), g.statistics().end());
+  own_statistics.upload(start);
   make_slots();
 }
 
@@ -62,7 +67,8 @@ void Traversal<T>::make_slots() {
 template <class T>
 Point<T> Traversal<T>::point(Node node) {
   Slot& s = slot(node);
-  return {s.x, s.y, s.saved, step.data(), training, graph[node].batched ? rows.data() : nullptr, s.kept};
+  return {s.x,    s.y,     s.saved,    step.data(),    trained_, graph[node].batched ? rows.data() : nullptr,
+          s.kept, weights, statistics, next_statistics};
 }
 
 template <class T>
@@ -70,6 +76,7 @@ void Traversal<T>::run_forward(const T* at, T* g, bool backward, bool add) {
   if (at == nullptr) throw UsageError("Tape: theta is null");
   const InUse in_use(context);
   if (at != theta) ops.copy(graph.parameter_count(), at, theta);
+  trained_ = training;
   key_ = {reinterpret_cast<std::uintptr_t>(g), backward, add, training, context.arena().position()};
   recorded_forward_->run(key_, [&] {
     forward_pass();
@@ -282,7 +289,8 @@ template <class T>
 void Traversal<T>::launch_product(Curvature kind, Span<const View<T>> tangents, Span<const View<T>> results, bool add,
                                   const T* copied, T* room) {
   const InUse in_use(context);
-  key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position(), reinterpret_cast<std::uintptr_t>(copied)};
+  key_ = {static_cast<std::uintptr_t>(kind), add, context.arena().position(), reinterpret_cast<std::uintptr_t>(copied),
+          trained_};
   for (const auto& views : {tangents, results})
     for (const View<T>& v : views) {
       key_.insert(key_.end(), {reinterpret_cast<std::uintptr_t>(v.data), static_cast<std::uintptr_t>(v.lane_stride),
@@ -346,50 +354,6 @@ void Traversal<T>::product_at(Curvature kind, const View<const T>& v, const View
   T* room = replays() && v.data == memory.data() + place.direction ? memory.data() + place.room : nullptr;
   launch_product(kind, Span<const View<T>>(tangents_), Span<const View<T>>(results_), add || !plan.partition, copied,
                  room);
-}
-
-/// Results are wanted at product layers alone: what lies before the first of them is never visited.
-template <class T>
-void Traversal<T>::start_adjoints(Index count) {
-  for (Node i = 0; i < static_cast<Node>(slots.size()); ++i) {
-    const NodePlan& p = node_plan(i);
-    const auto& info = graph[i];
-    bool wanted = info.op && info.op->as_product() != nullptr;
-    for (Node in : info.inputs) wanted = wanted || wanted_[static_cast<std::size_t>(in)] != 0;
-    wanted_[static_cast<std::size_t>(i)] = wanted;
-    slot(i).Rdy =
-        p.tangent < 0
-            ? Accumulator<T>{}
-            : Accumulator<T>{{memory.data() + place.pool + p.tangent_adjoint * lanes, p.shape, count, p.size}, false};
-  }
-}
-
-template <class T>
-void Traversal<T>::seed_adjoints(bool gradient, Index first, Index count) {
-  const Node i = graph.loss_node();
-  gather_sinks(i, &Slot::Rdy);
-  if (!sinks_[0]) return;
-  if (!gradient) return graph[i].op->sqrt_hessian(ops, point(i), weights, first, sinks_[0]);
-  Scratch scratch(context);
-  const View<T> roots{scratch.take<T>(batch), Shape{batch}, count, batch};
-  ops.for_each(batch, 1, SampleRoots<T>{weights, roots.data, 1});
-  graph[i].op->vjp(ops, point(i), roots, sinks_);
-}
-
-template <class T>
-void Traversal<T>::run_adjoints(bool gradient, Index first, Index count, const Visit& visit) {
-  const InUse in_use(context);
-  start_adjoints(count);
-  seed_adjoints(gradient, first, count);
-  for (auto it = plan.order.rbegin(); it != plan.order.rend(); ++it) {
-    const Node i = *it;
-    Slot& s = slot(i);
-    if (i == graph.loss_node() || !s.Rdy.written) continue;
-    if (graph[i].op->as_product() != nullptr) visit(i, s.Rdy.view);
-    gather_sinks(i, &Slot::Rdy);
-    if (std::any_of(sinks_.begin(), sinks_.end(), [](const Sink<T>& x) { return static_cast<bool>(x); }))
-      graph[i].op->vjp(ops, point(i), s.Rdy.view, sinks_);
-  }
 }
 
 template struct Traversal<float>;

@@ -60,6 +60,8 @@ struct Traversal {
   Buffer<std::uint64_t> step;
   Buffer<Index> rows;  ///< [batch], numbers of the rows: 0, 1, ... unless somebody says otherwise; empty: not asked for
   bool training = false;
+  Buffer<T> own_statistics;  ///< two of the graph's
+  T *statistics, *next_statistics;
   std::vector<Slot> slots;
 
  private:
@@ -91,6 +93,7 @@ struct Traversal {
   void keep_reached();
   void restore_reached();
 
+  bool trained_ = false;  ///< the last forward pass was one in training
   std::unique_ptr<Recorded> recorded_forward_, recorded_product_;
   std::vector<char> reached_;  ///< by the backward pass: which nodes' adjoints it writes
   const T* last_v_ = nullptr;  ///< of the last product on whole vectors

@@ -29,7 +29,8 @@ struct LayerSite {
   const ModelSpec& model;
   Graph<T>& graph;
   std::vector<ParameterInfo>& parameters;
-  Index& vocabulary;  ///< Network::vocabulary
+  std::vector<ParameterInfo>& statistics;  ///< Network::statistics
+  Index& vocabulary;                       ///< Network::vocabulary
   std::uint64_t dropout_seed;
   std::map<std::string, Node> names{};
   Node x = kNoNode;

@@ -17,7 +17,7 @@
 namespace hso {
 namespace {
 
-constexpr std::string_view kMlp = "mlp:";
+constexpr std::string_view kMlp = "mlp:", kResnet = "resnet20:";
 
 Index parse_size(const std::string& text, const std::string& word) {
   const auto value = number_in<Index>(text);
@@ -63,6 +63,15 @@ ModelSpec parse_recurrent(const std::string& type, const std::string& word) {
                    parse_size(sizes.back(), word));
 }
 
+/// "resnet20:3x32x32": channels, height and width of the images.
+ModelSpec parse_resnet20(const std::string& word) {
+  const auto image = split_text(std::string_view(word).substr(kResnet.size()), 'x');
+  if (image.size() != 3)
+    throw UsageError(
+        fmt::format("model '{}': expected resnet20:CHANNELSxHEIGHTxWIDTH, as in resnet20:3x32x32", shown(word)));
+  return resnet20_of({parse_size(image[0], word), parse_size(image[1], word), parse_size(image[2], word)});
+}
+
 ModelSpec read_model(const std::string& path) { return parse_model_toml(read_text(path), path); }
 
 }  // namespace
@@ -71,6 +80,11 @@ ModelSpec parse_model(const std::string& word_or_path) {
   const std::string& word = word_or_path;
   if (word.starts_with(kMlp)) {
     ModelSpec model = parse_mlp(word);
+    check_model(model);
+    return model;
+  }
+  if (word.starts_with(kResnet)) {
+    ModelSpec model = parse_resnet20(word);
     check_model(model);
     return model;
   }
@@ -85,7 +99,7 @@ ModelSpec parse_model(const std::string& word_or_path) {
   if (word.ends_with(".toml") || word.find('/') != word.npos) return read_model(word);
   throw UsageError(fmt::format(
       "model '{}'{}: expected mlp:INPUT-...-OUTPUT[:ACTIVATION], lstm:STEPSxFEATURES-HIDDEN-...-OUTPUT (rnn, "
-      "gru), {} or the path of a TOML file",
+      "gru), resnet20:CxHxW, {} or the path of a TOML file",
       shown(word), did_you_mean(word, model_names()), fmt::join(model_names(), ", ")));
 }
 

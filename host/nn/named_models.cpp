@@ -33,6 +33,12 @@ ModelSpec digits_cnn() {
           {conv_layer(8, 3, 1), tanh, avgpool_layer(), conv_layer(8, 3, 1), tanh, layer("flatten"), linear_layer(10)}};
 }
 
+ModelSpec resnet20() {
+  ModelSpec model = resnet20_of({1, 28, 28});
+  model.name = "resnet20";
+  return model;
+}
+
 ModelSpec lenet300() {
   ModelSpec model = mlp({784, 300, 100, 10});
   model.name = "lenet300";
@@ -84,10 +90,42 @@ ModelSpec recurrent(const std::string& type, const Pair& sample, const std::vect
   return model;
 }
 
+ModelSpec resnet20_of(const Shape& image) {
+  ModelSpec model{fmt::format("resnet20:{}x{}x{}", image[0], image[1], image[2]), image, {}};
+  std::vector<LayerSpec>& layers = model.layers;
+  const auto normalized_convolution = [&](Index out, Index stride) {
+    LayerSpec conv = conv_layer(out, 3, 1);
+    conv.stride = {stride, stride};
+    conv.bias = false;
+    layers.push_back(conv);
+    layers.push_back(layer("batchnorm2d"));
+  };
+  const auto named_relu = [&](int number) {
+    layers.push_back({.type = "relu", .name = fmt::format("relu{}", number)});
+  };
+  normalized_convolution(16, 1);
+  named_relu(0);
+  for (int block = 0; block < 9; ++block) {
+    const Index width = Index{16} << block / 3, stride = block == 3 || block == 6 ? 2 : 1;
+    normalized_convolution(width, stride);
+    layers.push_back(layer("relu"));
+    normalized_convolution(width, 1);
+    layers.push_back({.type = stride > 1 ? "shortcut" : "add", .from = fmt::format("relu{}", block)});
+    named_relu(block + 1);
+  }
+  layers.push_back(layer("global_avgpool"));
+  layers.push_back(linear_layer(10));
+  return model;
+}
+
 const std::vector<NamedModel>& named_models() {
-  static const std::vector<NamedModel> models{
-      {"lenet5", lenet5}, {"lenet300", lenet300}, {"digits_cnn", digits_cnn},
-      {"lstm", lstm},     {"gru", gru},           {"char_transformer", char_transformer}};
+  static const std::vector<NamedModel> models{{"lenet5", lenet5},
+                                              {"lenet300", lenet300},
+                                              {"digits_cnn", digits_cnn},
+                                              {"resnet20", resnet20},
+                                              {"lstm", lstm},
+                                              {"gru", gru},
+                                              {"char_transformer", char_transformer}};
   return models;
 }
 

@@ -54,7 +54,8 @@ Network<T> build_network(const ModelSpec& model, LossKind loss, std::uint64_t dr
     throw InputError(location(model, model.layers.size() - 1) + e.what());
   }
   const Shape output_shape = graph[output].shape;
-  return {std::move(graph), std::move(layers.parameters), model.input, output_shape, loss, layers.vocabulary};
+  return {std::move(graph),  std::move(layers.parameters), model.input, output_shape, loss,
+          layers.vocabulary, std::move(layers.statistics)};
 }
 
 template Network<float> build_network(const ModelSpec&, LossKind, std::uint64_t);

@@ -20,7 +20,7 @@ template <class T>
 class LayerBuilder {
  public:
   LayerBuilder(const ModelSpec& model, std::uint64_t dropout_seed)
-      : model_(model), at_{model, built_.graph, built_.parameters, built_.vocabulary, dropout_seed} {
+      : model_(model), at_{model, built_.graph, built_.parameters, built_.statistics, built_.vocabulary, dropout_seed} {
     at_.x = built_.graph.input(model.input);
     at_.names.emplace("input", at_.x);
   }
@@ -31,6 +31,7 @@ class LayerBuilder {
     if (built_.parameters.empty())
       throw InputError(
           fmt::format("{}: no layer has parameters, expected one that has, such as linear", shown(model_.name)));
+    if (!model_.statistics.empty()) built_.graph.set_statistics(model_.statistics);
     return std::move(built_);
   }
 

@@ -14,8 +14,9 @@ template <class T>
 struct NetworkLayers {
   Graph<T> graph;
   std::vector<ParameterInfo> parameters;
-  std::vector<Node> outputs;  ///< of each layer
-  Index vocabulary = 0;       ///< Network::vocabulary
+  std::vector<ParameterInfo> statistics{};  ///< Network::statistics
+  std::vector<Node> outputs{};              ///< of each layer
+  Index vocabulary = 0;                     ///< Network::vocabulary
 };
 
 /// InputError: an option out of range, a name that is not there, shapes that do not fit, no layer with parameters.

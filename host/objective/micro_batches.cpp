@@ -29,14 +29,66 @@ bool is_product_of_tape(Curvature kind) {
 }  // namespace
 
 template <class T>
+const Op<T>* op_over_rows(const Graph<T>& graph) {
+  const Op<T>* found = nullptr;
+  Index fewest = 0;
+  for (const auto& node : graph.nodes()) {
+    const Index numbers = node.op ? node.op->numbers_of_row(node.shape) : 0;
+    if (numbers > 0 && (found == nullptr || numbers < fewest)) {
+      found = node.op.get();
+      fewest = numbers;
+    }
+  }
+  return found;
+}
+
+template <class T>
+void require_whole_batch(const Graph<T>& graph, Index rows, Index most) {
+  const Op<T>* op = op_over_rows(graph);
+  if (op == nullptr) return;
+  if (rows > most)
+    throw UsageError(
+        fmt::format("{}: in training its statistics are those of all {} rows of a batch, which go {} at a time; take "
+                    "fewer rows (--batch), or more at a time (--device-batch)",
+                    op->name(), rows, most));
+  for (const auto& node : graph.nodes())
+    if (node.op && rows * node.op->numbers_of_row(node.shape) == 1)
+      throw UsageError(
+          fmt::format("{}: a training batch of one row gives one number for each channel, expected at least 2; take "
+                      "another --batch, of which no batch of one row is left at the end of the data",
+                      node.op->name()));
+}
+
+template <class T>
 MicroBatches<T>::MicroBatches(Context& c, const Network<T>& net, const DeviceData<T>& d,
                               const NetworkObjectiveOptions& o)
-    : context(c), ops(c.ops<T>()), network(net), data(d), options(o), place(c, 1), id_(next_id()) {
+    : context(c),
+      ops(c.ops<T>()),
+      network(net),
+      data(d),
+      options(o),
+      place(c, 1),
+      statistics(c, static_cast<Index>(net.graph.statistics().size())),
+      next_statistics(c, statistics.size()),
+      id_(next_id()) {
   if (options.fisher_draws < 1)
     throw UsageError(fmt::format("NetworkObjective: fisher_draws {}, expected at least 1", options.fisher_draws));
   batch = std::min(options.batch > 0 ? options.batch : data.size, data.size);
   lanes = options.lanes > 0 ? options.lanes : lanes_that_fit(context, network.graph, batch);
   rows = Buffer<Index>(context, padded(data.size));
+  set_statistics(network.graph.statistics());
+}
+
+template <class T>
+void MicroBatches<T>::set_statistics(Span<const double> values) {
+  if (static_cast<Index>(values.size()) != statistics.size())
+    throw InputError(fmt::format("NetworkObjective::set_statistics: found {} numbers, expected {}", values.size(),
+                                 statistics.size()));
+  if (values.empty()) return;
+  const std::vector<T> numbers(values.begin(), values.end());
+  statistics.upload(numbers);
+  next_statistics.upload(numbers);
+  ++version;
 }
 
 template <class T>
@@ -120,12 +172,17 @@ void MicroBatches<T>::set_training(bool on, std::uint64_t training_step) {
 
 template <class T>
 Tape<T>& MicroBatches<T>::made(BoundTape<T>& b, Index most_lanes) {
-  if (!b.tape) b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes, options.most);
+  if (b.tape) return *b.tape;
+  b.tape = std::make_unique<Tape<T>>(context, network.graph, batch, most_lanes, options.most);
+  Traversal<T>& traversal = b.tape->traversal();
+  traversal.statistics = statistics.data();
+  if (&b == &main_tape) traversal.next_statistics = next_statistics.data();
   return *b.tape;
 }
 
 template <class T>
 Tape<T>& MicroBatches<T>::told(BoundTape<T>& b, Index most_lanes) {
+  if (training) require_whole();
   Tape<T>& tape = made(b, most_lanes);
   if (b.masks != masks) tape.set_training(training, step);
   b.masks = masks;
@@ -273,6 +330,10 @@ void MicroBatches<T>::draw_targets(Tape<T>& tape, Index micro_batch, std::uint64
   main_tape.micro_batch = -1;  // whoever needs the data's targets next binds them again
 }
 
+template const Op<float>* op_over_rows(const Graph<float>&);
+template const Op<double>* op_over_rows(const Graph<double>&);
+template void require_whole_batch(const Graph<float>&, Index, Index);
+template void require_whole_batch(const Graph<double>&, Index, Index);
 template struct MicroBatches<float>;
 template struct MicroBatches<double>;
 

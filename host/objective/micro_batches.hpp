@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "hsogpu/detail/ops.hpp"
+#include "hsogpu/detail/op.hpp"
 #include "hsogpu/graph/tape.hpp"
 #include "hsogpu/objective/network_objective.hpp"
 
@@ -49,6 +49,14 @@ struct Hits {
   double hits = 0, counted = 0;
 };
 
+/// The op whose rows depend on each other in training, that with the fewest numbers of a row for each statistic; null:
+/// none.
+template <class T>
+const Op<T>* op_over_rows(const Graph<T>& graph);
+/// UsageError names that layer where a training batch of `rows` goes in parts of at most `most`, or is one number.
+template <class T>
+void require_whole_batch(const Graph<T>& graph, Index rows, Index most);
+
 template <class T>
 struct MicroBatches {
   MicroBatches(Context& c, const Network<T>& net, const DeviceData<T>& d, const NetworkObjectiveOptions& o);
@@ -62,6 +70,7 @@ struct MicroBatches {
   void shuffle(std::uint64_t seed);
   void select_from_order(Index first, Index count, std::uint64_t training_step);
   void set_training(bool on, std::uint64_t training_step);
+  void set_statistics(Span<const double> values);
   /// The row of the data that is number i of the selection.
   Index row_of(Index i);
   Tape<T>& main(Index micro_batch) { return bound(main_tape, micro_batch, lanes); }
@@ -112,10 +121,14 @@ struct MicroBatches {
   /// Version of the main tape's state, raised whenever its point, its rows, its targets or its masks change: an
   /// operator linearises again when the version that it saved differs.
   std::uint64_t version = 0;
+  /// Running statistics: those that evaluations use, and those that the last gradient in training would leave.
+  Buffer<T> statistics, next_statistics;
   double gradient_equivalents = 0;  ///< spent so far, in gradients over all rows of the data
 
  private:
   void require_rows(const char* what, Span<const Index> chosen) const;
+  /// In training, of a network whose rows depend on each other.
+  void require_whole() const { require_whole_batch(network.graph, selected, batch); }
   void upload_rows(Span<const Index> chosen);
   void place_batch(Index first, Index count, std::uint64_t* step_at);
   Tape<T>& made(BoundTape<T>& b, Index most_lanes);

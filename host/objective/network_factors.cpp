@@ -109,6 +109,11 @@ std::unique_ptr<KroneckerOperator<T>> kronecker_of(MicroBatches<T>& batches, con
 template <class T>
 void exact_diagonal_of(MicroBatches<T>& batches, const T* theta, Curvature source, T* d, std::uint64_t draw) {
   require_source(source, "diagonal", "ggn, fisher_mc, fisher_empirical or (estimated) hessian");
+  if (const Op<T>* op = op_over_rows(batches.network.graph); batches.training && op != nullptr)
+    throw UsageError(
+        fmt::format("diagonal: in training the rows of a batch depend on each other through {}, expected rows that do "
+                    "not; take an estimate from products: factors=hessian, or estimator=hutchinson of sophia",
+                    op->name()));
   const std::vector<LayerBlock> blocks = layer_blocks(batches.network.graph);
   auto& ops = batches.ops;
   Scratch scratch(batches.context);

@@ -62,6 +62,21 @@ void NetworkObjective<T>::set_training(bool training, std::uint64_t step) {
 }
 
 template <class T>
+std::vector<double> NetworkObjective<T>::statistics() const {
+  const std::vector<T> numbers = impl_->statistics.download();
+  return {numbers.begin(), numbers.end()};
+}
+template <class T>
+void NetworkObjective<T>::take_statistics() {
+  const Index count = impl_->statistics.size();
+  if (count > 0) impl_->ops.copy(count, impl_->next_statistics.data(), impl_->statistics.data());
+}
+template <class T>
+void NetworkObjective<T>::set_statistics(Span<const double> values) {
+  impl_->set_statistics(values);
+}
+
+template <class T>
 Context& NetworkObjective<T>::context() const {
   return impl_->context;
 }

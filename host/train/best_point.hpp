@@ -29,22 +29,26 @@ inline void visit_record(StateVisitor& state, TrainRecord& record) {
 template <class T>
 class BestPoint {
  public:
-  /// `patience` records without a lower test loss end the training; 0: nothing is kept.
-  explicit BestPoint(Index patience) : patience_(patience) {}
+  /// `patience` records without a lower test loss end the training; 0: nothing is kept. `statistics`: whether the
+  /// network has running ones.
+  BestPoint(Index patience, bool statistics) : patience_(patience), has_statistics_(statistics) {}
 
-  /// `theta` is the point of the record; it is copied where its test loss is the lowest.
-  void look(const TrainRecord& record, const Buffer<T>& theta) {
+  /// `theta` and the objective's running statistics are the point of the record; they are copied where its test loss is
+  /// the lowest.
+  void look(const TrainRecord& record, const Buffer<T>& theta, const NetworkObjective<T>& objective) {
     if (patience_ == 0) return;
     ++since_;
     const bool lower = record.test.loss < record_.test.loss || std::isnan(record_.test.loss);
     if (!theta_.empty() && !lower) return;
     record_ = record;
     theta_ = theta.download();
+    statistics_ = objective.statistics();
     since_ = 0;
   }
   void visit_state(StateVisitor& state) {
     state("since", since_);
     state("theta", theta_);
+    if (has_statistics_) state("statistics", statistics_);
     state.part("record", [&] { visit_record(state, record_); });
   }
   bool gives_up() const { return patience_ > 0 && since_ >= patience_; }
@@ -53,11 +57,14 @@ class BestPoint {
 
   const TrainRecord& record() const { return record_; }
   std::vector<double> theta() const { return {theta_.begin(), theta_.end()}; }
+  const std::vector<double>& statistics() const { return statistics_; }
 
  private:
   Index patience_, since_ = 0;
+  bool has_statistics_;
   TrainRecord record_{};
   std::vector<T> theta_;
+  std::vector<double> statistics_;
 };
 
 }  // namespace hso

@@ -167,8 +167,7 @@ void remove_later_checkpoints(const std::string& run, Index step) {
   }
 }
 
-void write_checkpoint(const std::string& run, const CheckpointContent& content,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options, const Mask& mask) {
+void write_checkpoint(const std::string& run, const CheckpointContent& content, const SavedModel& model) {
   const std::string all = run + "/checkpoints", target = checkpoint_folder(run, content.step);
   const std::string temporary = target + kUnfinished;
   if (is_whole(target)) return;
@@ -178,7 +177,7 @@ void write_checkpoint(const std::string& run, const CheckpointContent& content,
   remove_folder(temporary);
   try {
     make_folder(temporary);
-    fill(temporary, content, {content.theta, parameters, options, mask});
+    fill(temporary, content, {content.theta, content.statistics, model});
     sync(temporary);
     if (is_there(target)) remove_folder(target);
     rename_folder(temporary, target);

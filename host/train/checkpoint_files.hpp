@@ -2,7 +2,7 @@
 //
 // The folders checkpoints/step_N of a run:
 //
-//   model.safetensors   the parameters by name;  mask.safetensors: of a training under a mask
+//   model.safetensors   parameters and running statistics by name;  mask.safetensors: of a training under a mask
 //   state.safetensors   everything else that the next step depends on: the optimizer's state and how far the training
 //                       is. Every number with all its bits
 //   checkpoint.json     the format, the program's version, the step, and size and CRC-32 of each file
@@ -19,6 +19,8 @@
 #include "io/raw_tensors.hpp"
 
 namespace hso {
+
+struct SavedModel;
 
 /// Of the members in state.safetensors: raised when a state of before can no longer be read.
 inline constexpr int kCheckpointFormat = 1;
@@ -53,15 +55,14 @@ void remove_later_checkpoints(const std::string& run, Index step);
 struct CheckpointContent {
   Index step = 0;
   double score = 0;
-  std::vector<double> theta{};
+  std::vector<double> theta{}, statistics{};
   RawTensors state{};
   std::map<std::string, std::string> metadata{};  ///< of state.safetensors
 };
 
 /// Writes step_N; where a whole one is there already it does nothing, and one that is not whole is replaced. InputError
 /// or MemoryError (disk full) names the file and the reason; what was there before is as it was then.
-void write_checkpoint(const std::string& run, const CheckpointContent& content,
-                      const std::vector<ParameterInfo>& parameters, const TrainOptions& options, const Mask& mask);
+void write_checkpoint(const std::string& run, const CheckpointContent& content, const SavedModel& model);
 
 /// Removes checkpoints that the options do not keep (keep_last, keep_every, keep_best). Folders without checkpoint.json
 /// are left alone.

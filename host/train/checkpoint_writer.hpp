@@ -5,19 +5,15 @@
 
 #include <future>
 #include <string>
-#include <vector>
 
 #include "train/checkpoint_files.hpp"
+#include "train/run_files.hpp"
 
 namespace hso {
 
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string run, std::vector<ParameterInfo> parameters, TrainOptions options, Mask mask)
-      : run_(std::move(run)),
-        parameters_(std::move(parameters)),
-        options_(std::move(options)),
-        mask_(std::move(mask)) {}
+  CheckpointWriter(std::string run, SavedModel model) : run_(std::move(run)), model_(std::move(model)) {}
   /// Waits for what is being written; its failure is not reported then.
   ~CheckpointWriter() = default;
 
@@ -26,8 +22,8 @@ class CheckpointWriter {
     wait();
     // Without a thread to be had it is written by `wait`.
     at_work_ = std::async(std::launch::async | std::launch::deferred, [this, content = std::move(content)] {
-      write_checkpoint(run_, content, parameters_, options_, mask_);
-      retire_checkpoints(run_, options_);
+      write_checkpoint(run_, content, model_);
+      retire_checkpoints(run_, model_.options);
     });
   }
   /// Until everything is on the disk. Throws what it failed with, once.
@@ -37,9 +33,7 @@ class CheckpointWriter {
 
  private:
   std::string run_;
-  std::vector<ParameterInfo> parameters_;
-  TrainOptions options_;
-  Mask mask_;
+  SavedModel model_;
   std::future<void> at_work_;  ///< last: ends first
 };
 

@@ -65,11 +65,16 @@ std::string standardizer_json(const RunDescription& run) {
   return json.dump() + "\n";
 }
 
-std::vector<NamedTensor> named_tensors(Span<const double> theta, const std::vector<ParameterInfo>& parameters) {
+std::vector<NamedTensor> named_tensors(const SavedPoint& point) {
   std::vector<NamedTensor> tensors;
-  for (const ParameterInfo& p : parameters)
-    tensors.push_back(
-        {p.name, p.shape, theta.subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.shape.size()))});
+  const auto add = [&](Span<const double> numbers, const std::vector<ParameterInfo>& infos) {
+    for (const ParameterInfo& p : infos)
+      tensors.push_back(
+          {p.name, p.shape,
+           numbers.subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.shape.size()))});
+  };
+  add(point.theta, point.model.parameters);
+  add(point.statistics, point.model.statistics);
   return tensors;
 }
 
@@ -91,14 +96,16 @@ void write_description(const RunDirectory& directory, const RunDescription& run)
 }
 
 void write_tensors(const std::string& folder, const SavedPoint& point) {
-  write_safetensors(folder + "/model.safetensors", named_tensors(point.theta, point.parameters),
-                    point.options.precision, {{"model", point.options.model}, {"format", "hso " HSOGPU_VERSION}});
-  if (!point.mask.kept.empty()) write_mask(folder + "/mask.safetensors", point.mask, point.parameters);
+  const TrainOptions& options = point.model.options;
+  write_safetensors(folder + "/model.safetensors", named_tensors(point), options.precision,
+                    {{"model", options.model}, {"format", "hso " HSOGPU_VERSION}});
+  if (!point.model.mask.kept.empty())
+    write_mask(folder + "/mask.safetensors", point.model.mask, point.model.parameters);
 }
 
 void write_parameters(const RunDirectory& directory, const SavedPoint& point) {
   const Shape shape{static_cast<Index>(point.theta.size())};
-  if (point.options.precision == "float64") {
+  if (point.model.options.precision == "float64") {
     write_npy<double>(directory.file("theta.npy"), shape, point.theta);
   } else {
     const std::vector<float> rounded(point.theta.begin(), point.theta.end());

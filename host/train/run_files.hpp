@@ -26,12 +26,16 @@ std::string environment_json();
 /// config.toml, env.json, model.toml, standardizer.json and, where the data is described, data.json.
 void write_description(const RunDirectory& directory, const RunDescription& run);
 
+/// What every point of a training is saved with.
+struct SavedModel {
+  std::vector<ParameterInfo> parameters, statistics;  ///< of the network
+  TrainOptions options;
+  Mask mask;  ///< empty: none
+};
 /// What is saved of a point of the training.
 struct SavedPoint {
-  Span<const double> theta;
-  const std::vector<ParameterInfo>& parameters;
-  const TrainOptions& options;
-  const Mask& mask;  ///< empty: none
+  Span<const double> theta, statistics;
+  const SavedModel& model;
 };
 
 /// model.safetensors and, with a mask, mask.safetensors.

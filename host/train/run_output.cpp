@@ -7,9 +7,9 @@
 
 namespace hso {
 
-void RunOutput::open(const TrainOptions& asked, const std::vector<ParameterInfo>& parameters, const Mask& mask) {
-  directory_.emplace(asked.run_directory, asked.overwrite || asked.resume);
-  writer_.emplace(directory_->path(), parameters, asked, mask);
+void RunOutput::open(SavedModel model) {
+  directory_.emplace(model.options.run_directory, model.options.overwrite || model.options.resume);
+  writer_.emplace(directory_->path(), std::move(model));
 }
 
 void RunOutput::begin(const RunDescription& description) {

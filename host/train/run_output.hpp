@@ -16,7 +16,7 @@ namespace hso {
 class RunOutput {
  public:
   /// Locks the directory; of a run that goes on it is the one that is there.
-  void open(const TrainOptions& asked, const std::vector<ParameterInfo>& parameters, const Mask& mask);
+  void open(SavedModel model);
   bool is_open() const { return directory_.has_value(); }
   const std::string& path() const { return directory_->path(); }
 

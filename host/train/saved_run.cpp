@@ -184,6 +184,23 @@ std::vector<double> finite_parameters(const SafeTensors& tensors, const std::str
   return theta;
 }
 
+/// The running statistics among the tensors, which are taken out of them.
+std::vector<double> taken_statistics(SafeTensors& tensors, const std::string& source,
+                                     const std::vector<ParameterInfo>& statistics) {
+  SafeTensors own;
+  for (const ParameterInfo& s : statistics) {
+    if (auto tensor = tensors.tensors.extract(s.name)) own.tensors.insert(std::move(tensor));
+    if (auto unread = tensors.unread.extract(s.name)) own.unread.insert(std::move(unread));
+  }
+  std::vector<double> values = finite_parameters(own, source, statistics);
+  for (const ParameterInfo& s : statistics)
+    for (Index i = 0; s.name.ends_with("running_var") && i < s.shape.size(); ++i)
+      if (const double value = values[static_cast<std::size_t>(s.offset + i)]; value < 0)
+        throw InputError(
+            fmt::format("{}: tensor {} has {} at {}, expected variances, at least 0", source, s.name, value, i));
+  return values;
+}
+
 /// Where a name does not fit, both lists of names say more than the first of them.
 std::vector<double> named_parameters(const SafeTensors& tensors, const std::string& source,
                                      const std::vector<ParameterInfo>& parameters) {
@@ -206,10 +223,14 @@ std::vector<double> named_parameters(const SafeTensors& tensors, const std::stri
 
 }  // namespace
 
-LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters) {
+LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters,
+                                 const std::vector<ParameterInfo>& statistics) {
   LoadedParameters out;
   if (path.ends_with(".safetensors")) {
-    const SafeTensors tensors = with_model_names(read_safetensors(path), path, parameters, out.notes);
+    std::vector<ParameterInfo> all = parameters;
+    all.insert(all.end(), statistics.begin(), statistics.end());
+    SafeTensors tensors = with_model_names(read_safetensors(path), path, all, out.notes);
+    if (!statistics.empty()) out.statistics = taken_statistics(tensors, path, statistics);
     out.theta = named_parameters(tensors, path, parameters);
     return out;
   }
@@ -256,7 +277,9 @@ SavedRun load_run_at(const std::string& folder, const std::string& folder_of_par
   out.class_names = read_class_names(file("data.json"));
   const auto network = build_network<double>(out.model, out.options.loss);
   const std::string weights = (parameters / "model.safetensors").string();
-  out.theta = finite_parameters(read_safetensors(weights), weights, network.parameters);
+  SafeTensors tensors = read_safetensors(weights);
+  if (!network.statistics.empty()) out.model.statistics = taken_statistics(tensors, weights, network.statistics);
+  out.theta = finite_parameters(tensors, weights, network.parameters);
   if (const fs::path mask = parameters / "mask.safetensors"; is_there(mask.string())) {
     out.mask = read_mask(mask.string(), network.parameters);
     require_removed_zero(weights, out.mask, out.theta, network.parameters);

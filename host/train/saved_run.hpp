@@ -14,7 +14,7 @@ namespace hso {
 
 struct SavedRun {
   TrainOptions options;       ///< config.toml
-  ModelSpec model;            ///< model.toml
+  ModelSpec model;            ///< model.toml, with the running statistics beside theta
   Standardizer standardizer;  ///< fitted on the run's training part
   std::vector<double> theta;  ///< the last parameters, or those of the checkpoint that was named
   /// Of its training data, for more data of the kind: DataOptions::class_names. Nothing for values.
@@ -40,11 +40,13 @@ std::vector<double> tensors_of(const SafeTensors& tensors, const std::string& so
 
 struct LoadedParameters {
   std::vector<double> theta;
+  std::vector<double> statistics{};  ///< of a .safetensors file, for ModelSpec::statistics
   std::vector<std::string> notes{};  ///< of tensors that were left out or taken by another name
 };
-/// theta.npy, or a .safetensors file with the tensors of the model, under its names or those of another program
-/// (train/parameter_names.hpp). InputError for another length, or names the tensor that is missing, unknown, of
-/// another shape, of integers, or not finite.
-LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters);
+/// theta.npy, or a .safetensors file with the tensors of the model, `statistics` (Network::statistics) included, under
+/// its names or those of another program (train/parameter_names.hpp). InputError for another length, or names the
+/// tensor that is missing, unknown, of another shape, of integers, or not finite.
+LoadedParameters load_parameters(const std::string& path, const std::vector<ParameterInfo>& parameters,
+                                 const std::vector<ParameterInfo>& statistics = {});
 
 }  // namespace hso

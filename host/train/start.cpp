@@ -15,8 +15,12 @@ namespace {
 
 using Parameters = std::vector<ParameterInfo>;
 
-Parameters parameters_of(const ModelSpec& model, LossKind loss) {
-  return build_network<double>(model, loss).parameters;
+/// Parameters, then running statistics.
+Parameters tensors_of(const ModelSpec& model, LossKind loss) {
+  const auto network = build_network<double>(model, loss);
+  Parameters all = network.parameters;
+  all.insert(all.end(), network.statistics.begin(), network.statistics.end());
+  return all;
 }
 
 void require_same(const TrainOptions& options, const Parameters& saved, const Parameters& wanted) {
@@ -37,8 +41,10 @@ TrainStart load_start(const TrainOptions& options) {
   TrainStart out;
   const bool same_model = options.model == run.options.model;
   out.model = same_model ? run.model : parse_model(options.model);
-  if (!same_model)
-    require_same(options, parameters_of(run.model, run.options.loss), parameters_of(*out.model, options.loss));
+  if (!same_model) {
+    require_same(options, tensors_of(run.model, run.options.loss), tensors_of(*out.model, options.loss));
+    out.model->statistics = std::move(run.model.statistics);
+  }
   out.theta = std::move(run.theta);
   out.mask = std::move(run.mask);
   out.class_names = std::move(run.class_names);

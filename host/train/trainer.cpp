@@ -45,7 +45,7 @@ class Trainer {
         network_(build_network<T>(in_.model, options.loss, options.seed)),
         schedule_(options, optimizer_->full_batch(), data_.train.size),
         options_(resolved_options(options, schedule_, context_.name())),
-        best_(options.patience) {
+        best_(options.patience, !network_.statistics.empty()) {
     if (options.patience > 0 && data_.test.size == 0)
       throw UsageError("patience: expected data with a test part, whose loss it watches");
     result_.data = in_.data.description;
@@ -92,6 +92,7 @@ class Trainer {
   TrainResult interrupted_result() {
     if (result_.stop_reason.empty()) result_.stop_reason = "interrupted";
     result_.theta = before_work_->theta;
+    result_.statistics = before_work_->statistics;
     output_.checkpoint(*before_work_);
     choose_best();
     conclude();
@@ -126,7 +127,8 @@ class Trainer {
 
   /// Where a batch fits the device.
   bool can_queue() const {
-    return optimizer_->queued() != nullptr && asked_.curvature_batch == 0 && plan_.rows >= schedule_.batch;
+    return optimizer_->queued() != nullptr && asked_.curvature_batch == 0 && plan_.rows >= schedule_.batch &&
+           network_.statistics.empty();  // they follow each step that was accepted
   }
 
   /// Whether each step's outcome or time is asked for: then it is waited for.
@@ -177,7 +179,7 @@ class Trainer {
 
   CheckpointContent capture() { return capture(theta_, save_state(*optimizer_)); }
   CheckpointContent capture(const Buffer<T>& theta, const RawTensors& optimizer) {
-    CheckpointContent content{progress().calls, score(), to_host(theta)};
+    CheckpointContent content{progress().calls, score(), to_host(theta), objectives_->of_steps().statistics()};
     if (!output_.is_open()) return content;
     StateWriter state;
     visit_state(state, [] {});
@@ -201,7 +203,7 @@ class Trainer {
                                      placed_->train.size,
                                      placed_->test ? placed_->test->size : 0,
                                      from_.split == nullptr ? &result_.data : nullptr};
-    output_.open(asked_, network_.parameters, from_.mask);
+    output_.open(SavedModel{network_.parameters, network_.statistics, asked_, from_.mask});
     options_.run_directory = result_.run_directory = output_.path();
     if (resumed_ != nullptr)
       return output_.go_on(options_, result_.last.step, progress().calls, result_.stop_reason.empty());
@@ -283,7 +285,7 @@ class Trainer {
     steps_->count_gradients();
     result_.history.push_back(r);
     result_.last = r;
-    best_.look(r, theta_);
+    best_.look(r, theta_, objectives_->of_steps());
     output_.record(r);
     if (hooks_.on_record) hooks_.on_record(r);
   }
@@ -311,6 +313,7 @@ class Trainer {
     if (result_.last.step != progress().calls) record(last_report_);
     end_->score = score();
     result_.theta = end_->theta;
+    result_.statistics = end_->statistics;
     output_.checkpoint(std::move(*end_));
     choose_best();
     judge_end(result_, asked_, progress(), last_report_, first_objective_);
@@ -322,6 +325,7 @@ class Trainer {
     if (!best_.is_before(result_.last) || !target_reached(asked_, result_.last.train).empty()) return;
     result_.last = best_.record();
     result_.theta = best_.theta();
+    result_.statistics = best_.statistics();
   }
 
   void conclude() {
@@ -330,7 +334,8 @@ class Trainer {
     result_.seconds = seconds_since(start_);
     result_.device = context_.description();
     result_.peak_bytes = context_.peak_bytes();
-    output_.end({result_.theta, network_.parameters, options_, from_.mask}, result_, progress().calls);
+    const SavedModel model{network_.parameters, network_.statistics, options_, from_.mask};
+    output_.end({result_.theta, result_.statistics, model}, result_, progress().calls);
   }
 
   const Clock::time_point start_ = Clock::now();

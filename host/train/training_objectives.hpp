@@ -29,6 +29,8 @@ class TrainingObjectives {
         weight_decay_(asked.weight_decay),
         objective_(context, network, placed.train, {plan.rows, plan.lanes, asked.weight_decay}),
         seen_(&objective_) {
+    for (const Index rows : {schedule.batch, (placed.train.size - 1) % schedule.batch + 1})
+      detail::require_whole_batch(network.graph, rows, plan.rows);
     if (asked.curvature_batch > 0) {
       const Index rows = std::min({plan.rows, asked.curvature_batch, placed.train.size});
       curvature_.emplace(context, network, placed.train, NetworkObjectiveOptions{rows, plan.lanes, asked.weight_decay});
@@ -63,11 +65,14 @@ class TrainingObjectives {
   /// The outermost: what the optimizer steps on.
   Objective<T>& seen() { return *seen_; }
   /// Over the whole training part.
-  NetworkObjective<T>& of_all() { return train_evaluation_ ? *train_evaluation_ : objective_; }
+  NetworkObjective<T>& of_all() {
+    tell_statistics();
+    return train_evaluation_ ? *train_evaluation_ : objective_;
+  }
 
   /// Losses, accuracies and the objective at theta.
   void evaluate(const Buffer<T>& theta, TrainRecord& record) {
-    record.train = of_all().evaluate(theta.data());
+    record.train = of_all().evaluate(theta.data());  // tells the other of the statistics too
     record.test.loss = std::numeric_limits<double>::quiet_NaN();
     if (test_evaluation_) record.test = test_evaluation_->evaluate(theta.data());
     const double squares = context_.ops<T>().dot(theta.size(), theta.data(), theta.data());
@@ -95,6 +100,13 @@ class TrainingObjectives {
   }
 
  private:
+  /// Evaluations use the running statistics of the steps.
+  void tell_statistics() {
+    const std::vector<double> now = objective_.statistics();
+    for (auto* evaluation : {&train_evaluation_, &test_evaluation_})
+      if (*evaluation) (*evaluation)->set_statistics(now);
+  }
+
   // Wider micro-batches make an evaluation no faster.
   static constexpr Index kEvaluationRows = 2048;
 

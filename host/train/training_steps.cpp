@@ -21,6 +21,8 @@ StepReport TrainingSteps<T>::take() {
   const StepReport report = optimizer_.step(objectives_.seen(), theta_.data());
   in_step_ = false;
   if (failed(report.status)) restore_snapshot();
+  if (report.status == StepStatus::accepted) objective.take_statistics();
+  if (failed(report.status)) objective.set_statistics(objective.statistics());  // not what it would have left
   watch.read(last_cost_);
   last_cost_.gradients = objectives_.gradient_equivalents() - asked_before;
   spent_.seconds += last_cost_.seconds;
@@ -86,6 +88,9 @@ void TrainingSteps<T>::visit_state(StateVisitor& state) {
   state.part("spent", [&] { spent_.visit_state(state); });
   state.part("last_step", [&] { last_cost_.visit_state(state); });
   counts_.visit_state(state);
+  // Of a gradient that the next step may take over.
+  Buffer<T>& next = objectives_.of_steps().micro_batches().next_statistics;
+  if (next.size() > 0) state("next_statistics", next);
 }
 
 template class TrainingSteps<float>;

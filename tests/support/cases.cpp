@@ -16,6 +16,7 @@ const std::vector<Case>& cases() {
     add_wiring_cases(out);
     add_image_cases(out);
     add_sequence_cases(out);
+    add_batch_norm_cases(out);
     return out;
   }();
   return all;
@@ -86,6 +87,7 @@ Problem problem_of(const Case& c) {
   Problem p;
   p.net = &c.net;
   p.batch = c.batch;
+  p.training = c.training;
   const auto batch = static_cast<std::size_t>(c.batch);
   p.theta = random_numbers(static_cast<std::size_t>(c.net.parameters), 3 * c.seed);
   for (double& x : p.theta) x = static_cast<float>(0.7 * x);

@@ -18,7 +18,7 @@ struct Case {
   int batch = 3;
   std::uint64_t seed = 1;
   bool smooth = true;     ///< no kinks: differences converge
-  bool training = false;  ///< dropout on, at training step kStep
+  bool training = false;  ///< dropout on, at training step kStep; the statistics of the batch
 };
 inline constexpr std::uint64_t kStep = 7;
 
@@ -36,5 +36,6 @@ void add_dense_cases(std::vector<Case>& out);
 void add_wiring_cases(std::vector<Case>& out);
 void add_image_cases(std::vector<Case>& out);
 void add_sequence_cases(std::vector<Case>& out);
+void add_batch_norm_cases(std::vector<Case>& out);
 
 }  // namespace hso::test

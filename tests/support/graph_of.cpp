@@ -37,9 +37,9 @@ template <class T>
 Node add_model_layer(Graph<T>& g, const Layer& l, Node x) {
   // A model has parameters: those of a second layer, which is not built.
   const ModelSpec model = model_of(shape_of(l.shape).to_string(), {l.name, "linear out = 1"});
-  std::vector<ParameterInfo> parameters;
+  std::vector<ParameterInfo> parameters, statistics;
   Index vocabulary = 0;
-  LayerSite<T> at{model, g, parameters, vocabulary, 0};
+  LayerSite<T> at{model, g, parameters, statistics, vocabulary, 0};
   at.x = x;
   if (g.parameter_count() != l.offset) throw std::logic_error(l.name + ": parameters before it are not counted");
   return layer_type_of(model.layers[0]).build(at, model.layers[0]);

@@ -119,11 +119,42 @@ Tensor<S> normalized(const LayerLine& line, Tensor<S> x, Slices<S>& theta) {
   return x;
 }
 
+/// batchnorm over all samples together; with running statistics, of mean 0 and variance 1, each by itself.
+template <class S>
+void batch_normalize(const LayerLine& line, const std::vector<Tensor<S>*>& samples, bool running, Slices<S>& theta) {
+  const int channels = samples[0]->shape[0], run = count(samples[0]->shape) / channels;
+  const bool affine = line.flag("affine", true);
+  const double eps = line.options.count("eps") != 0 ? std::stod(line.options.at("eps")) : 1e-5;
+  const S* w = affine ? theta.take(channels) : nullptr;
+  const S* b = affine ? theta.take(channels) : nullptr;
+  const S numbers(static_cast<double>(samples.size()) * run);
+  for (int c = 0; c < channels; ++c) {
+    S mean(0), variance(running ? 1 : 0);
+    const auto each = [&](const auto& body) {
+      for (Tensor<S>* x : samples)
+        for (int i = c * run; i < (c + 1) * run; ++i) body(x->v[i]);
+    };
+    if (!running) {
+      each([&](S& x) { mean += x / numbers; });
+      each([&](S& x) { variance += (x - mean) * (x - mean) / numbers; });
+    }
+    each([&](S& x) {
+      x = (x - mean) / sqrt(variance + S(eps));
+      if (affine) x = w[c] * x + b[c];
+    });
+  }
+}
+
 /// The layer's output, from the tensors that `theta` begins with.
 template <class S>
 Tensor<S> layer_output(const std::string& text, const Tensor<S>& x, Slices<S>& theta) {
   const LayerLine line(text);
   if (line.type == "rnn" || line.type == "lstm" || line.type == "gru") return recurrent_stack(line, x, theta);
+  if (line.type.starts_with("batchnorm")) {
+    Tensor<S> y = x;
+    batch_normalize(line, {&y}, true, theta);
+    return y;
+  }
   if (line.type.ends_with("norm")) return normalized(line, x, theta);
   for (const char* type : {"conv1d", "maxpool1d", "avgpool1d", "global_avgpool", "transpose"})
     if (line.type == type) return signal_layer(line, x, theta);

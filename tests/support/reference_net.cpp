@@ -246,20 +246,43 @@ Tensor<S> evaluate(const Problem& p, const std::vector<S>& theta, int n, const L
   return y;
 }
 
-/// Layer `last` for sample n, from all layers before it.
+/// What a layer makes of all samples together.
 template <class S>
-std::vector<S> run(const Problem& p, const std::vector<S>& theta, int n, int last) {
-  std::vector<Tensor<S>> done;
-  done.reserve(static_cast<std::size_t>(last) + 1);
-  for (int i = 0; i <= last; ++i)
-    done.push_back(evaluate(p, theta, n, p.net->layers[static_cast<std::size_t>(i)], i, done));
-  return done.back().v;
+void evaluate_together(const std::vector<S>& theta, const Layer& l, std::vector<std::vector<Tensor<S>>>& done) {
+  std::vector<Tensor<S>*> samples;
+  for (auto& sample : done) {
+    sample.push_back(sample[static_cast<std::size_t>(l.in[0])]);
+    samples.push_back(&sample.back());
+  }
+  Slices<S> slices(theta.data() + l.offset);
+  batch_normalize(LayerLine(l.name), samples, false, slices);
+}
+
+/// Layer `last` for every sample, from all layers before it.
+template <class S>
+std::vector<std::vector<S>> run(const Problem& p, const std::vector<S>& theta, int last) {
+  std::vector<std::vector<Tensor<S>>> done(static_cast<std::size_t>(p.batch));
+  for (auto& sample : done) sample.reserve(static_cast<std::size_t>(last) + 1);
+  for (int i = 0; i <= last; ++i) {
+    const Layer& l = p.net->layers[static_cast<std::size_t>(i)];
+    if (p.training && l.kind == Layer::Kind::layer && l.name.starts_with("batchnorm"))
+      evaluate_together(theta, l, done);
+    else
+      for (int n = 0; n < p.batch; ++n) {
+        auto& sample = done[static_cast<std::size_t>(n)];
+        sample.push_back(evaluate(p, theta, n, l, i, sample));
+      }
+  }
+  std::vector<std::vector<S>> out;
+  for (const auto& sample : done) out.push_back(sample.back().v);
+  return out;
 }
 
 template <class S>
 S total_loss(const Problem& p, const std::vector<S>& theta) {
+  const auto losses = run(p, theta, p.net->loss);
   S sum(0);
-  for (int n = 0; n < p.batch; ++n) sum += S(p.weights[n]) * run(p, theta, n, p.net->loss)[0];
+  for (int n = 0; n < p.batch; ++n) sum += S(p.weights[n]) * losses[static_cast<std::size_t>(n)][0];
   return sum;
 }
 
@@ -282,14 +305,17 @@ Numbers output_hessian(Layer::Kind loss, const Numbers& z, const Numbers& t) {
   return h;
 }
 
-/// Row j holds dz/dtheta_j.
-std::vector<Numbers> output_jacobian(const Problem& p, int n, int z) {
-  std::vector<Numbers> rows;
+/// Entry [n][j] holds dz_n/dtheta_j.
+std::vector<std::vector<Numbers>> output_jacobians(const Problem& p, int z) {
+  std::vector<std::vector<Numbers>> rows(static_cast<std::size_t>(p.batch));
   std::vector<Single> theta(p.theta.begin(), p.theta.end());
   for (Single& entry : theta) {
     entry.d = 1;
-    rows.emplace_back();
-    for (const Single& x : run(p, theta, n, z)) rows.back().push_back(x.d);
+    const auto values = run(p, theta, z);
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      rows[n].emplace_back();
+      for (const Single& x : values[n]) rows[n].back().push_back(x.d);
+    }
     entry.d = 0;
   }
   return rows;
@@ -299,8 +325,7 @@ std::vector<Numbers> output_jacobian(const Problem& p, int n, int z) {
 
 Numbers reference_values(const Problem& p, int layer) {
   Numbers all;
-  for (int n = 0; n < p.batch; ++n)
-    for (double x : run(p, p.theta, n, layer)) all.push_back(x);
+  for (const Numbers& sample : run(p, p.theta, layer)) all.insert(all.end(), sample.begin(), sample.end());
   return all;
 }
 
@@ -348,11 +373,12 @@ Numbers reference_hessian(const Problem& p) {
 Numbers reference_ggn(const Problem& p) {
   const std::size_t n = p.theta.size();
   const Layer& loss = p.net->layers[static_cast<std::size_t>(p.net->loss)];
-  const int z = loss.in[0];
+  const auto outputs = run(p, p.theta, loss.in[0]), targets = run(p, p.theta, loss.in[1]);
+  const auto jacobians = output_jacobians(p, loss.in[0]);
   Numbers g(n * n);
-  for (int s = 0; s < p.batch; ++s) {
-    const Numbers h = output_hessian(loss.kind, run(p, p.theta, s, z), run(p, p.theta, s, loss.in[1]));
-    const std::vector<Numbers> J = output_jacobian(p, s, z);
+  for (std::size_t s = 0; s < outputs.size(); ++s) {
+    const Numbers h = output_hessian(loss.kind, outputs[s], targets[s]);
+    const std::vector<Numbers>& J = jacobians[s];
     const std::size_t c = J[0].size();
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t a = 0; a < c; ++a) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plain interpreter of a network: one sample at a time, one scalar at a time, over any number type. With dual
+// The plain interpreter of a network: one layer, one sample, one scalar at a time, over any number type. With dual
 // numbers as scalars it gives every derivative without a derivative rule for any op. Shares no code with the library.
 #pragma once
 
@@ -20,6 +20,7 @@ struct Problem {
   int batch = 0;
   Numbers x, t, weights;         ///< batch first, weights [batch]
   std::map<int, Numbers> masks;  ///< by position of a dropout layer, batch first; none: the identity
+  bool training = false;         ///< batchnorm takes the statistics of the batch
 };
 
 /// Values of one layer for the whole batch.

@@ -41,9 +41,7 @@ Problem problem_on(Context& context, const Case& c) {
 }
 
 template <class T>
-Runner<T>::Runner(Context& on, const Case& c, Index lanes) : Runner(on, problem_on(on, c), lanes) {
-  tape.set_training(c.training, kStep);
-}
+Runner<T>::Runner(Context& on, const Case& c, Index lanes) : Runner(on, problem_on(on, c), lanes) {}
 
 template <class T>
 Runner<T>::Runner(Context& on, const Problem& p, Index lanes)
@@ -52,6 +50,7 @@ Runner<T>::Runner(Context& on, const Problem& p, Index lanes)
       graph(graph_of<T>(*p.net)),
       tape(on, graph, p.batch, lanes),
       theta(device_copy<T>(on, p.theta)) {
+  tape.set_training(p.training, kStep);
   bind(0, p.batch, 0);
 }
 
@@ -104,6 +103,11 @@ Numbers Runner<T>::dense_by_products(Curvature kind) {
 template <class T>
 Numbers Runner<T>::output() const {
   return values(context, tape.output());
+}
+template <class T>
+Numbers Runner<T>::next_statistics() {
+  const View<T> all = tape.next_statistics();
+  return values<T>(context, {all.data, all.shape, 1, all.size()});
 }
 template <class T>
 Numbers Runner<T>::losses() const {

@@ -36,6 +36,7 @@ struct Runner {
   Numbers dense_by_products(Curvature kind);
   Numbers output() const;
   Numbers losses() const;
+  Numbers next_statistics();
 
   static std::vector<T> narrow(const Numbers& x) { return {x.begin(), x.end()}; }
   static Numbers widen(const std::vector<T>& x) { return {x.begin(), x.end()}; }

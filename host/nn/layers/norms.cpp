@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// layernorm, rmsnorm, groupnorm: PyTorch's, with weight 1 and bias 0 to start from.
+// layernorm, rmsnorm, groupnorm, batchnorm1d, batchnorm2d: PyTorch's, with weight 1 and bias 0 to start from.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "hsogpu/core/error.hpp"
 #include "nn/layers/families.hpp"
+#include "nn/network_layers.hpp"
 
 namespace hso {
 namespace {
@@ -87,10 +90,43 @@ struct GroupNorm : Norm {
   }
 };
 
+/// Ioffe and Szegedy 2015. `ranks`: of a sample that it takes.
+template <class T>
+Node batch_norm_layer(LayerSite<T>& at, const LayerSpec& l, const std::vector<int>& ranks, const char* expected) {
+  const Shape& x = at.shape();
+  if (std::find(ranks.begin(), ranks.end(), x.rank()) == ranks.end())
+    throw InputError(fmt::format("{}: input {}, expected {}", l.type, x.to_string(), expected));
+  const Index channels = x[0], positions = x.size() / channels,
+              first = static_cast<Index>(at.graph.statistics().size());
+  const std::string label = layer_label(at.model, at.layer);
+  const Node u = batch_norm(at.graph, at.x, {l.eps < 0 ? 1e-5 : l.eps, l.momentum, l.type + " " + label});
+  at.statistics.push_back({label + ".running_mean", {channels}, first});
+  at.statistics.push_back({label + ".running_var", {channels}, first + channels});
+  return scaled(at, l, u, {channels}, positions, true);
+}
+struct BatchNorm : Norm {
+  static std::vector<LayerOption> options() { return {eps(), {"momentum", &LayerSpec::momentum}, affine()}; }
+};
+struct BatchNorm1d : BatchNorm {
+  static constexpr const char* kType = "batchnorm1d";
+  template <class T>
+  static Node build(LayerSite<T>& at, const LayerSpec& l) {
+    return batch_norm_layer(at, l, {1, 2}, "[features] or [channels, length]");
+  }
+};
+struct BatchNorm2d : BatchNorm {
+  static constexpr const char* kType = "batchnorm2d";
+  template <class T>
+  static Node build(LayerSite<T>& at, const LayerSpec& l) {
+    return batch_norm_layer(at, l, {3}, "[C, H, W]");
+  }
+};
+
 }  // namespace
 
 std::vector<LayerType> norm_layers() {
-  return {layer_type<LayerNorm>(), layer_type<RmsNorm>(), layer_type<GroupNorm>()};
+  return {layer_type<LayerNorm>(), layer_type<RmsNorm>(), layer_type<GroupNorm>(), layer_type<BatchNorm1d>(),
+          layer_type<BatchNorm2d>()};
 }
 
 }  // namespace hso

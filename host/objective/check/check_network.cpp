@@ -11,6 +11,7 @@
 #include "hsogpu/objective/network_objective.hpp"
 #include "nn/layer_type.hpp"
 #include "objective/check/check_items.hpp"
+#include "objective/micro_batches.hpp"
 
 namespace hso {
 namespace check {
@@ -30,18 +31,23 @@ struct Sizes {
 template <class T>
 class Setting {
  public:
-  Setting(const std::string& device, const ModelSpec& model, LossKind loss, const Dataset& data, double weight_decay)
+  Setting(const std::string& device, const ModelSpec& model, LossKind loss, const Dataset& data,
+          const NetworkCheckOptions& options)
       : context_(Context::create(device)),
         network_(build_network<T>(model, loss)),
         data_(*context_, network_, data),
-        weight_decay_(weight_decay) {}
+        weight_decay_(options.weight_decay),
+        training_(options.training) {}
 
+  bool rows_depend() const { return training_ && detail::op_over_rows(network_.graph) != nullptr; }
   Context& context() { return *context_; }
   const Network<T>& network() const { return network_; }
 
   std::unique_ptr<NetworkObjective<T>> objective(Index batch = 0) const {
-    return std::make_unique<NetworkObjective<T>>(*context_, network_, data_,
-                                                 NetworkObjectiveOptions{batch, 0, weight_decay_});
+    auto made = std::make_unique<NetworkObjective<T>>(*context_, network_, data_,
+                                                      NetworkObjectiveOptions{batch, 0, weight_decay_});
+    made->set_training(training_);
+    return made;
   }
   Derivatives evaluate(NetworkObjective<T>& objective, const Vector& theta, const Vector& v) const {
     Probe<T> probe(objective, theta);
@@ -58,6 +64,7 @@ class Setting {
   Network<T> network_;
   DeviceData<T> data_;
   double weight_decay_;
+  bool training_;
 };
 
 Derivatives weighted_sum(double a, const Derivatives& x, double b, const Derivatives& y) {
@@ -100,7 +107,7 @@ class NetworkChecker {
   }
 
   CheckReport run() {
-    Setting<double> main(options_.device, model_, loss_, data_, options_.weight_decay);
+    Setting<double> main(options_.device, model_, loss_, data_, options_);
     for (const ParameterInfo& p : main.network().parameters)
       options_.check.blocks.push_back({p.name, p.offset, p.shape.size()});
     const auto objective = main.objective();
@@ -130,7 +137,9 @@ class NetworkChecker {
 
   void batches(const Setting<double>& main, NetworkObjective<double>& objective) {
     sizes_ = sizes_of(whole_, whole_);
-    if (data_.size < 2) return report_->items.push_back(skipped_item("batches: parts add up", "one row of data"));
+    const char* reason = main.rows_depend() ? "batchnorm: the rows of a batch depend on each other" : "one row of data";
+    if (data_.size < 2 || main.rows_depend())
+      return report_->items.push_back(skipped_item("batches: parts add up", reason));
     const Index half = data_.size / 2;
     objective.select(range(0, half));
     const Derivatives a = main.evaluate(objective, theta_, v_);
@@ -149,7 +158,7 @@ class NetworkChecker {
   }
 
   void precisions(Setting<double>& main) {
-    const Setting<float> single(main.context().name(), model_, loss_, data_, options_.weight_decay);
+    const Setting<float> single(main.context().name(), model_, loss_, data_, options_);
     const Rounding allowed = rounding(Probe<float>::kEpsilon);
     CheckItem item = identity_item("float32 = float64", difference(whole_, single.evaluate(theta_, v_), sizes_),
                                    allowed, "numbers that float32 cannot hold, or a rule that differs by type");
@@ -166,7 +175,7 @@ class NetworkChecker {
     const std::string name = "cpu = cuda";
     std::optional<Setting<double>> other;
     try {
-      other.emplace(main.context().is_cuda() ? "cpu" : "cuda", model_, loss_, data_, options_.weight_decay);
+      other.emplace(main.context().is_cuda() ? "cpu" : "cuda", model_, loss_, data_, options_);
     } catch (const DeviceError& e) {
       return report_->items.push_back(skipped_item(name, e.what()));
     }

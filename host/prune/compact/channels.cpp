@@ -109,6 +109,8 @@ class ChannelWalk {
         unite_with(map_.added.back() = values_.at(l.from));
         return input();
       case ChannelUse::mixed: {
+        if (!l.from.empty())
+          for (int c : map_.entries[at(map_.added.back() = values_.at(l.from))]) classes_.fix(c, reason);
         const int one = classes_.make();
         classes_.fix(one, reason);
         return std::vector<int>(at(shape.size()), one);

@@ -53,6 +53,7 @@ class NeedsWalk {
       case ChannelUse::channelwise:
         return spread_groups(any_of_groups(output, at(map_.shapes[i][0]), out), in, needed_[i]);
       case ChannelUse::mixed:
+        if (map_.added[i] >= 0) needed_[at(map_.added[i])].assign(needed_[at(map_.added[i])].size(), 1);
         return needed_[i].assign(needed_[i].size(), 1);
       case ChannelUse::sum:
         merge(output, needed_[at(map_.added[i])]);

@@ -302,6 +302,11 @@ class Pruning {
     if (trained.numerical_failure)
       out.notes.push_back(fmt::format("fine-tuning stopped at step {}: {}", trained.last.step, trained.stop_reason));
     result_.theta = trained.theta;
+    in_.run.model.statistics = trained.statistics;
+    network_.graph.set_statistics(trained.statistics);
+    curvature_.set_statistics(trained.statistics);
+    train_.set_statistics(trained.statistics);
+    if (test_) test_->set_statistics(trained.statistics);
     std::tie(out.finetuned_train, out.finetuned_test) = evaluate();
   }
 

@@ -154,7 +154,8 @@ void write(const PruneOptions& options, const SavedRun& run, const PrunePlace<T>
   const auto network = build_network<double>(small.model, saved.loss);
   write_description(directory, {saved, small.model, run.standardizer, &place.context, place.split.train.size,
                                 place.split.test.size, &result.data});
-  write_parameters(directory, {small.theta, network.parameters, saved, small.mask});
+  const SavedModel model{network.parameters, network.statistics, saved, small.mask};
+  write_parameters(directory, {small.theta, network.graph.statistics(), model});
   write_sparse(directory.file("sparse.safetensors"), small.theta, small.mask, network.parameters, saved.precision);
   write_text_atomically(directory.file("removals.csv"), removals_csv(result, place.network.parameters));
   write_text_atomically(directory.file("prune.json"), prune_json(options, result));

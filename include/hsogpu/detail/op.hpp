@@ -37,6 +37,11 @@ struct Point {
   bool training = false;
   const Index* rows = nullptr;  ///< device memory, [batch]: the numbers of the rows, where an op draws_by_row()
   T* kept = nullptr;            ///< what jvp leaves for cross and reverse: kept_size() numbers a lane
+  const T* weights = nullptr;   ///< device memory, [batch]: of the rows; 0: a row that only fills the batch
+  /// Device memory, as Graph::statistics(): what an evaluation uses, and where a forward pass in training leaves what
+  /// they become if its step is taken.
+  const T* statistics = nullptr;
+  T* next_statistics = nullptr;
 };
 
 /// Accumulated result of one node: `written` false means that nothing was added yet and the memory is not initialised.
@@ -170,6 +175,9 @@ class Op {
   virtual bool is_alias() const { return false; }
   /// Whether forward draws random numbers for every row, so that the rows must be known by number.
   virtual bool draws_by_row() const { return false; }
+  /// Above 0: in training a row of the output depends on the other rows of the batch, whose numbers come together in
+  /// statistics, so many of each row. Such a batch cannot be cut, and needs two numbers for each statistic.
+  virtual Index numbers_of_row(const Shape& /*output of a sample*/) const { return 0; }
 
   virtual void forward(Ops<T>&, const Point<T>&) const = 0;
   virtual void jvp(Ops<T>&, const Point<T>&, Span<const View<T>> Rx, Sink<T> Ry) const = 0;

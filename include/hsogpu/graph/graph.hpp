@@ -60,6 +60,13 @@ class Graph {
   /// Adds a node; InputError names the op and shows the shapes when they do not fit.
   Node apply(std::unique_ptr<detail::Op<T>> op, std::vector<Node> inputs);
 
+  /// `count` numbers that belong to the model and are no parameters, such as running means, which start at `start`.
+  /// Returns the place of the first.
+  Index add_statistics(Index count, double start);
+  const std::vector<double>& statistics() const { return statistics_; }
+  /// InputError for another count.
+  void set_statistics(const std::vector<double>& values);
+
   void set_output(Node node);  ///< the logits: what the loss sees and predictions are made from
   void set_loss(Node node);    ///< one number for each sample (shape {})
 
@@ -78,6 +85,7 @@ class Graph {
   void check(Node node, const char* where) const;
   std::vector<NodeInfo> nodes_;
   Index parameter_count_ = 0;
+  std::vector<double> statistics_;
   Node input_ = kNoNode, target_ = kNoNode, output_ = kNoNode, loss_ = kNoNode;
 };
 
@@ -141,6 +149,18 @@ Node softmax(Graph<T>& g, Node x, bool causal = false);
 /// (x - m) / sqrt(mean((x - m)^2) + eps) in each row of `row` numbers, m their mean or, not `centered`, 0.
 template <class T>
 Node normalize(Graph<T>& g, Node x, Index row, bool centered, double eps);
+struct BatchNormOptions {
+  double eps = 1e-5, momentum = 0.1;
+  std::string layer = "batch_norm";  ///< what messages call it
+};
+/// (x - m) / sqrt(v + eps) for each channel, the first axis of x [C, ...]. In training m and v are mean and variance of
+/// the channel over all positions of all rows of the batch, and derivatives go through them; rows of weight 0, which
+/// only fill a batch, do not count, and all others count alike, whatever their weights. Otherwise they are the running
+/// statistics, C means and C variances of the graph's statistics() from 0 and 1 on. A forward pass in training leaves
+/// (1 - momentum) of them and momentum of the batch's, the variance with D - 1 for D numbers, to whoever takes the step
+/// (Ioffe and Szegedy 2015).
+template <class T>
+Node batch_norm(Graph<T>& g, Node x, const BatchNormOptions& options = {});
 /// scale_c x + shift_c, where runs of `run` numbers belong to the channels c = 0, 1, ... in turn; shift may be kNoNode.
 template <class T>
 Node scale_shift(Graph<T>& g, Node x, Node scale, Node shift = kNoNode, Index run = 1);

@@ -6,7 +6,8 @@
 //   Network<double> net = build_network<double>(spec, LossKind::cross_entropy);
 //   std::vector<double> theta = initial_parameters(net.parameters, Initialization::glorot, seed);
 //
-// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`,
+// Words: `mlp:A-B-...-Z[:activation]` (default tanh, last layer linear), `lenet5`, `lenet300`, `digits_cnn`, `resnet20`
+// (for [1, 28, 28]; `resnet20:CxHxW` for others),
 // `rnn:STEPSxFEATURES-HIDDEN-...-OUTPUT`, `lstm:...` and `gru:...` (the last state goes into a linear layer); `lstm`
 // and `gru` are those of 28x28-128-10.
 //
@@ -34,8 +35,13 @@
 //   layernorm, rmsnorm   size (the last axes that are normalised together; the last one), eps (1e-5; rmsnorm: that of
 //                        the number type), affine; layernorm: bias
 //   groupnorm            groups*, eps, affine: of channels, over all positions
+//   batchnorm1d          eps (1e-5), momentum (0.1), affine: of features, or of channels over [channels, length]; with
+//                        the statistics of the batch while training, else with running ones
+//   batchnorm2d          the same over [C, H, W]
 //   dropout              p
 //   add                  from*: the name of an earlier layer whose output is added, or "input"
+//   shortcut             from*: the same of [c, h, w] to [C, H, W] with fewer positions or more channels: every s-th
+//                        row and column, and zeros for the channels that it lacks, half of them in front
 //   the names of enum Activation (graph.hpp), which take nothing but leaky_relu: slope, and elu: alpha
 //
 // Errors: UsageError for a word that is no model; InputError for a file that is wrong, with file, line and layer.
@@ -60,7 +66,7 @@ using Pair = std::array<Index, 2>;
 struct LayerSpec {
   std::string type;
   std::string name{};  ///< a letter, then letters, digits, '_'; unique in the model
-  std::string from{};  ///< add
+  std::string from{};  ///< add, shortcut
   Index out = 0;       ///< features or channels
   Pair kernel{0, 0};
   Pair stride{0, 0};  ///< 0 is the default: 1 for conv2d, the kernel for pools
@@ -78,6 +84,7 @@ struct LayerSpec {
   std::string activation = "gelu";    ///< transformer
   double eps = -1;                    ///< norms: added to the variance; negative: PyTorch's default
   bool affine = true;                 ///< norms: a scale and a shift behind them
+  double momentum = 0.1;              ///< batchnorm: the share of a batch in the running statistics after it
   std::string nonlinearity = "tanh";  ///< rnn: tanh or relu
   double p = 0.5;                     ///< dropout: the probability of a zero
   double slope = 0.01;                ///< leaky_relu
@@ -96,6 +103,9 @@ struct ModelSpec {
   std::string name;
   Shape input;  ///< of one sample
   std::vector<LayerSpec> layers;
+  /// Running statistics of its batchnorm layers, as Network::statistics lists them. Empty: those that a training starts
+  /// with. They are read from and saved to where the parameters are; TOML has none.
+  std::vector<double> statistics{};
 
   bool operator==(const ModelSpec&) const = default;
 };
@@ -143,6 +153,9 @@ struct Network {
   Shape input, output;  ///< of one sample
   LossKind loss = LossKind::cross_entropy;
   Index vocabulary = 0;  ///< above 0: inputs are whole numbers below it (tokens)
+  /// Running statistics, "1.running_mean" and "1.running_var" of each batchnorm layer, which are saved beside the
+  /// parameters; offsets are those in the graph's statistics().
+  std::vector<ParameterInfo> statistics{};
 };
 /// The same of a model.
 Index vocabulary(const ModelSpec& model);

@@ -54,8 +54,14 @@ class Tape {
   /// positive.
   void bind(Span<const T> input, Span<const T> target, double weight = 0);
 
-  /// Dropout on or off, and the training step that selects its masks.
+  /// Dropout and the statistics of the batch on or off, and the training step that selects the masks. Products stay in
+  /// the mode of the forward pass at their point.
   void set_training(bool training, std::uint64_t step = 0);
+
+  /// Running statistics [m], in the order of the graph's: those that passes use outside training, the graph's own until
+  /// they are overwritten; and those that the last forward pass in training would leave after its step.
+  View<T> statistics();
+  View<T> next_statistics();
 
   // UsageError where theta is null.
   /// f at theta (device memory, n numbers); output() and losses() hold the batch's values afterwards.

@@ -68,9 +68,10 @@ struct NetworkCheckOptions {
   CheckOptions check;           ///< kinks and blocks are filled in from the model
   std::string device = "auto";  ///< where the main part runs; compared with the CPU when it is a CUDA device
   double weight_decay = 0;
+  bool training = false;  ///< batchnorm takes the statistics of the data, dropout is on
 };
 
-/// check_derivatives in double, then what a network has beyond it: batches, float32, both devices. Dropout is off.
+/// check_derivatives in double, then what a network has beyond it: batches, float32, both devices.
 /// InputError when data or theta do not fit the model.
 CheckReport check_network(const ModelSpec& model, LossKind loss, const Dataset& data, Span<const double> theta,
                           const NetworkCheckOptions& options = {});

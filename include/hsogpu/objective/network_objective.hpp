@@ -2,6 +2,12 @@
 //
 // A network on a data set as an Objective: f = 1/R sum_rows loss + weight_decay/2 |theta|^2 over the selected rows, in
 // micro-batches of at most `batch` rows. Mini-batch training selects rows; full-batch methods select all (the default).
+//
+// Where batchnorm makes the rows of a batch depend on each other, in training, f is that of the selected rows together:
+// they are never cut (UsageError where they do not fit one micro-batch), and gradient, hessian, ggn, fisher_empirical
+// and fisher_mc are exact all the same, with g_n the gradient of loss_n through the statistics. Kronecker factors take
+// what comes back through the statistics as if it were the row's own: one more approximation. The exact diagonal has no
+// such rule, and is refused. Outside training batchnorm is a fixed map of each row.
 #pragma once
 
 #include <memory>
@@ -71,8 +77,15 @@ class NetworkObjective final : public Objective<T> {
   /// set_order with all rows in a random order, which is made on the device and depends on the seed alone.
   void shuffle(std::uint64_t seed);
   void select_from_order(Index first, Index count, std::uint64_t step);
-  /// Dropout on or off; `step` selects the masks.
+  /// Dropout, and the statistics of the batch in batchnorm, on or off; `step` selects the masks.
   void set_training(bool training, std::uint64_t step = 0);
+
+  /// Running statistics of batchnorm, which everything outside training uses: those of the network to begin with.
+  std::vector<double> statistics() const;
+  /// They become what the last gradient in training leaves: once for each step that is taken.
+  void take_statistics();
+  /// InputError for another count.
+  void set_statistics(Span<const double> values);
 
   Context& context() const override;
   Index dimension() const override;
@@ -95,7 +108,7 @@ class NetworkObjective final : public Objective<T> {
   /// conv2d layer, or to two.
   std::unique_ptr<KroneckerOperator<T>> kronecker(const T* theta, const KroneckerOptions& options = {});
 
-  /// Loss and accuracy over the selected rows, dropout off.
+  /// Loss and accuracy over the selected rows, outside training.
   Evaluation evaluate(const T* theta);
   /// Directions that one traversal carries.
   Index lanes() const;

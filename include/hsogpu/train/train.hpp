@@ -102,6 +102,7 @@ struct TrainRecord {
 struct TrainResult {
   std::vector<TrainRecord> history;  ///< evaluated steps, step 0 first; resumed: from the last one before
   std::vector<double> theta;         ///< the last accepted point; with patience that of the lowest test loss
+  std::vector<double> statistics;    ///< its running statistics, for ModelSpec::statistics
   TrainRecord last;                  ///< of theta
   Index accepted_steps = 0, trials = 0;
   double seconds = 0;

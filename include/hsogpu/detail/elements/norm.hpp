@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Normalisation of rows of D numbers, u = (x - m) r with m the mean (0 for the root mean square form) and r = 1 /
-// sqrt(mean((x - m)^2) + eps), and the scale and shift of channels behind it. Sums over rows come from reductions;
-// a_k stands for one number a row and lane.
+// Normalisation of groups of D numbers, u = (x - m) r with m the mean (0 for the root mean square form) and r = 1 /
+// sqrt(mean((x - m)^2) + eps), and the scale and shift of channels behind it. x is [samples][groups][cols]: a group has
+// one row of `cols` numbers in every sample, so that the rows of a single sample are groups by themselves (layer norm)
+// and channels of a batch run through all its samples (batch norm). r is there for every row: 0 takes a row out. Sums
+// over groups come from reductions, [lanes][groups].
 #pragma once
 
 #include "hsogpu/detail/elements/common.hpp"
 
 namespace hso::detail {
 
-/// to[r][i] = (x[r][i] - share sum[r])^2. Launch with rows x D.
+/// to = (x - share sum)^2. Launch with (samples * groups) x cols.
 template <class T>
 struct CenteredSquare {
   const T* x;
   const T* sum;
   T* to;
-  Index cols;
-  T share;  ///< 1 / D, or 0 where nothing is subtracted
-  HSO_HD void rows(Index r, const auto& use) const { use(x + r * cols, same(sum + r), out(to + r * cols, false)); }
+  Index groups, cols;
+  T share;  ///< 1 / D, or 0 where nothing is subtracted; 1 where means are given for sums
+  HSO_HD Radix<2> radix() const { return {{groups}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index here = (at[1] * groups + at[0]) * cols;
+    use(x + here, same(sum + at[0]), out(to + here, false));
+  }
   HSO_HD void element(const T& xi, const T& total, T& result) const {
     const T d = xi - share * total;
     result = d * d;
@@ -34,41 +40,96 @@ struct InverseDeviation {
   HSO_HD void element(const T& s, T& result) const { result = T(1) / std::sqrt(scale * s + eps); }
 };
 
-/// u[r][i] = (x[r][i] - share sum[r]) deviation[r]. Launch with rows x D.
+/// r[n][g] = 1 / sqrt(variance[g] + eps) where sample n counts, else 0. Launch with samples x groups.
+template <class T>
+struct RowDeviation {
+  const T* variance;
+  const T* share;  ///< [samples]: 0 where the sample does not count
+  T* r;
+  Index groups;
+  T eps;
+  HSO_HD void rows(Index n, const auto& use) const { use(variance, same(share + n), out(r + n * groups, false)); }
+  HSO_HD void element(const T& v, const T& part, T& result) const {
+    result = part > T(0) ? T(1) / std::sqrt(v + eps) : T(0);
+  }
+};
+
+/// to[n] = 1 where weight[n] is not 0, else 0. Launch with 1 x samples.
+template <class T>
+struct CountedRows {
+  const T* weight;
+  T* to;
+  HSO_HD void rows(Index, const auto& use) const { use(weight, out(to, false)); }
+  HSO_HD void element(const T& w, T& result) const { result = w != T(0) ? T(1) : T(0); }
+};
+
+/// share[n] /= count cols: what each number of a sample has of a mean. Launch with 1 x samples.
+template <class T>
+struct RowShares {
+  const T* count;
+  T* share;
+  T cols;
+  HSO_HD void rows(Index, const auto& use) const { use(same(count), out(share, true)); }
+  HSO_HD void element(const T& rows_that_count, T& result) const {
+    result = rows_that_count > T(0) ? result / (rows_that_count * cols) : T(0);
+  }
+};
+
+/// next = (1 - momentum) now + momentum x, of variances D / (D - 1) x, with D = count cols. Launch with 1 x groups.
+template <class T>
+struct RunningStatistic {
+  const T* now;
+  const T* x;
+  const T* count;
+  T* next;
+  T momentum, cols;
+  bool variance;
+  HSO_HD void rows(Index, const auto& use) const { use(now, x, same(count), out(next, false)); }
+  HSO_HD void element(const T& old, const T& found, const T& rows_that_count, T& result) const {
+    const T d = rows_that_count * cols;
+    const T unbiased = variance && d > T(1) ? found * (d / (d - T(1))) : found;
+    result = (T(1) - momentum) * old + momentum * unbiased;
+  }
+};
+
+/// u = (x - share sum) r. Launch with (samples * groups) x cols.
 template <class T>
 struct NormValue {
   const T* x;
   const T* sum;
   const T* deviation;
   T* u;
-  Index cols;
+  Index groups, cols;
   T share;
-  HSO_HD void rows(Index r, const auto& use) const {
-    use(x + r * cols, same(sum + r), same(deviation + r), out(u + r * cols, false));
+  HSO_HD Radix<2> radix() const { return {{groups}}; }
+  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
+    const Index row = at[1] * groups + at[0];
+    use(x + row * cols, same(sum + at[0]), same(deviation + row), out(u + row * cols, false));
   }
   HSO_HD void element(const T& xi, const T& total, const T& inverse, T& result) const {
     result = (xi - share * total) * inverse;
   }
 };
 
-/// The Jacobian, which is symmetric: to (+)= r (v - share sum v - u sum(u v) / D). Launch with (lanes * rows) x D.
+/// The Jacobian, which is symmetric: to (+)= r (v - share sum v - u sum(u v) / D). Launch with (lanes * samples *
+/// groups) x cols.
 template <class T>
 struct NormFirst {
   const T* u;
   const T* deviation;
   const T* v;
   Index v_stride;
-  const T* sum;      ///< [lanes][rows]: sum v
-  const T* product;  ///< [lanes][rows]: sum u v
+  const T* sum;      ///< sum v
+  const T* product;  ///< sum u v
   T* to;
-  Index to_stride, lane_rows, cols;
-  T share, each;  ///< 1 / D or 0; 1 / D
+  Index to_stride, groups, samples, cols;
+  T share, each;  ///< 1 / D or 0, and 1 / D; 1 where means are given for sums
   bool accumulate;
-  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
-  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
-    const Index here = at[0] * cols, k = at[1] * lane_rows + at[0];
-    use(u + here, same(deviation + at[0]), v + at[1] * v_stride + here, same(sum + k), same(product + k),
-        out(to + at[1] * to_stride + here, accumulate));
+  HSO_HD Radix<3> radix() const { return {{groups, samples}}; }
+  HSO_HD void rows(const Digits<3>& at, const auto& use) const {
+    const Index row = at[1] * groups + at[0], here = row * cols, k = at[2] * groups + at[0];
+    use(u + here, same(deviation + row), v + at[2] * v_stride + here, same(sum + k), same(product + k),
+        out(to + at[2] * to_stride + here, accumulate));
   }
   HSO_HD void element(const T& ui, const T& inverse, const T& vi, const T& total, const T& along, T& result) const {
     store(&result, inverse * (vi - share * total - ui * (each * along)), accumulate);
@@ -82,21 +143,21 @@ struct NormSecond {
   const T* u;
   const T* deviation;
   const T* dy;
-  const T* sum;      ///< [rows]: sum dy
-  const T* product;  ///< [rows]: sum u dy
+  const T* sum;      ///< of one lane: sum dy
+  const T* product;  ///< of one lane: sum u dy
   const T* ru;
   Index ru_stride;
-  const T* along;  ///< [lanes][rows]: sum u Rx
-  const T* bend;   ///< [lanes][rows]: sum Ru dy
+  const T* along;  ///< sum u Rx
+  const T* bend;   ///< sum Ru dy
   T* to;
-  Index to_stride, lane_rows, cols;
+  Index to_stride, groups, samples, cols;
   T share, each;
   bool accumulate;
-  HSO_HD Radix<2> radix() const { return {{lane_rows}}; }
-  HSO_HD void rows(const Digits<2>& at, const auto& use) const {
-    const Index here = at[0] * cols, k = at[1] * lane_rows + at[0];
-    use(u + here, same(deviation + at[0]), dy + here, same(sum + at[0]), same(product + at[0]),
-        ru + at[1] * ru_stride + here, same(along + k), same(bend + k), out(to + at[1] * to_stride + here, accumulate));
+  HSO_HD Radix<3> radix() const { return {{groups, samples}}; }
+  HSO_HD void rows(const Digits<3>& at, const auto& use) const {
+    const Index row = at[1] * groups + at[0], here = row * cols, k = at[2] * groups + at[0];
+    use(u + here, same(deviation + row), dy + here, same(sum + at[0]), same(product + at[0]),
+        ru + at[2] * ru_stride + here, same(along + k), same(bend + k), out(to + at[2] * to_stride + here, accumulate));
   }
   HSO_HD void element(const T& ui, const T& inverse, const T& dyi, const T& total, const T& with, const T& rui,
                       const T& a, const T& b, T& result) const {
@@ -131,7 +192,7 @@ struct ScaleChannels {
 };
 
 template <class T>
-using NormOps =
-    Types<CenteredSquare<T>, InverseDeviation<T>, NormValue<T>, NormFirst<T>, NormSecond<T>, ScaleChannels<T>>;
+using NormOps = Types<CenteredSquare<T>, InverseDeviation<T>, RowDeviation<T>, CountedRows<T>, RowShares<T>,
+                      RunningStatistic<T>, NormValue<T>, NormFirst<T>, NormSecond<T>, ScaleChannels<T>>;
 
 }  // namespace hso::detail
