@@ -54,6 +54,7 @@ LOCAL_MEMORY = {
 FEW_THREADS = {
     r"<hso::detail::(KrylovStart|Cg(Start|Length|Turn)|Minres(Start|Subtract|Rotate))<": "scalars of linear solvers",
     r"<hso::detail::ModelCg(Start|Length|Turn)<": "scalars of conjugate gradients on a model",
+    r"<hso::detail::LbfgsCoefficients<": "coefficients of an inverse that a few pairs make",
     r"<hso::detail::(CheckFinite|CombineNumbers|KeepRecord|NormFactor|TrustFactor)<": "numbers of a queued step",
 }
 DOUBLE_IN_FLOAT = {
@@ -73,6 +74,7 @@ NARROW_LOADS = {  # of kernels that take packs, and how many
     r"(ScaleRows|AddToColumns|AddToChannels)<": (1, "a number for the whole row"),
     r"(DivideRows|SoftmaxFirst|SpreadOverPositions)<": (1, "a number for the whole row"),
     r"SoftmaxSecond<": (2, "two numbers for the whole row"),
+    r"(RowDeviation|RowShares|RunningStatistic)<": (1, "a number for the whole row"),
     r"OutputLoss(Vjp|Cross|CrossAfterBias)<": (1, "the seed of a sample"),
     r"CenteredSquare<": (1, "the sum of a row"),
     r"NormValue<": (2, "the sum of a row and its deviation"),
