@@ -61,7 +61,8 @@ TEST(HsoCgSteps, GoBackToTheBestIterate) {
     if (f.value(iterates[i].data()) < f.value(iterates[best].data())) best = i;
   ASSERT_LT(best, 5u);
   Numbers x(6);
-  const StepReport r = make_optimizer<double>("hso.cg", with(plain, {{"iterations", "6"}}))->step(f, x.data());
+  const StepReport r =
+      make_optimizer<double>("hso.cg", with(plain, {{"iterations", "6"}, {"backtrack", "8"}}))->step(f, x.data());
   ASSERT_EQ(r.status, StepStatus::accepted) << r.message;
   EXPECT_EQ(x, iterates[best]);
   EXPECT_EQ(r.loss_after, f.value(x.data()));
@@ -94,8 +95,11 @@ TEST(HsoCgSteps, TheTrustRegionHoldsEveryStepAndConverges) {
     if (g != nullptr) g[0] = -2 * a - 400 * x[0] * b, g[1] = 200 * b;
     return a * a + 100 * b * b;
   });
-  auto optimizer = make_optimizer<double>(
-      "hso.cg", {{"globalization", "trust_region"}, {"curvature", "hessian"}, {"radius", "0.5"}, {"max_trials", "30"}});
+  auto optimizer = make_optimizer<double>("hso.cg", {{"globalization", "trust_region"},
+                                                     {"curvature", "hessian"},
+                                                     {"preconditioner", "none"},
+                                                     {"radius", "0.5"},
+                                                     {"max_trials", "30"}});
   Numbers x{-1.2, 1};
   for (int i = 0; i < 40 && f.value(x.data()) > 1e-16; ++i) {
     const StepReport r = optimizer->step(f, x.data());

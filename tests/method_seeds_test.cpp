@@ -32,7 +32,8 @@ std::vector<Form> newton_forms() {
           {"hso.cholesky", with(kPlain, {{"eps_scale", "0"}})},
           {"hso.block", with(eigen, {{"rescale", "false"}})},
           {"hso.lowrank", with(eigen, {{"subspace", "false"}})},
-          {"hso.cg", with(kPlain, {{"iterations", "20"}, {"tolerance", "1e-14"}, {"line_search", "0"}})}};
+          {"hso.cg",
+           with(kPlain, {{"iterations", "20"}, {"tolerance", "1e-14"}, {"progress", "0"}, {"line_search", "0"}})}};
 }
 
 class MethodSeeds : public testing::Test {

@@ -78,7 +78,7 @@ TEST_P(ModelCgTest, TheDirectionsOfAWholeSolveMakeTheInverse) {
   const double delta = 0.25;
   const Buffer<double> matrix(context(), c.matrix), rhs(context(), g);
   MatrixOperator<double> a(context(), 6, matrix.data());
-  detail::LbfgsInverse<double> pairs(6);
+  detail::LbfgsInverse<double> pairs(12);  // half of them from one solve
   pairs.make_room(context(), 6);
   ModelCg<double> cg({.iterations = 9, .tolerance = 1e-12, .progress = 0});
   cg.make_room(context(), 6, true);
@@ -113,7 +113,7 @@ TEST_P(ModelCgTest, SolvesEndWhereTheModelStopsFalling) {
   const Solved s = solve(a, g, {.iterations = 1000, .tolerance = 1e-12});
   EXPECT_EQ(s.result.stop, ModelCgStop::progress);
   EXPECT_LT(s.result.iterations, 60);
-  EXPECT_LT(s.result.phi, 0.95 * least);
+  EXPECT_LT(s.result.phi, 0.85 * least);
   const Solved on = solve(a, g, {.iterations = 1000, .tolerance = 1e-12, .progress = 0});
   EXPECT_GT(on.result.iterations, s.result.iterations);
 }

@@ -29,25 +29,15 @@ void check_options(const MinimizeOptions& o) {
 }
 
 template <class T>
-void check_size(const Objective<T>& objective, Index given) {
-  if (given != objective.dimension())
-    throw UsageError(
-        fmt::format("minimize: theta holds {} numbers, the objective has {} variables", given, objective.dimension()));
-}
-
-template <class T>
-void check_theta(const Objective<T>& objective, const View<T>& theta) {
+void check_one_piece(const View<T>& theta) {
   if (theta.one_hot != nullptr) throw UsageError("minimize: theta is a unit vector, expected numbers that may change");
   if (theta.lanes != 1 && theta.lane_stride != theta.size())
     throw UsageError(
         fmt::format("minimize: theta has {} lanes of {} numbers at distance {}, expected contiguous numbers",
                     theta.lanes, theta.size(), theta.lane_stride));
-  check_size(objective, theta.lanes * theta.size());
 }
 
-template void check_size(const Objective<float>&, Index);
-template void check_size(const Objective<double>&, Index);
-template void check_theta(const Objective<float>&, const View<float>&);
-template void check_theta(const Objective<double>&, const View<double>&);
+template void check_one_piece(const View<float>&);
+template void check_one_piece(const View<double>&);
 
 }  // namespace hso::detail

@@ -33,6 +33,13 @@ bool needs_network(const std::string& name) {
   return false;
 }
 
+template <class T>
+void check_size(const Objective<T>& objective, Index given) {
+  if (given != objective.dimension())
+    throw UsageError(
+        fmt::format("minimize: theta holds {} numbers, the objective has {} variables", given, objective.dimension()));
+}
+
 struct Stop {
   Termination termination;
   std::string message;
@@ -132,12 +139,7 @@ class Driver {
     if (best_value_ <= o_.target) return Stop{Termination::target, fmt::format("f = {:.6g}", best_value_)};
     if (r.status != StepStatus::accepted) return judge_rejection(r);
     const bool grows = r.step_norm >= last_step_;
-    drifting_ = r.step_norm >= 1.5 * last_step_ && decrease(r) <= 1e-6 * std::fabs(r.loss_before) ? drifting_ + 1 : 0;
     last_step_ = r.step_norm;
-    s_.drifted = drifting_ >= kDrifting && o_.stop_drifting;
-    if (s_.drifted)
-      return Stop{Termination::stalled, fmt::format("{} steps grew to {:.3g} and lowered f by 1e-6 of it at most each",
-                                                    drifting_, r.step_norm)};
     if (r.loss_after < -o_.unbounded_below * std::max(1.0, std::fabs(first_value_)) && grows)
       return Stop{Termination::unbounded,
                   fmt::format("f = {:.3g} and steps that grow, {:.3g}", r.loss_after, r.step_norm)};
@@ -253,11 +255,11 @@ class Driver {
   std::optional<Stop> judge_progress(const StepReport& r) {
     if (o_.step > 0 && r.step_norm <= o_.step * ops_.nrm2(n_, theta_))
       return Stop{Termination::step, fmt::format("|s| = {:.3g}", r.step_norm)};
-    if (o_.loss > 0 && known_ && decrease(r) <= o_.loss * std::fabs(r.loss_before))
-      return Stop{Termination::loss, fmt::format("f fell by {:.3g}", decrease(r))};
+    const double decrease = r.loss_before - r.loss_after;
+    if (o_.loss > 0 && known_ && decrease <= o_.loss * std::fabs(r.loss_before))
+      return Stop{Termination::loss, fmt::format("f fell by {:.3g}", decrease)};
     return {};
   }
-  static double decrease(const StepReport& r) { return r.loss_before - r.loss_after; }
 
   void finish(const Stop& stop) {
     s_.termination = stop.termination;
@@ -283,7 +285,7 @@ class Driver {
   }
 
   static constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
-  static constexpr int kVanishing = 3, kDrifting = 8;
+  static constexpr int kVanishing = 3;
   static constexpr double kSmall = 1e-6;                        ///< of the largest gradient: a saddle is looked for
   static constexpr double kNothing = 16 * kEpsilon * kEpsilon;  ///< of f: (4 epsilon)^2, residuals being squared
   static constexpr double kLittle = 4096 * kEpsilon * kEpsilon;
@@ -302,7 +304,7 @@ class Driver {
   double largest_value_ = 0, largest_gradient_ = 0, start_norm_ = 0;
   double least_gradient_ = -1;                                     ///< at the last saddle that the method went on from
   double other_value_ = std::numeric_limits<double>::quiet_NaN();  ///< at the start, where it is not finite
-  int rejections_ = 0, vanishing_ = 0, drifting_ = 0;
+  int rejections_ = 0, vanishing_ = 0;
   std::optional<Inertia> inertia_;  ///< where a gradient test held last
   bool known_ = false;              ///< the value at theta
   Summary s_;
@@ -313,7 +315,8 @@ class Driver {
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, View<T> theta, const MinimizeOptions& options) {
   detail::check_options(options);
-  detail::check_theta(objective, theta);
+  detail::check_one_piece(theta);
+  check_size(objective, theta.lanes * theta.size());
   return Driver<T>(optimizer, objective, theta.data, options).run();
 }
 
@@ -325,8 +328,37 @@ Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, Buffer<T>& th
 template <class T>
 Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, std::vector<T>& theta,
                  const MinimizeOptions& options) {
-  return detail::in_device_memory(objective, theta,
-                                  [&](View<T> at) { return minimize(optimizer, objective, at, options); });
+  check_size(objective, static_cast<Index>(theta.size()));
+  Buffer<T> device(objective.context(), Span<const T>(theta));
+  try {
+    Summary summary = minimize(optimizer, objective, device.view(), options);
+    theta = device.download();
+    return summary;
+  } catch (...) {
+    theta = device.download();
+    throw;
+  }
+}
+
+OptimizerSettings robust_settings(const std::string& curvature) {
+  const Curvature kind = parse_curvature(curvature);
+  if (kind != Curvature::hessian && kind != Curvature::ggn && kind != Curvature::finite_difference)
+    throw UsageError(
+        fmt::format("robust_settings: curvature = '{}', expected hessian, ggn or finite_difference", curvature));
+  return {{"control", "trust_region"}, {"scaling", "curvature"}, {"eps_scale", "0"}, {"curvature", curvature}};
+}
+
+template <class T>
+Summary minimize(Objective<T>& objective, View<T> theta, const MinimizeOptions& options) {
+  return minimize(*make_optimizer<T>("hso", robust_settings()), objective, theta, options);
+}
+template <class T>
+Summary minimize(Objective<T>& objective, Buffer<T>& theta, const MinimizeOptions& options) {
+  return minimize(objective, theta.view(), options);
+}
+template <class T>
+Summary minimize(Objective<T>& objective, std::vector<T>& theta, const MinimizeOptions& options) {
+  return minimize(*make_optimizer<T>("hso", robust_settings()), objective, theta, options);
 }
 
 template Summary minimize(Optimizer<float>&, Objective<float>&, View<float>, const MinimizeOptions&);
@@ -335,5 +367,11 @@ template Summary minimize(Optimizer<float>&, Objective<float>&, Buffer<float>&, 
 template Summary minimize(Optimizer<double>&, Objective<double>&, Buffer<double>&, const MinimizeOptions&);
 template Summary minimize(Optimizer<float>&, Objective<float>&, std::vector<float>&, const MinimizeOptions&);
 template Summary minimize(Optimizer<double>&, Objective<double>&, std::vector<double>&, const MinimizeOptions&);
+template Summary minimize(Objective<float>&, View<float>, const MinimizeOptions&);
+template Summary minimize(Objective<double>&, View<double>, const MinimizeOptions&);
+template Summary minimize(Objective<float>&, Buffer<float>&, const MinimizeOptions&);
+template Summary minimize(Objective<double>&, Buffer<double>&, const MinimizeOptions&);
+template Summary minimize(Objective<float>&, std::vector<float>&, const MinimizeOptions&);
+template Summary minimize(Objective<double>&, std::vector<double>&, const MinimizeOptions&);
 
 }  // namespace hso

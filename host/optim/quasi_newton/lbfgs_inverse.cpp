@@ -9,7 +9,8 @@ namespace hso::detail {
 template <class T>
 Index LbfgsInverse<T>::bytes(Index n) const {
   const Index numbers = 2 * spare_ * rows() + 2 * memory_ * (memory_ + 1) + 2 * rows();
-  return checked_multiply(checked_multiply(rows(), n) + rows(), static_cast<Index>(sizeof(T))) +
+  // Rows twice: as state they are copied before each step.
+  return checked_multiply(checked_multiply(2 * rows(), n) + rows(), static_cast<Index>(sizeof(T))) +
          numbers * static_cast<Index>(sizeof(double));
 }
 

@@ -25,7 +25,7 @@ class LbfgsInverse final : public LinearOperator<T> {
  public:
   /// Of the last `memory` pairs. One solve leaves half as many at most.
   explicit LbfgsInverse(Index memory) : memory_(memory), spare_((memory + 1) / 2) {}
-  /// Of n variables: bytes of `make_room`.
+  /// Of n variables: bytes of `make_room`, and of a copy of the state.
   Index bytes(Index n) const;
   void make_room(Context& context, Index n);
   void clear();

@@ -79,9 +79,6 @@ struct MinimizeOptions {
   std::int64_t max_evaluations = std::numeric_limits<std::int64_t>::max();
   double max_seconds = std::numeric_limits<double>::infinity();
   int max_rejections = 5;         ///< steps in a row without an accepted one
-  /// Ends as `stalled` after eight steps in a row that each grew by half and lowered f by 1e-6 of it at most: theta
-  /// runs away on a plateau.
-  bool stop_drifting = false;
   double unbounded_below = 1e15;  ///< f below -this times max(1, |f at the start|), with steps that still grow
   /// Where a gradient test holds, or no trial lowers f and |g| is at most 1e-6 of the largest one, and the method has
   /// not measured the Hessian's eigenvalues: one dense Hessian tells
@@ -101,7 +98,6 @@ struct Summary {
   /// or negative by no more than the way left to the stationary point may change it; null: unknown, and the message
   /// says so.
   std::optional<Inertia> inertia;
-  bool drifted = false;     ///< `stop_drifting` ended it
   int steps = 0;            ///< accepted
   std::int64_t values = 0;  ///< evaluations of the value alone
   /// With and without the value, those of differences included.
@@ -135,9 +131,7 @@ Summary minimize(Optimizer<T>& optimizer, Objective<T>& objective, std::vector<T
 /// for others.
 OptimizerSettings robust_settings(const std::string& curvature = "hessian");
 
-/// With "hso" and robust_settings("hessian"). Where theta runs away on a plateau (`stop_drifting`), the first step was
-/// too long: it starts once more with three tenths of the first radius and what is left of the limits, and the better
-/// end is taken. The summary counts both, its history is that of both.
+/// With "hso" and robust_settings("hessian").
 template <class T>
 Summary minimize(Objective<T>& objective, Buffer<T>& theta, const MinimizeOptions& options = {});
 template <class T>
