@@ -122,8 +122,8 @@ struct HsoLowRankOptions {
 /// -phi_i / (i + 2), phi_i being the model's value after i. What does not lower the loss is halved before the damping
 /// is raised. With `warm_start` and `backtrack` solves start from the last solution and are walked back through their
 /// iterates while the loss falls (Martens' sections 4.5 and 4.6).
-/// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner; of lbfgs 2 memory
-/// beside.
+/// Memory beside the network's: 10 + backtrack vectors of n numbers, one more with a preconditioner; of lbfgs 3 memory
+/// beside, and a copy of them where a trainer keeps the state before a step.
 ///   damping        delta by the ratio of actual to predicted decrease; it also grows where A + delta I is not positive
 ///                  definite
 ///   trust_region   delta = 0 and |step| <= radius, truncated solves (Steihaug 1983; Nocedal and Wright 2006, algorithm
