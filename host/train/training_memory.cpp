@@ -22,6 +22,9 @@ Index dense_bytes(Context& context, Index n) {
 }
 
 /// Main tape and trial tape, which holds values alone.
+// Of an evaluation's portion: enough to keep a device busy, and little to wait for where a signal ends the work.
+constexpr Index kEvaluation = Index{1} << 30;
+
 template <class T>
 Index tape_bytes(const Context& context, const Graph<T>& graph, Index rows, Index lanes) {
   return Tape<T>::bytes(context, graph, rows, lanes) + Tape<T>::bytes(context, graph, rows, 0);
@@ -56,7 +59,7 @@ TrainingPlan plan_training(Context& context, const Graph<T>& graph, const Traini
   plan.bytes = context.allocated_bytes() + fixed(n) + tapes(plan.rows, plan.lanes);
   const auto values = [&](Index rows) { return Tape<T>::bytes(context, graph, rows, 0); };
   for (Index rows : needs.evaluations) {
-    while (rows > 1 && values(rows) > left / 2) rows = (rows + 1) / 2;
+    while (rows > 1 && values(rows) > std::min(left / 2, kEvaluation)) rows = (rows + 1) / 2;
     plan.evaluation_rows.push_back(rows);
     plan.bytes += values(rows);
   }

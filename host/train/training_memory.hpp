@@ -42,7 +42,8 @@ struct TrainingPlan {
 /// tape of the steps, one for values at trial points and one for each further evaluation, the making of orders, and a
 /// small change for the scratch of traversals.
 /// As many rows as were asked for, or the most (halving) whose tapes fit half of the memory that the rest leaves; lanes
-/// and evaluations likewise. MemoryError says what is needed, what is there, and which n a dense method could have.
+/// likewise; evaluations as many as fit a quarter of it and a GiB. MemoryError says what is needed, what is there, and
+/// which n a dense method could have.
 template <class T>
 TrainingPlan plan_training(Context& context, const Graph<T>& graph, const TrainingNeeds& needs);
 
